@@ -1,0 +1,160 @@
+"""Put a bundle together, prove it, and write it in one move."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from export.drawings import calibration_canvases, golden_canvases
+from export.graphs import embedding_graph, head_graph
+from export.parity import Reference, check_embedding, check_head, decisions, reference
+from export.quantize import quantize_embedding
+from oneshot_runtime.bundle import SCHEMA_VERSION, Bundle, fingerprint_of
+from train.checkpoint import load_model
+from train.config import TrainConfig
+from train.model import SiameseNet
+
+__all__ = ["ExportReport", "export_bundle"]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What the gate measured. int8 is a sentence: how much faster it is, or why it was left out."""
+
+    path: Path
+    fingerprint: str
+    embedding_difference: float
+    head_difference: float
+    int8: str
+    bytes: dict[str, int]
+
+
+def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> ExportReport:
+    """Export `checkpoint` to the folder `out`, which appears complete or not at all.
+
+    Raises `ParityError` when ONNX Runtime and PyTorch differ, `CheckpointError` for a bad checkpoint, and `FileExistsError`
+    when `out` holds something that is no bundle.
+    """
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "manifest.json").exists())):
+        raise FileExistsError(f"'{out}' exists and is no bundle; choose another --out")
+    config, model, state = load_model(checkpoint)
+    canvases = golden_canvases(config.model.spec)
+    expected = reference(model, canvases)
+    files = {"embedding.onnx": embedding_graph(model).SerializeToString(deterministic=True)}
+    files["head.onnx"] = head_graph(model).SerializeToString(deterministic=True)
+    embedding_difference = check_embedding(files["embedding.onnx"], expected)
+    head_difference = check_head(files["head.onnx"], expected)
+    files["golden.npz"] = _golden(expected)
+    finding = "left out on request"
+    if int8:
+        graph, finding = _int8(model, files["embedding.onnx"], expected)
+        if graph is not None:
+            files["embedding.int8.onnx"] = graph
+    manifest = _manifest(config, model, json.loads(state["notes"]), int(state["done"]), files)
+    files["manifest.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
+    _write(out, files)
+    sizes = {name: len(data) for name, data in files.items()}
+    return ExportReport(out, Bundle.open(out).fingerprint, embedding_difference, head_difference, finding, sizes)
+
+
+def _golden(expected: Reference) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(
+        file, images=expected.canvases, embeddings=expected.embeddings, probabilities=expected.probabilities
+    )
+    return file.getvalue()
+
+
+def _int8(model: SiameseNet, fp32: bytes, expected: Reference) -> tuple[bytes | None, str]:
+    """The int8 graph, when it is faster on this machine and decides every golden image the same; and what was found."""
+    graph = quantize_embedding(embedding_graph(model), calibration_canvases(model.config.spec))
+    data = graph.SerializeToString(deterministic=True)
+    weights = model.head.weights.detach().numpy()
+    sessions = [_one_thread(fp32), _one_thread(data)]
+    found = sessions[1].run(None, {"images": expected.canvases})[0]
+    changed = int((decisions(found, weights) != decisions(expected.embeddings, weights)).sum())
+    slow, fast = _alternating_medians(sessions, expected.canvases[:1])
+    speed = f"{1000 * fast:.3f} ms an image against {1000 * slow:.3f} in fp32, one thread"
+    if changed:
+        return None, f"left out: {changed} of {len(expected.canvases)} golden images find another partner ({speed})"
+    if fast >= slow:
+        return None, f"left out: not faster here ({speed})"
+    return data, f"{slow / fast:.1f} times as fast ({speed}), same decisions"
+
+
+def _one_thread(graph: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _alternating_medians(sessions: list[onnxruntime.InferenceSession], image: NDArray[np.uint8]) -> list[float]:
+    seconds: list[list[float]] = [[] for _ in sessions]
+    for _ in range(100):
+        for session, taken in zip(sessions, seconds, strict=True):
+            start = time.perf_counter()
+            session.run(None, {"images": image})
+            taken.append(time.perf_counter() - start)
+    return [statistics.median(taken[10:]) for taken in seconds]
+
+
+def _manifest(
+    config: TrainConfig, model: SiameseNet, notes: dict[str, Any], done: int, files: dict[str, bytes]
+) -> dict[str, Any]:
+    weights = model.head.weights.detach().numpy()
+    checksums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    training = {key: notes[key] for key in ("command", "commit", "torch") if key in notes}
+    training |= {"split": config.split, "seed": config.seed, "steps": done, "of_steps": config.steps, "loss": config.loss}
+    validation = notes.get("validation")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "preset": config.model.preset,
+        "preprocess": config.model.spec.to_dict(),
+        "embedding_dim": config.model.dim,
+        "fingerprint": fingerprint_of(checksums, config.model.spec),
+        "training": training,
+        "accuracy": {"within_alphabet_20_way": validation} if validation else {},
+        "thresholds": notes.get("thresholds", []),
+        "head": {
+            "bias": float(model.head.bias.detach()),
+            # An embedding's components are at most 1, so the largest weight takes the whole byte.
+            "code_scale": 255 / float(weights.max()),
+            "weights": [float(str(weight)) for weight in weights],
+        },
+        "sha256": checksums,
+    }
+
+
+def _write(out: Path, files: dict[str, bytes]) -> None:
+    """Write beside `out`, then swap: a reader or a crash sees the old bundle or the new one."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        for name, data in files.items():
+            with (temporary / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.chmod(0o755)
+        if out.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
+            os.replace(out, old)
+            os.replace(temporary, out)
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,62 @@
+"""Fold batch norm and the pixel scale into the layers beside them, giving the plain network that the graph holds."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from train.model import PositiveBatchNorm2d, SiameseNet, WeightedL1Head
+
+__all__ = ["FoldedEmbedding", "HeadGraph"]
+
+
+class FoldedEmbedding(nn.Module):
+    """`SiameseNet.embed` without batch norm: uint8 (N, H, W) -> float32 (N, D)."""
+
+    def __init__(self, model: SiameseNet) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*_without_norms(list(copy.deepcopy(model.layers))))
+
+    def forward(self, images: Tensor) -> Tensor:
+        embeddings: Tensor = self.layers(images.unsqueeze(1).float() * (1 / 255))
+        return embeddings
+
+
+class HeadGraph(nn.Module):
+    """`WeightedL1Head` as the graph states it: (Q, D), (S, D) -> probabilities (Q, S)."""
+
+    def __init__(self, head: WeightedL1Head) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(head.weights.detach().clone())
+        self.bias = nn.Parameter(head.bias.detach().clone())
+
+    def forward(self, queries: Tensor, supports: Tensor) -> Tensor:
+        differences = (queries.unsqueeze(1) - supports.unsqueeze(0)).abs()
+        return torch.sigmoid(self.bias - torch.matmul(differences, self.weights))
+
+
+def _without_norms(layers: list[nn.Module]) -> list[nn.Module]:
+    """Each batch norm goes into the convolution or fully connected layer before it, past any max-pooling in between.
+
+    Max-pooling commutes with the norm because the norm's scale is positive.
+    """
+    folded: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            target = next(before for before in reversed(folded) if isinstance(before, nn.Conv2d | nn.Linear))
+            _fold(layer, target)
+        else:
+            folded.append(layer)
+    return folded
+
+
+@torch.no_grad()
+def _fold(norm: nn.BatchNorm1d | nn.BatchNorm2d, layer: nn.Conv2d | nn.Linear) -> None:
+    weight = norm.weight.abs() if isinstance(norm, PositiveBatchNorm2d) else norm.weight
+    assert norm.running_var is not None and norm.running_mean is not None  # both always track statistics
+    scale = weight / torch.sqrt(norm.running_var + norm.eps)
+    bias = torch.zeros_like(scale) if layer.bias is None else layer.bias
+    layer.weight.mul_(scale.view(-1, *([1] * (layer.weight.ndim - 1))))
+    layer.bias = nn.Parameter((bias - norm.running_mean) * scale + norm.bias)

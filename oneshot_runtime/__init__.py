@@ -1,0 +1,35 @@
+"""Recognise a symbol after seeing it once: a small embedding network, a gallery of known symbols, and exact matching.
+
+    matcher = OneShotMatcher.load()
+    matcher.enroll("alef", "alef.png")
+    print(matcher.match("query.png").label)
+"""
+
+from oneshot_runtime.errors import (
+    BundleError,
+    DependencyError,
+    DeviceError,
+    GalleryError,
+    ImageError,
+    LabelError,
+    OneShotError,
+)
+from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.matcher import Candidate, Match, OneShotMatcher
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "Candidate",
+    "DependencyError",
+    "DeviceError",
+    "Gallery",
+    "GalleryError",
+    "ImageError",
+    "LabelError",
+    "Match",
+    "OneShotError",
+    "OneShotMatcher",
+    "__version__",
+]

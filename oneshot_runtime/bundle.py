@@ -1,0 +1,190 @@
+"""Read a model bundle: a directory of two ONNX graphs, golden vectors and a manifest that ties them together.
+
+Nothing in a bundle is executed or unpickled: the manifest is JSON, the vectors are plain arrays, and every file is checked
+against the manifest's sha256 before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_runtime.errors import BundleError
+from oneshot_runtime.preprocess import PreprocessSpec
+from oneshot_runtime.thresholds import ThresholdTable
+
+__all__ = ["DEFAULT_BUNDLE", "SCHEMA_VERSION", "Bundle", "Golden", "Head", "fingerprint_of"]
+
+SCHEMA_VERSION = 1
+DEFAULT_BUNDLE = Path(__file__).parent / "models" / "edge"
+
+_MANIFEST = "manifest.json"
+_REQUIRED = ("embedding.onnx", "head.onnx", "golden.npz")
+_INT8 = "embedding.int8.onnx"
+_MAX_MANIFEST_BYTES = 4_000_000
+_MAX_GRAPH_BYTES = 1_000_000_000
+_MAX_GOLDEN_BYTES = 64_000_000
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head's constants, which `head.onnx` holds too: `logit = bias - sum_j weights_j |q_j - s_j|`.
+
+    weights: float32 (D,), not negative. code_scale: what `round(code_scale * weights * embedding)` multiplies by, so that a
+    code fits a byte.
+    """
+
+    weights: NDArray[np.float32]
+    bias: float
+    code_scale: float
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Images drawn by the project and what the model must make of them, so that any device can prove itself.
+
+    images: uint8 (N, H, W) canvases. embeddings: float32 (N, D). probabilities: float32 (N, N), all against all.
+    """
+
+    images: NDArray[np.uint8]
+    embeddings: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A validated bundle. `manifest` holds everything else that was recorded: training command, accuracy, checksums."""
+
+    path: Path
+    preset: str
+    spec: PreprocessSpec
+    dim: int
+    head: Head
+    thresholds: ThresholdTable
+    fingerprint: str
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] | None = None) -> Bundle:
+        """Read and validate the bundle at `path`, by default the one that ships in the package.
+
+        Raises `BundleError` naming the file for a missing, altered or foreign bundle.
+        """
+        folder = DEFAULT_BUNDLE if path is None else Path(path)
+        manifest = _read_manifest(folder)
+        try:
+            head = _head_from(manifest["head"], manifest["embedding_dim"])
+            bundle = cls(
+                path=folder,
+                preset=str(manifest["preset"]),
+                spec=PreprocessSpec.from_dict(manifest["preprocess"]),
+                dim=int(manifest["embedding_dim"]),
+                head=head,
+                thresholds=ThresholdTable.from_list(manifest["thresholds"]),
+                fingerprint=str(manifest["fingerprint"]),
+                manifest=manifest,
+            )
+            checksums = manifest["sha256"]
+            missing = [name for name in _REQUIRED if name not in checksums]
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, BundleError):
+                raise BundleError(f"{folder / _MANIFEST}: {error}") from error
+            raise BundleError(f"{folder / _MANIFEST} lacks or garbles an entry: {error!r}; export the model again") from error
+        if missing:
+            raise BundleError(f"{folder / _MANIFEST} has no checksum for {', '.join(missing)}; export the model again")
+        if bundle.fingerprint != fingerprint_of(checksums, bundle.spec):
+            raise BundleError(f"{folder / _MANIFEST} names a fingerprint that is not its files'; export the model again")
+        return bundle
+
+    @property
+    def has_int8(self) -> bool:
+        """Whether the bundle holds an int8 embedding."""
+        return _INT8 in self.manifest["sha256"]
+
+    def embedding_graph(self, precision: str) -> bytes:
+        """The embedding graph's bytes, "fp32" or "int8", checked against the manifest."""
+        if precision == "int8" and not self.has_int8:
+            raise BundleError(f"bundle '{self.path}' has no {_INT8}; load it with precision='fp32' or 'auto'")
+        return self._checked(_INT8 if precision == "int8" else "embedding.onnx", _MAX_GRAPH_BYTES)
+
+    def head_graph(self) -> bytes:
+        """The head graph's bytes, checked against the manifest."""
+        return self._checked("head.onnx", _MAX_GRAPH_BYTES)
+
+    def golden(self) -> Golden:
+        """The golden vectors, checked against the manifest and against the model's shapes."""
+        data = self._checked("golden.npz", _MAX_GOLDEN_BYTES)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                golden = Golden(arrays["images"], arrays["embeddings"], arrays["probabilities"])
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise BundleError(f"{self.path / 'golden.npz'} is damaged: {error}; export the model again") from error
+        count = len(golden.images)
+        shapes = (golden.images.shape, golden.embeddings.shape, golden.probabilities.shape)
+        expected = ((count, self.spec.height, self.spec.width), (count, self.dim), (count, count))
+        if shapes != expected or golden.images.dtype != np.uint8:
+            raise BundleError(f"{self.path / 'golden.npz'} has shapes {shapes}, expected {expected}; export the model again")
+        return golden
+
+    def _checked(self, name: str, limit: int) -> bytes:
+        data = _read(self.path / name, limit)
+        actual = hashlib.sha256(data).hexdigest()
+        if actual != self.manifest["sha256"][name]:
+            raise BundleError(
+                f"{self.path / name} was altered or only partly copied: sha256 {actual}, "
+                f"manifest {self.manifest['sha256'][name]}; copy the bundle again"
+            )
+        return data
+
+
+def fingerprint_of(checksums: dict[str, str], spec: PreprocessSpec) -> str:
+    """What binds a gallery to a model: a hash over both graphs and the preprocessing, whatever the precision."""
+    parts = [checksums["embedding.onnx"], checksums["head.onnx"], json.dumps(spec.to_dict(), sort_keys=True)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise BundleError(f"{path} has {size} bytes, more than the {limit} that are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"cannot read {path}: {error.strerror or error}; a bundle is the folder that `python -m export` writes"
+        ) from error
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / _MANIFEST
+    try:
+        manifest = json.loads(_read(path, _MAX_MANIFEST_BYTES))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(f"{path} is not JSON: {error}") from error
+    if not isinstance(manifest, dict):
+        raise BundleError(f"{path} is not a manifest: expected a JSON object, got {type(manifest).__name__}")
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise BundleError(f"{path} has schema version {version!r}, this runtime reads {SCHEMA_VERSION}: update one of them")
+    return manifest
+
+
+def _head_from(values: dict[str, Any], dim: int) -> Head:
+    weights = np.asarray(values["weights"], dtype=np.float32)
+    bias, scale = float(values["bias"]), float(values["code_scale"])
+    if weights.shape != (dim,) or not np.isfinite(weights).all() or (weights < 0).any():
+        raise BundleError(f"head: expected {dim} finite weights that are not negative, got shape {weights.shape}")
+    if not (math.isfinite(bias) and math.isfinite(scale) and scale > 0):
+        raise BundleError(f"head: bias {bias} and code_scale {scale} must be finite, the scale above 0")
+    return Head(weights, bias, scale)

@@ -1,0 +1,123 @@
+"""What really runs on this machine, and whether it is right: the checks behind `oneshot doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.codes import encode
+from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.sessions import Embedder, available_cpus, create_session, golden_error, import_onnxruntime
+
+__all__ = ["Check", "diagnose"]
+
+_WHEELS = ("onnxruntime", "onnxruntime-gpu")
+_HEAD_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding; `ok` False makes the command's exit code 1."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def diagnose(bundle: str | None, device: str, precision: str, threads: int | None) -> list[Check]:
+    """Run every check. A failing one is reported, not raised, unless nothing can be loaded at all."""
+    start = time.perf_counter()
+    matcher = OneShotMatcher.load(bundle, device=device, precision=precision, threads=threads, far=None)
+    loaded = 1000 * (time.perf_counter() - start)
+    embedder = matcher._embedder
+    checks = [_versions(), _wheels(), _threads(matcher), _provider(matcher, device)]
+    checks += [_golden(matcher.bundle, matcher.device, matcher.threads, embedder), _head(matcher)]
+    checks.append(_latency(matcher, loaded))
+    return checks
+
+
+def _versions() -> Check:
+    names = ("oneshot-runtime", "numpy", "pillow", *_WHEELS, "opencv-python-headless")
+    found = ", ".join(f"{name} {version}" for name in names if (version := _version(name)))
+    machine = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    return Check("versions", True, f"{machine}; {found}")
+
+
+def _wheels() -> Check:
+    installed = [name for name in _WHEELS if _version(name)]
+    if len(installed) < 2:
+        return Check("wheels", True, installed[0] if installed else "onnxruntime, not installed as one of the known wheels")
+    remedy = "pip uninstall -y onnxruntime onnxruntime-gpu, then install one of the extras cpu and gpu"
+    return Check("wheels", False, f"{' and '.join(installed)} are both installed and overwrite each other: {remedy}")
+
+
+def _threads(matcher: OneShotMatcher) -> Check:
+    return Check("threads", True, f"{matcher.threads} used, {available_cpus()} available, {os.cpu_count()} in the machine")
+
+
+def _provider(matcher: OneShotMatcher, asked: str) -> Check:
+    available = ", ".join(import_onnxruntime().get_available_providers())
+    running = ", ".join(matcher._embedder.session.get_providers())
+    wasted = asked == "auto" and matcher.device == "cpu" and "CUDAExecutionProvider" in available
+    detail = f"{matcher.device} ({running}), precision {matcher.precision}; asked for {asked}; available: {available}"
+    if wasted:
+        detail += "; CUDA is built in but does not start: check the driver with nvidia-smi"
+    return Check("provider", not wasted, detail)
+
+
+def _golden(bundle: Bundle, device: str, threads: int, running: Embedder) -> Check:
+    """The golden images in every precision of the bundle; only the one that runs decides."""
+    golden = bundle.golden()
+    findings = []
+    for precision in ("fp32", "int8") if bundle.has_int8 else ("fp32",):
+        session, _ = create_session(bundle.embedding_graph(precision), device, threads)
+        error = golden_error(Embedder(session, device, precision), golden, bundle)
+        findings.append(f"{precision} {'right' if error is None else error}")
+    error = golden_error(running, golden, bundle)
+    return Check("golden images", error is None, f"{len(golden.images)} images: {'; '.join(findings)}")
+
+
+def _head(matcher: OneShotMatcher) -> Check:
+    """`head.onnx` on the golden embeddings, against the recorded probabilities and against the codes."""
+    bundle = matcher.bundle
+    golden = bundle.golden()
+    session, _ = create_session(bundle.head_graph(), "cpu", matcher.threads)
+    found = session.run(None, {"queries": golden.embeddings, "supports": golden.embeddings})[0]
+    error = float(np.abs(found - golden.probabilities).max())
+    spread = int(encode(golden.embeddings, bundle.head).max())
+    return Check("head", error <= _HEAD_TOLERANCE, f"probabilities within {error:.1e}; codes use 0 to {spread} of 255")
+
+
+def _latency(matcher: OneShotMatcher, loaded: float) -> Check:
+    image = matcher.bundle.golden().images[0]
+    start = time.perf_counter()
+    matcher.enroll("golden", image)
+    matcher.match(image)
+    cold = 1000 * (time.perf_counter() - start)
+    warm = []
+    for _ in range(50):
+        start = time.perf_counter()
+        matcher.match(image)
+        warm.append(1000 * (time.perf_counter() - start))
+    detail = f"load {loaded:.0f} ms, first enrolment and match {cold:.1f} ms, match when warm {statistics.median(warm):.2f} ms"
+    return Check("latency", True, detail)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def as_json(checks: list[Check]) -> dict[str, Any]:
+    """The findings as JSON-ready values."""
+    return {"ok": all(c.ok for c in checks), "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]}

@@ -1,0 +1,45 @@
+"""The errors this library raises on purpose: one family, each also the fitting builtin."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BundleError",
+    "DependencyError",
+    "DeviceError",
+    "GalleryError",
+    "ImageError",
+    "LabelError",
+    "OneShotError",
+]
+
+
+class OneShotError(Exception):
+    """Base of every error raised on purpose; the message names the value, the file and the remedy."""
+
+
+class ImageError(OneShotError, ValueError):
+    """An image cannot be used: unreadable, blank, too large, or an array of the wrong dtype or shape."""
+
+
+class BundleError(OneShotError, ValueError):
+    """A model bundle is missing a file, was altered, or was written for another version."""
+
+
+class GalleryError(OneShotError, ValueError):
+    """A gallery belongs to another model, is damaged, or cannot be opened or written."""
+
+
+class LabelError(OneShotError, KeyError):
+    """A label is unknown to the gallery, or is not a usable label."""
+
+    def __str__(self) -> str:
+        # KeyError quotes its argument, which would turn a sentence into a repr.
+        return str(self.args[0]) if self.args else ""
+
+
+class DeviceError(OneShotError, RuntimeError):
+    """The device or the precision that was asked for is not what the session can run on."""
+
+
+class DependencyError(OneShotError, ImportError):
+    """An optional dependency is missing; the message says which extra installs it."""

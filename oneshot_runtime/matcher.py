@@ -1,0 +1,189 @@
+"""The public face: load a model, enrol symbols from one picture each, and ask which of them a new picture shows."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.codes import encode, logits, probabilities
+from oneshot_runtime.errors import BundleError, DeviceError, ImageError
+from oneshot_runtime.gallery import Gallery, check_label
+from oneshot_runtime.images import ImageSource, as_image_list, thumbnail, to_grey
+from oneshot_runtime.index import Snapshot
+from oneshot_runtime.preprocess import preprocess
+from oneshot_runtime.search import distances
+from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
+
+__all__ = ["Candidate", "Match", "OneShotMatcher"]
+
+_BATCH = 64
+"""Images embedded at once: larger batches only take more memory."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A class that the query may show, with the probability that it does."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Match:
+    """The answer to one query.
+
+    label: the best class, None when the query is unknown at the matcher's false accept rate. probability: that of the best
+    candidate, in [0, 1], whether it was accepted or not; 0 with an empty gallery. candidates: best first, whatever the
+    threshold. threshold: the probability from which this gallery's best candidate is accepted.
+    """
+
+    label: str | None
+    probability: float
+    candidates: tuple[Candidate, ...]
+    threshold: float
+
+
+class OneShotMatcher:
+    """Recognises symbols after seeing each of them once. Make one with `OneShotMatcher.load`; threads may share it."""
+
+    def __init__(self, bundle: Bundle, embedder: Embedder, gallery: Gallery, threads: int, far: float | None) -> None:
+        self.bundle = bundle
+        self.gallery = gallery
+        self.threads = threads
+        self.far = far
+        self._embedder = embedder
+        self._thresholds: dict[int, float] = {}
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | os.PathLike[str] | None = None,
+        *,
+        gallery: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        far: float | None = 0.01,
+    ) -> OneShotMatcher:
+        """Load a model and open its gallery.
+
+        bundle: a folder written by `python -m export`; by default the model that ships in the package. gallery: path of a
+        durable gallery, created when missing; None keeps it in memory. device: "auto", "cpu" or "cuda"; "cuda" raises when the
+        session does not run there. precision: "fp32", "int8", or "auto" for the faster one that is right on this processor.
+        threads: processor threads of one embedding, by default those this process may use. far: share of strangers that may be
+        given a label (see `Match.label`); None never refuses.
+
+        Raises `BundleError`, `GalleryError`, `DeviceError` or `DependencyError`.
+        """
+        opened = Bundle.open(bundle)
+        if far is not None:
+            if not isinstance(far, int | float) or not 0 < far < 1:
+                raise BundleError(f"far must be between 0 and 1, or None, got {far!r}")
+            opened.thresholds.logit(far, 1)  # refuses a rate that the bundle was not calibrated for now, not at a match
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise DeviceError(f"threads must be a positive integer or None, got {threads!r}")
+        count = threads or available_cpus()
+        embedder = open_embedder(opened, device, precision, count)
+        return cls(opened, embedder, Gallery(opened, gallery), count, far)
+
+    @property
+    def device(self) -> str:
+        """What really runs the embedding, "cpu" or "cuda", whatever was asked for."""
+        return self._embedder.device
+
+    @property
+    def precision(self) -> str:
+        """The precision that runs, "fp32" or "int8"."""
+        return self._embedder.precision
+
+    @property
+    def labels(self) -> list[str]:
+        """The enrolled classes, in the order of their first enrolment."""
+        return self.gallery.labels
+
+    def enroll(self, label: str, images: ImageSource | Sequence[ImageSource]) -> None:
+        """Add one picture, or several, of a symbol; a label that is known already gains supports.
+
+        Each image is a path, bytes, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB. All images are added or, when
+        one cannot be used, none. Raises `ImageError`, `LabelError` or `GalleryError`.
+        """
+        check_label(label)
+        sources = as_image_list(images)
+        if not sources:
+            raise ImageError(f"no images to enrol for {label!r}: the list is empty")
+        greys = [to_grey(source) for source in sources]
+        embeddings = self.embed(greys)
+        self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys])
+
+    def remove(self, label: str) -> None:
+        """Forget a class with all its supports. Raises `LabelError` when it is unknown."""
+        self.gallery.remove(label)
+
+    def match(self, image: ImageSource, top_k: int = 5) -> Match:
+        """Which enrolled class `image` shows, with the `top_k` best candidates. Raises `ImageError`."""
+        canvas = preprocess(image, self.bundle.spec)
+        code = encode(self._embedder(canvas[None]), self.bundle.head)[0]
+        return self._match_code(self.gallery.snapshot(), code, top_k)
+
+    def match_batch(self, images: Sequence[ImageSource], top_k: int = 5) -> list[Match]:
+        """`match` for many images, embedded together and compared with one state of the gallery."""
+        codes = encode(self.embed(images), self.bundle.head)
+        snapshot = self.gallery.snapshot()
+        return [self._match_code(snapshot, code, top_k) for code in codes]
+
+    def verify(self, image_a: ImageSource, image_b: ImageSource) -> float:
+        """Probability in [0, 1] that both images show the same symbol."""
+        first, second = encode(self.embed([image_a, image_b]), self.bundle.head)
+        distance = distances(first[None], second)
+        return float(probabilities(logits(distance, self.bundle.head))[0])
+
+    def embed(self, images: ImageSource | Sequence[ImageSource]) -> NDArray[np.float32]:
+        """Embeddings float32 (N, D), components in [0, 1], of one image or a list of them."""
+        canvases = [preprocess(image, self.bundle.spec) for image in as_image_list(images)]
+        if not canvases:
+            return np.empty((0, self.bundle.dim), np.float32)
+        stack = np.stack(canvases)
+        batches = [self._embedder(stack[start : start + _BATCH]) for start in range(0, len(stack), _BATCH)]
+        return np.concatenate(batches)
+
+    def close(self) -> None:
+        """Close a durable gallery's file."""
+        self.gallery.close()
+
+    def __enter__(self) -> OneShotMatcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _match_code(self, snapshot: Snapshot, code: NDArray[np.uint8], top_k: int) -> Match:
+        if not isinstance(top_k, int) or top_k < 1:
+            raise ValueError(f"top_k must be a positive integer, got {top_k!r}")
+        threshold = self._threshold(snapshot.classes)
+        neighbours = snapshot.nearest(code, top_k)
+        if not neighbours:
+            return Match(None, 0.0, (), threshold)
+        distance = np.array([neighbour.distance for neighbour in neighbours], np.int64)
+        values = probabilities(logits(distance, self.bundle.head)).tolist()
+        candidates = tuple(Candidate(n.label, value) for n, value in zip(neighbours, values, strict=True))
+        best = candidates[0]
+        return Match(best.label if best.probability >= threshold else None, best.probability, candidates, threshold)
+
+    def _threshold(self, classes: int) -> float:
+        """The probability at which a gallery of `classes` classes meets the false accept rate; 0 when nothing is refused."""
+        if self.far is None or classes == 0:
+            return 0.0
+        if classes not in self._thresholds:
+            logit = self.bundle.thresholds.logit(self.far, classes)
+            self._thresholds[classes] = 1 / (1 + math.exp(-logit))
+        return self._thresholds[classes]
+

@@ -1,0 +1,143 @@
+"""Turn a grey image into the model's canvas: ink white on black, fitted to a fixed place and size.
+
+This is the only implementation: training, export and runtime call it, and a bundle's manifest records its `PreprocessSpec`.
+All arithmetic is on integers (Pillow's resampling included), so a canvas is the same on every machine.
+
+The steps, in order: find the paper's level and which side of it the ink is on, stretch the ink's contrast, find the ink's
+box, and resize that box so that its longer side takes a fixed share of the canvas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from oneshot_runtime.errors import BundleError, ImageError
+from oneshot_runtime.images import ImageSource, to_grey
+from oneshot_runtime.paper import flatten_paper
+
+__all__ = ["PreprocessSpec", "preprocess"]
+
+_MIN_CONTRAST = 24
+"""Grey levels between ink and paper below which an image counts as blank: above sensor noise, below pencil."""
+
+_EVEN_PAPER = 8
+"""Spread between the border's quartiles up to which the paper counts as evenly lit and needs no flattening."""
+
+_MAX_SIDE = 512
+"""Longer sides are reduced first: no canvas needs more, and a photograph then costs no more than a scan."""
+
+
+@dataclass(frozen=True)
+class PreprocessSpec:
+    """What `preprocess` does, written into the manifest.
+
+    height, width: the canvas in pixels. fit: "ink" crops to the ink's box, "frame" keeps the whole picture. ink_share: with
+    "ink", the share of the canvas that the box's longer side takes. min_ink: boxes smaller than this share of the picture's
+    longer side are treated as if they had it, so that a dot stays a dot.
+    """
+
+    height: int
+    width: int
+    fit: str = "ink"
+    ink_share: float = 0.8
+    min_ink: float = 0.15
+
+    def __post_init__(self) -> None:
+        for side in (self.height, self.width):
+            if not isinstance(side, int) or not 8 <= side <= 1024:
+                raise BundleError(f"preprocess: height and width must be integers from 8 to 1024, got {side!r}")
+        if self.fit not in ("ink", "frame"):
+            raise BundleError(f"preprocess: fit must be 'ink' or 'frame', got {self.fit!r}")
+        for name in ("ink_share", "min_ink"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value <= 1:
+                raise BundleError(f"preprocess: {name} must be above 0 and at most 1, got {value!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PreprocessSpec:
+        """Inverse of `to_dict`; raises `BundleError` for a missing, unknown or impossible entry."""
+        expected = {field.name for field in fields(cls)}
+        if set(values) != expected:
+            raise BundleError(f"preprocess: expected the entries {sorted(expected)}, got {sorted(values)}")
+        return cls(**values)
+
+
+def preprocess(image: ImageSource, spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """Turn any accepted image into the model's input.
+
+    Returns `uint8 (spec.height, spec.width)`: ink towards 255, paper 0. Raises `ImageError` when the image cannot be read
+    or shows no ink.
+    """
+    ink = find_ink(_reduce(to_grey(image)))
+    if spec.fit == "frame":
+        return np.asarray(Image.fromarray(ink).resize((spec.width, spec.height), Image.Resampling.BILINEAR))
+    return _fit_ink(ink, spec)
+
+
+def find_ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Ink intensity `uint8 (H, W)` of a grey image: 0 paper, 255 full ink, whichever of the two was darker.
+
+    The paper is the border's median level; the ink is on the side where the image departs furthest from it. Raises
+    `ImageError` when nothing departs by `_MIN_CONTRAST` levels.
+    """
+    border = np.sort(np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1])))
+    quarter = border.size // 4
+    if int(border[-1 - quarter]) - int(border[quarter]) > _EVEN_PAPER:
+        return _stretch(flatten_paper(grey), paper=0)
+    return _stretch(grey, paper=int(border[border.size // 2]))
+
+
+def _stretch(grey: NDArray[np.uint8], paper: int) -> NDArray[np.uint8]:
+    """Map the paper's level to 0 and the ink's to 255, with a soft threshold between 1/4 and 3/4 of the contrast."""
+    low, high = int(grey.min()), int(grey.max())
+    contrast = max(paper - low, high - paper)
+    if contrast < _MIN_CONTRAST:
+        raise ImageError(
+            f"the image is blank: its {grey.shape[0]}x{grey.shape[1]} pixels stay within {contrast} of 255 grey levels of "
+            f"the paper, and ink needs {_MIN_CONTRAST}"
+        )
+    levels = np.arange(256, dtype=np.int32)
+    depth = paper - levels if paper - low >= high - paper else levels - paper
+    lookup = np.clip((depth * 4 - contrast) * 255 // (2 * contrast), 0, 255).astype(np.uint8)
+    return lookup[grey]
+
+
+def _reduce(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    longer = max(grey.shape)
+    if longer <= _MAX_SIDE:
+        return grey
+    return np.asarray(Image.fromarray(grey).reduce(-(-longer // _MAX_SIDE)))
+
+
+def _fit_ink(ink: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.uint8]:
+    top, bottom, left, right = _ink_box(ink)
+    box_height, box_width = bottom - top, right - left
+    floor = spec.min_ink * max(ink.shape)
+    scale = min(
+        spec.ink_share * spec.height / max(box_height, floor),
+        spec.ink_share * spec.width / max(box_width, floor),
+    )
+    height = max(1, round(box_height * scale))
+    width = max(1, round(box_width * scale))
+    box = Image.fromarray(ink[top:bottom, left:right])
+    canvas = np.zeros((spec.height, spec.width), np.uint8)
+    y, x = (spec.height - height) // 2, (spec.width - width) // 2
+    canvas[y : y + height, x : x + width] = box.resize((width, height), Image.Resampling.BILINEAR)
+    return canvas
+
+
+def _ink_box(ink: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right (exclusive) of the pixels that are more ink than paper; never empty after a stretch."""
+    mask = ink > 127
+    rows = np.flatnonzero(mask.any(axis=1))
+    columns = np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

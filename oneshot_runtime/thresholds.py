@@ -1,0 +1,66 @@
+"""The probability from which a match counts as known, for a false accept rate and a gallery's size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oneshot_runtime.errors import BundleError
+
+__all__ = ["ThresholdTable"]
+
+
+@dataclass(frozen=True)
+class ThresholdTable:
+    """Logits at which false accept rates were met on held-out alphabets, by the number of enrolled classes.
+
+    sizes: ascending numbers of classes. logits: for each false accept rate, one logit per size.
+    """
+
+    sizes: tuple[int, ...]
+    logits: Mapping[float, tuple[float, ...]]
+
+    @classmethod
+    def from_list(cls, entries: Sequence[Mapping[str, Any]]) -> ThresholdTable:
+        """From the manifest's entries `{"classes": n, "logits": {"0.01": logit, ...}}`. Raises `BundleError`."""
+        rows = sorted(entries, key=lambda entry: int(entry["classes"]))
+        fars = {float(far) for row in rows for far in row["logits"]}
+        logits = {far: tuple(float(row["logits"][str(far)]) for row in rows) for far in sorted(fars)}
+        if not all(math.isfinite(value) for row in logits.values() for value in row):
+            raise BundleError("thresholds: every logit must be finite")
+        return cls(tuple(int(row["classes"]) for row in rows), logits)
+
+    def logit(self, far: float, classes: int) -> float:
+        """The logit for a gallery of `classes` classes, interpolated over the logarithm of the size and of the rate.
+
+        Beyond the fitted sizes the last slope goes on: with n supports the best stranger is the best of n draws, whose
+        logit grows with log n. Raises `BundleError` when `far` lies outside the rates that were fitted.
+        """
+        rates = sorted(self.logits)
+        if not rates:
+            raise BundleError(
+                "the bundle has no thresholds, so it cannot tell strangers at a false accept rate: "
+                "load it with far=None, or export a checkpoint that was trained with held-out alphabets"
+            )
+        if not rates[0] <= far <= rates[-1]:
+            raise BundleError(
+                f"far={far} is outside the false accept rates this bundle was calibrated for ({rates[0]} to {rates[-1]})"
+            )
+        by_rate = [self._at_size(self.logits[rate], classes) for rate in rates]
+        return _interpolate([math.log(rate) for rate in rates], by_rate, math.log(far))
+
+    def _at_size(self, values: tuple[float, ...], classes: int) -> float:
+        if len(values) == 1:
+            return values[0]
+        return _interpolate([math.log(size) for size in self.sizes], values, math.log(max(1, classes)))
+
+
+def _interpolate(x: Sequence[float], y: Sequence[float], at: float) -> float:
+    """Piecewise linear through (x, y), going on with the outer slopes."""
+    if len(x) == 1:
+        return y[0]
+    upper = next((index for index in range(1, len(x)) if at <= x[index]), len(x) - 1)
+    left, right = upper - 1, upper
+    return y[left] + (y[right] - y[left]) * (at - x[left]) / (x[right] - x[left])

@@ -1,0 +1,194 @@
+"""`python -m train`: train a twin network, or evaluate a checkpoint or bundle."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from oneshot_runtime.errors import OneShotError
+from train.canvases import Canvases, from_folder, from_image_set, hold_out
+from train.checkpoint import CheckpointError
+from train.config import TrainConfig
+from train.evaluate import evaluate
+from train.loop import VALIDATIONS, run, validate
+from train.memory import keep_freed_memory
+from train.model import PRESETS, ModelConfig
+from train.omniglot import DatasetError, download, load_split
+from train.trainer import Trainer, measure_step
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 an error, 2 wrong usage, 130 interrupted with a checkpoint that resumes."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments[:1] == ["evaluate"]:
+            return _evaluate(_evaluate_parser().parse_args(arguments[1:]))
+        return _train(_train_parser().parse_args(arguments), arguments)
+    except (DatasetError, CheckpointError, OneShotError) as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
+
+
+def _train_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description="Train a twin network. `python -m train evaluate --help` scores one.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="edge")
+    parser.add_argument("--split", choices=("background", "koch", "folder"), default="background",
+                        help="folder: --data is class/image or group/class/image")  # fmt: skip
+    parser.add_argument("--data", type=Path, required=True, help="folder with Omniglot's zips or folders, or your images")
+    parser.add_argument("--download", action="store_true", help="fetch Omniglot into --data first")
+    parser.add_argument("--holdout", nargs="*", default=[], metavar="GROUP",
+                        help="alphabets to keep out of training, for validation and thresholds")  # fmt: skip
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, help="turned once into steps, from the speed measured at the start")
+    budget.add_argument("--steps", type=int, help="repeats a run on any machine")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--loss", choices=("all-pairs", "pairs"), default="all-pairs", help="pairs: as the paper trains")
+    parser.add_argument("--classes", type=int, default=40, help="classes in a batch")
+    parser.add_argument("--shots", type=int, default=4, help="images of each class in a batch")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="auto measures both")
+    parser.add_argument("--threads", type=int, help="processor threads (default: PyTorch's choice)")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/PRESET-SPLIT-SEED)")
+    parser.add_argument("--resume", action="store_true", help="go on from last.pt in --out, with its configuration")
+    return parser
+
+
+def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
+    keep_freed_memory()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.device.startswith("cuda") and not torch.cuda.is_available():
+        raise DatasetError(f"--device {arguments.device}: this PyTorch sees no CUDA device; use --device cpu")
+    if arguments.download:
+        download(arguments.data)
+    out = arguments.out or Path("runs") / f"{arguments.preset}-{arguments.split}-{arguments.seed}"
+    model = PRESETS[arguments.preset]
+    training, validation = _load_data(arguments, model)
+    if arguments.resume:
+        trainer = Trainer.resume(out / "last.pt", training)
+    else:
+        trainer = _new_trainer(arguments, argv, model, training, validation)
+    if trainer.config.model.spec != model.spec:
+        raise CheckpointError(f"'{out / 'last.pt'}' was trained with preset {trainer.config.model.preset}; pass that --preset")
+    print(f"{len(training.images)} images of {len(training.members())} classes, {trainer.config.steps} steps, "
+          f"{trainer.config.precision}; writing to {out}", flush=True)  # fmt: skip
+    result = run(trainer, validation, out)
+    if not result.finished:
+        print(f"interrupted at step {trainer.done}; --resume --out {out} goes on", file=sys.stderr)
+        return 130
+    print(f"done: {result.checkpoint}" + (f", held-out alphabets {result.validation}" if result.validation else ""))
+    print(f"next: python -m export {result.checkpoint} --out bundle")
+    return 0
+
+
+def _load_data(arguments: argparse.Namespace, model: ModelConfig) -> tuple[Canvases, Canvases | None]:
+    if arguments.split == "folder":
+        training, validation = from_folder(arguments.data, model.spec, progress=True), None
+    else:
+        images, held_out = load_split(arguments.data, arguments.split)
+        training = from_image_set(images, model.spec, progress=True)
+        validation = from_image_set(held_out, model.spec, progress=True) if held_out else None
+    if arguments.holdout:
+        training, validation = hold_out(training, arguments.holdout)
+    return training, validation
+
+
+def _new_trainer(
+    arguments: argparse.Namespace, argv: list[str], model: ModelConfig, training: Canvases, validation: Canvases | None
+) -> Trainer:
+    settings = {
+        "model": model, "split": arguments.split, "seed": arguments.seed, "loss": arguments.loss, "classes": arguments.classes,
+        "shots": arguments.shots, "learning_rate": arguments.learning_rate, "device": arguments.device,
+    }  # fmt: skip
+    choices = ("fp32", "bf16") if arguments.precision == "auto" else (arguments.precision,)
+    seconds = {p: measure_step(TrainConfig(steps=1000, precision=p, **settings), training) for p in choices}
+    precision = min(seconds, key=lambda p: seconds[p])
+    config = TrainConfig(steps=arguments.steps or 1, precision=precision, **settings)
+    steps = arguments.steps
+    if not steps:
+        budget = (arguments.minutes or 25.0) * 60
+        if validation is not None:
+            budget -= VALIDATIONS * _timed_validation(config, training, validation)
+        steps = max(10, int(budget / seconds[precision]))
+    trainer = Trainer(TrainConfig(steps=steps, precision=precision, **settings), training)
+    trainer.notes.update(
+        command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]), commit=_commit(), torch=torch.__version__
+    )
+    return trainer
+
+
+def _timed_validation(config: TrainConfig, training: Canvases, validation: Canvases) -> float:
+    import time
+
+    trainer = Trainer(config, training)
+    start = time.perf_counter()
+    validate(trainer, validation)
+    return time.perf_counter() - start
+
+
+def _repeatable(argv: list[str], steps: int, precision: str) -> list[str]:
+    """The command line with the measured number of steps and precision in place of what was asked for, and no local paths."""
+    kept: list[str] = []
+    skip = False
+    for word in argv:
+        name = word.split("=", 1)[0]
+        if skip:
+            skip = False
+            continue
+        if name in ("--minutes", "--steps", "--precision", "--data", "--out", "--threads"):
+            skip = "=" not in word
+            continue
+        kept.append(word)
+    return [*kept, "--data", "DATA", "--steps", str(steps), "--precision", precision]
+
+
+def _commit() -> str | None:
+    try:
+        found = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+def _evaluate_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train evaluate", description="Score a checkpoint or a bundle on Lake's 400 one-shot trials."
+    )
+    parser.add_argument("model", nargs="?", help="a checkpoint (.pt) or a bundle folder; leave out for the one that ships")
+    parser.add_argument("--data", type=Path, required=True, help="folder with all_runs.zip")
+    parser.add_argument("--baseline", action="store_true", help="also run the Modified Hausdorff baseline (published: 61.2 %%)")
+    parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto", help="of a bundle")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    scores = evaluate(arguments.model, arguments.data, arguments.precision, arguments.baseline)
+    if arguments.json:
+        rows = {
+            name: {"accuracy": score.accuracy, "correct": score.correct, "total": score.total, "interval": score.interval}
+            for name, score in scores.items()
+        }
+        print(json.dumps(rows))
+        return 0
+    for name, score in scores.items():
+        print(f"{name}: {score}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

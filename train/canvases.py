@@ -1,0 +1,108 @@
+"""Training data as the model sees it: preprocessed canvases with their classes and groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from oneshot_runtime.images import ImageSource
+from oneshot_runtime.preprocess import PreprocessSpec, preprocess
+from train.omniglot import DatasetError, ImageSet
+
+__all__ = ["Canvases", "from_folder", "from_image_set", "hold_out"]
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True)
+class Canvases:
+    """Images ready for the network.
+
+    images: uint8 (N, H, W). classes: int64 (N,), numbered from 0 without gaps. drawers: int64 (N,), who drew the image, or
+    its number within the class. groups: name -> class numbers; an alphabet, whose members are the hard negatives.
+    """
+
+    images: NDArray[np.uint8]
+    classes: NDArray[np.int64]
+    drawers: NDArray[np.int64]
+    groups: dict[str, NDArray[np.int64]]
+
+    def members(self) -> list[NDArray[np.int64]]:
+        """For each class, the indices of its images."""
+        order = np.argsort(self.classes, kind="stable")
+        return np.split(order, np.cumsum(np.bincount(self.classes))[:-1])
+
+
+def from_image_set(image_set: ImageSet, spec: PreprocessSpec, progress: bool = False) -> Canvases:
+    """Preprocess an Omniglot set."""
+    characters, drawers = image_set.images.shape[:2]
+    flat = image_set.images.reshape(-1, *image_set.images.shape[2:])
+    return Canvases(
+        images=_preprocess_all(list(flat), spec, progress),
+        classes=image_set.labels[:, 0],
+        drawers=np.tile(np.arange(drawers), characters),
+        groups={name: np.arange(first, last + 1) for name, (first, last) in image_set.alphabets.items()},
+    )
+
+
+def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False) -> Canvases:
+    """Preprocess a folder of images: `class/image`, or `group/class/image`; any size, any number per class.
+
+    Raises `DatasetError` for a folder without classes, a class with fewer than two images, or a mixed depth, and
+    `ImageError` naming the file for an image that cannot be used.
+    """
+    root = Path(root)
+    files = sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    if not files:
+        raise DatasetError(f"'{root}' holds no images; expected class/image or group/class/image")
+    depths = {len(file.relative_to(root).parts) for file in files}
+    if depths not in ({2}, {3}):
+        raise DatasetError(f"'{root}' mixes depths: expected every image at class/image, or every one at group/class/image")
+    parents = sorted({file.parent for file in files})
+    number = {parent: index for index, parent in enumerate(parents)}
+    classes = np.array([number[file.parent] for file in files])
+    counts = np.bincount(classes)
+    if counts.min() < 2:
+        raise DatasetError(f"class '{parents[int(counts.argmin())]}' has one image; a class needs at least two to train on")
+    if len(parents) < 2:
+        raise DatasetError(f"'{root}' has one class; training needs at least two to tell apart")
+    groups: dict[str, list[int]] = {}
+    for parent, index in number.items():
+        groups.setdefault(parent.parent.name if depths == {3} else root.name, []).append(index)
+    starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    return Canvases(
+        images=_preprocess_all(list(files), spec, progress),
+        classes=classes,
+        drawers=np.arange(len(files)) - starts[classes],
+        groups={name: np.array(members) for name, members in groups.items()},
+    )
+
+
+def _preprocess_all(images: list[ImageSource], spec: PreprocessSpec, progress: bool) -> NDArray[np.uint8]:
+    shown = tqdm(images, desc="preprocess", unit="image", disable=not progress, leave=False)
+    return np.stack([preprocess(image, spec) for image in shown])
+
+
+def hold_out(canvases: Canvases, names: list[str]) -> tuple[Canvases, Canvases]:
+    """Split by groups: everything else for training, the named groups for validation. Raises `DatasetError`."""
+    unknown = sorted(set(names) - set(canvases.groups))
+    if unknown or not set(canvases.groups) - set(names):
+        what = f"unknown groups {', '.join(unknown)}" if unknown else "nothing would be left to train on"
+        raise DatasetError(f"cannot hold out {', '.join(names)}: {what}; the groups are {', '.join(sorted(canvases.groups))}")
+    return _subset(canvases, sorted(set(canvases.groups) - set(names))), _subset(canvases, sorted(set(names)))
+
+
+def _subset(canvases: Canvases, names: list[str]) -> Canvases:
+    old = np.concatenate([canvases.groups[name] for name in names])
+    kept = np.isin(canvases.classes, old)
+    number = {int(c): index for index, c in enumerate(old)}
+    return Canvases(
+        images=canvases.images[kept],
+        classes=np.array([number[int(c)] for c in canvases.classes[kept]]),
+        drawers=canvases.drawers[kept],
+        groups={name: np.array([number[int(c)] for c in canvases.groups[name]]) for name in names},
+    )

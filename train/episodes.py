@@ -1,0 +1,83 @@
+"""Few-shot episodes on held-out alphabets, and how many of their queries a set of embeddings gets right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.canvases import Canvases
+
+__all__ = ["Episode", "Score", "score_episodes", "within_alphabet_episodes"]
+
+Compare = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+"""Similarities (Q, S) of query embeddings (Q, D) to support embeddings (S, D); higher is more alike."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Indices into a `Canvases`: `supports[i]` and `queries[i]` show the same class. int64 (way,) each."""
+
+    supports: NDArray[np.int64]
+    queries: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """`correct` of `total`, with the 95 % Wilson interval of the share (Wilson 1927)."""
+
+    correct: int
+    total: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return self.correct / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper end of the 95 % interval."""
+        z, n, p = 1.959964, self.total, self.accuracy
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(0.0, centre - half), min(1.0, centre + half)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{100 * self.accuracy:.2f} % ({self.correct}/{self.total}, 95 % interval {100 * low:.1f} to {100 * high:.1f})"
+
+
+def within_alphabet_episodes(canvases: Canvases, way: int, per_group: int, seed: int) -> list[Episode]:
+    """Episodes of `way` classes of one alphabet, supports by one drawer and queries by another, `per_group` an alphabet.
+
+    Alphabets with fewer classes give episodes of what they have, from two on.
+    """
+    rng = np.random.default_rng(seed)
+    index = {(int(c), int(d)): i for i, (c, d) in enumerate(zip(canvases.classes, canvases.drawers, strict=True))}
+    episodes = []
+    for classes in canvases.groups.values():
+        if len(classes) < 2:
+            continue
+        drawers = sorted({d for c, d in index if c in set(classes.tolist())})
+        for _ in range(per_group):
+            chosen = rng.choice(classes, min(way, len(classes)), replace=False)
+            first, second = rng.choice(drawers, 2, replace=False)
+            pairs = [(index.get((c, first)), index.get((c, second))) for c in chosen.tolist()]
+            both = [(a, b) for a, b in pairs if a is not None and b is not None]
+            if len(both) > 1:
+                supports, queries = zip(*both, strict=True)
+                episodes.append(Episode(np.array(supports), np.array(queries)))
+    return episodes
+
+
+def score_episodes(embeddings: NDArray[np.float32], episodes: list[Episode], compare: Compare) -> Score:
+    """How many queries are most similar to their own support. embeddings: float32 (N, D) of the canvases."""
+    correct = total = 0
+    for episode in episodes:
+        similarity = compare(embeddings[episode.queries], embeddings[episode.supports])
+        correct += int((similarity.argmax(axis=1) == np.arange(len(episode.queries))).sum())
+        total += len(episode.queries)
+    return Score(correct, total)

@@ -1,0 +1,123 @@
+"""Drive a training run: progress, log, validation, checkpoints, curves."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from train.calibrate import fit_thresholds
+from train.canvases import Canvases
+from train.curves import draw_curves
+from train.episodes import Score, score_episodes, within_alphabet_episodes
+from train.trainer import Trainer
+
+__all__ = ["RunResult", "run", "validate"]
+
+VALIDATIONS = 12
+"""How often a run looks at the held-out alphabets."""
+
+_LOG_EVERY = 50
+_SAVE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended: its checkpoint, whether all steps were done, and the last validation score, if there was one."""
+
+    checkpoint: Path
+    finished: bool
+    validation: Score | None
+
+
+def run(trainer: Trainer, validation: Canvases | None, out: Path) -> RunResult:
+    """Train until `config.steps`, writing `last.pt`, `best.pt`, `log.jsonl` and `curves.png` into `out`.
+
+    Ctrl-C ends the run after the current step, with a checkpoint that resumes. `best.pt` changes only when validation improves.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    log, checkpoint, steps = out / "log.jsonl", out / "last.pt", trainer.config.steps
+    validate_every = max(1, steps // VALIDATIONS)
+    meter, saved, score, finished = _Meter(), time.monotonic(), None, True
+    _append(log, {"event": "start", "step": trainer.done, "config": trainer.config.to_dict()})
+    progress = tqdm(total=steps, initial=trainer.done, unit="step", desc="train", smoothing=0.05, mininterval=1.0)
+    try:
+        while trainer.done < steps:
+            start = time.monotonic()
+            loss, images = trainer.step()
+            meter.add(loss, images, time.monotonic() - start)
+            progress.update()
+            if meter.steps == _LOG_EVERY or trainer.done == steps:
+                progress.set_postfix_str(f"loss {meter.mean_loss:.4f}, {meter.images_per_second:.0f} images/s")
+                _append(log, {"event": "step", "step": trainer.done, **meter.flush()})
+            if validation is not None and (trainer.done % validate_every == 0 or trainer.done == steps):
+                score = _record_validation(trainer, validation, out, log)
+                progress.write(f"step {trainer.done}: within-alphabet 20-way on held-out alphabets {score}")
+            if time.monotonic() - saved > _SAVE_SECONDS:
+                trainer.save(checkpoint)
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        finished = False
+    progress.close()
+    trainer.save(checkpoint)
+    draw_curves(log, out / "curves.png")
+    return RunResult(checkpoint, finished, score)
+
+
+def validate(trainer: Trainer, validation: Canvases) -> tuple[Score, list[dict[str, Any]]]:
+    """The averaged weights on held-out alphabets.
+
+    Returns the within-alphabet 20-way one-shot score (any two drawers), and the thresholds for refusing strangers.
+    """
+    embeddings = trainer.embed_average(validation.images)
+    episodes = within_alphabet_episodes(validation, way=20, per_group=20, seed=1)
+    score = score_episodes(embeddings, episodes, trainer.compare_average)
+    return score, fit_thresholds(validation, embeddings, trainer.compare_average)
+
+
+def _record_validation(trainer: Trainer, validation: Canvases, out: Path, log: Path) -> Score:
+    score, thresholds = validate(trainer, validation)
+    record = {"accuracy": round(score.accuracy, 5), "interval": [round(end, 5) for end in score.interval]}
+    trainer.notes.update(validation=record | {"alphabets": sorted(validation.groups)}, thresholds=thresholds)
+    _append(log, {"event": "validation", "step": trainer.done, **record})
+    if score.accuracy > trainer.best:
+        trainer.best = score.accuracy
+        trainer.save(out / "best.pt")
+    draw_curves(log, out / "curves.png")
+    return score
+
+
+class _Meter:
+    """Loss and speed since the last flush; only the steps themselves count, not validation."""
+
+    def __init__(self) -> None:
+        self.steps, self._images, self._loss, self._seconds, self._total = 0, 0, 0.0, 0.0, 0.0
+
+    def add(self, loss: float, images: int, seconds: float) -> None:
+        self.steps += 1
+        self._images += images
+        self._loss += loss
+        self._seconds += seconds
+        self._total += seconds
+
+    @property
+    def mean_loss(self) -> float:
+        return self._loss / self.steps
+
+    @property
+    def images_per_second(self) -> float:
+        return self._images / self._seconds
+
+    def flush(self) -> dict[str, float]:
+        values = {"loss": round(self.mean_loss, 5), "images_per_second": round(self.images_per_second, 1)}
+        self.steps, self._images, self._loss, self._seconds = 0, 0, 0.0, 0.0
+        return values | {"training_seconds": round(self._total, 1)}
+
+
+def _append(log: Path, record: dict[str, Any]) -> None:
+    with log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")

@@ -1,0 +1,29 @@
+"""What a step minimises: every pair in the batch at once, or labelled pairs one by one as in the paper."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["all_pairs_loss", "pairs_loss"]
+
+
+def all_pairs_loss(logits: Tensor, classes: Tensor, bce_weight: float = 0.5) -> Tensor:
+    """Multi-way cross-entropy over the batch plus balanced binary cross-entropy.
+
+    logits: float32 (B, B), of each image against each. classes: int64 (B,). Each positive pair competes with all negatives of
+    its row (N-pair loss, Sohn 2016): `mean over positives of log(1 + sum_neg exp(l_neg - l_pos))`. The binary term keeps the
+    sigmoid a probability; positives and negatives weigh the same in it. An image is never paired with itself.
+    """
+    same = classes[:, None] == classes[None, :]
+    positive = same & ~torch.eye(len(classes), dtype=torch.bool, device=classes.device)
+    negatives = torch.logsumexp(logits.masked_fill(same, -torch.inf), dim=1, keepdim=True)
+    contrast = F.softplus(negatives - logits)[positive].mean()
+    binary = 0.5 * (F.softplus(-logits)[positive].mean() + F.softplus(logits)[~same].mean())
+    return contrast + bce_weight * binary
+
+
+def pairs_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy of labelled pairs (Koch et al. 2015, section 3.2). logits, targets: float32 (P,)."""
+    return F.binary_cross_entropy_with_logits(logits, targets)

@@ -1,0 +1,176 @@
+"""The twin network: one embedding applied to both images, and a weighted L1 head (Koch, Zemel, Salakhutdinov 2015)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from oneshot_runtime.preprocess import PreprocessSpec
+
+__all__ = ["PRESETS", "ModelConfig", "SiameseNet", "WeightedL1Head"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The arguments that rebuild a `SiameseNet`.
+
+    channels, kernels: one entry per convolution; max-pooling by two follows all but the last. norm: batch norm, and
+    zero-padded convolutions; without it the convolutions are unpadded and have biases, as in the paper. pooled: side to
+    which the last map is average-pooled before the fully connected layer, 0 for none. dim: length of the embedding.
+    """
+
+    preset: str
+    spec: PreprocessSpec
+    channels: tuple[int, ...]
+    kernels: tuple[int, ...]
+    dim: int
+    norm: bool
+    pooled: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as JSON-ready values."""
+        return {**asdict(self), "channels": list(self.channels), "kernels": list(self.kernels)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Inverse of `to_dict`."""
+        return cls(
+            **{
+                **values,
+                "spec": PreprocessSpec.from_dict(values["spec"]),
+                "channels": tuple(values["channels"]),
+                "kernels": tuple(values["kernels"]),
+            }
+        )
+
+
+PRESETS = {
+    "koch": ModelConfig(
+        preset="koch",
+        spec=PreprocessSpec(height=105, width=105, fit="frame"),
+        channels=(64, 128, 128, 256),
+        kernels=(10, 7, 4, 4),
+        dim=4096,
+        norm=False,
+    ),
+    "edge": ModelConfig(
+        preset="edge",
+        spec=PreprocessSpec(height=48, width=48),
+        channels=(32, 64, 128, 256),
+        kernels=(3, 3, 3, 3),
+        dim=256,
+        norm=True,
+        pooled=3,
+    ),
+}
+
+
+class SiameseNet(nn.Module):
+    """Embeds images and compares embeddings; `head` holds the comparison."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        layers: list[nn.Module] = []
+        height, width, inputs = config.spec.height, config.spec.width, 1
+        for index, (channels, kernel) in enumerate(zip(config.channels, config.kernels, strict=True)):
+            last = index == len(config.channels) - 1
+            padding = kernel // 2 if config.norm else 0
+            layers.append(nn.Conv2d(inputs, channels, kernel, padding=padding, bias=not config.norm))
+            height, width = height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1
+            if not last:
+                layers.append(nn.MaxPool2d(2))
+                height, width = height // 2, width // 2
+            if config.norm:
+                layers.append(PositiveBatchNorm2d(channels))
+            layers.append(nn.ReLU())
+            inputs = channels
+        if config.pooled:
+            layers.append(nn.AvgPool2d((height // config.pooled, width // config.pooled)))
+            height, width = height // (height // config.pooled), width // (width // config.pooled)
+        layers += [nn.Flatten(), nn.Linear(inputs * height * width, config.dim, bias=not config.norm)]
+        if config.norm:
+            layers.append(nn.BatchNorm1d(config.dim))
+        layers.append(nn.Sigmoid())
+        self.layers = nn.Sequential(*layers)
+        self.head = WeightedL1Head(config.dim)
+        self._reset()
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings of canvases: uint8 (N, H, W) -> float32 (N, D) in [0, 1]."""
+        return self.embed_ink(images.unsqueeze(1).float() / 255)
+
+    def embed_ink(self, ink: Tensor) -> Tensor:
+        """Embeddings of ink intensities: float32 (N, 1, H, W) in [0, 1] -> float32 (N, D)."""
+        embeddings: Tensor = self.layers(ink.contiguous(memory_format=torch.channels_last))
+        return embeddings.float()
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """Probabilities, float32 (N,), that two stacks of canvases uint8 (N, H, W) show the same symbols, pair by pair."""
+        return torch.sigmoid(self.head.paired(self.embed(left), self.embed(right)))
+
+    def _reset(self) -> None:
+        """He initialisation: the paper's fixed standard deviations saturate its sigmoid layer under today's losses."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=1 / math.sqrt(module.in_features))
+            if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class WeightedL1Head(nn.Module):
+    """`logit = bias - sum_j w_j |q_j - s_j|` with `w = softplus(raw) >= 0`.
+
+    Non-negative weights make the logit an L1 distance between pre-scaled embeddings, so supports can be cached, quantised
+    and searched by any engine with a Manhattan metric; mixed signs would rank wrongly there.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        # Sigmoid embeddings of unrelated images are about 0.23 apart per component; this starts their distance near 8.
+        start = 8 / (0.23 * dim)
+        self.raw = nn.Parameter(torch.full((dim,), math.log(math.expm1(start))))
+        self.bias = nn.Parameter(torch.tensor(4.0))
+
+    @property
+    def weights(self) -> Tensor:
+        """The non-negative weights, float32 (D,)."""
+        return F.softplus(self.raw)
+
+    def forward(self, queries: Tensor, supports: Tensor) -> Tensor:
+        """Logits of every query against every support: (Q, D), (S, D) -> (Q, S)."""
+        weights = self.weights
+        return self.bias - torch.cdist(queries * weights, supports * weights, p=1)
+
+    def paired(self, left: Tensor, right: Tensor) -> Tensor:
+        """Logits pair by pair: (N, D), (N, D) -> (N,)."""
+        return self.bias - (left - right).abs() @ self.weights
+
+
+class PositiveBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm whose scale is |weight|.
+
+    A positive scale commutes with max-pooling, so the norm can follow the pooling (a quarter of the work in training) and
+    still be folded into the convolution before it at export.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        return F.batch_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight.abs(),
+            self.bias,
+            self.training,
+            0.1 if self.momentum is None else self.momentum,
+            self.eps,
+        )

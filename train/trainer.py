@@ -1,0 +1,170 @@
+"""One training run: its state, its steps, and how it is saved and resumed exactly."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from train.augment import augment
+from train.batches import BatchSampler, sample_pairs
+from train.canvases import Canvases
+from train.checkpoint import load_checkpoint, save_checkpoint
+from train.config import TrainConfig
+from train.losses import all_pairs_loss, pairs_loss
+from train.model import SiameseNet
+
+__all__ = ["Trainer", "measure_step"]
+
+
+class Trainer:
+    """Holds model, averaged weights, optimiser and random states; `step()` advances all of them by one batch.
+
+    notes: JSON-ready facts for the record (command, commit, validation, thresholds) that travel with the checkpoint.
+    """
+
+    def __init__(self, config: TrainConfig, canvases: Canvases) -> None:
+        self.config = config
+        self.done = 0
+        torch.manual_seed(config.seed)
+        self.model = SiameseNet(config.model).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(_parameter_groups(self.model, config.weight_decay), lr=config.learning_rate)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.rng = np.random.default_rng(config.seed)
+        self.best = -1.0
+        self.notes: dict[str, Any] = {}
+        self._canvases = canvases
+        self._images = torch.from_numpy(canvases.images)
+        self._classes = torch.from_numpy(canvases.classes)
+        self._sampler = BatchSampler(canvases, config.classes, config.shots, config.per_group, self.rng)
+
+    @classmethod
+    def resume(cls, path: Path, canvases: Canvases) -> Trainer:
+        """Continue a run so that it ends as if it had never stopped."""
+        config, state = load_checkpoint(path)
+        trainer = cls(config, canvases)
+        trainer.model.load_state_dict(state["model"])
+        trainer.average.load_state_dict(state["ema"])
+        trainer.optimizer.load_state_dict(state["optimizer"])
+        trainer.generator.set_state(state["generator"])
+        trainer.rng.bit_generator.state = json.loads(state["rng"])
+        trainer.done = state["done"]
+        trainer.best = state["best"]
+        trainer.notes = json.loads(state["notes"])
+        return trainer
+
+    def save(self, path: Path) -> None:
+        """Write everything that `resume` needs."""
+        state = {
+            "model": self.model.state_dict(),
+            "ema": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "done": self.done,
+            "best": self.best,
+            "notes": json.dumps(self.notes),
+        }
+        save_checkpoint(path, self.config, state)
+
+    def step(self) -> tuple[float, int]:
+        """One optimiser step. Returns the loss and the number of images embedded."""
+        rate = self._learning_rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        loss, images = self._pairs_step() if self.config.loss == "pairs" else self._all_pairs_step()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.done += 1
+        self._update_average()
+        return float(loss.detach()), images
+
+    def embed_average(self, images: NDArray[np.uint8], batch: int = 256) -> NDArray[np.float32]:
+        """Embeddings of canvases uint8 (N, H, W) by the averaged weights, float32 (N, D)."""
+        with torch.inference_mode():
+            chunks = [self._embed(self.average, torch.from_numpy(images[i : i + batch])) for i in range(0, len(images), batch)]
+        return np.asarray(torch.cat(chunks).cpu().numpy())
+
+    def compare_average(self, queries: NDArray[np.float32], supports: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (Q, S) by the averaged head."""
+        with torch.inference_mode():
+            device = self.config.device
+            logits = self.average.head(torch.from_numpy(queries).to(device), torch.from_numpy(supports).to(device))
+        return np.asarray(logits.cpu().numpy())
+
+    def _all_pairs_step(self) -> tuple[Tensor, int]:
+        index = torch.from_numpy(self._sampler.draw())
+        embeddings = self._augmented_embeddings(index)
+        logits = self.model.head(embeddings, embeddings)
+        return all_pairs_loss(logits, self._classes[index].to(logits.device)), len(index)
+
+    def _pairs_step(self) -> tuple[Tensor, int]:
+        pairs = self.config.classes * self.config.shots // 2
+        batch = sample_pairs(self._canvases, pairs, self.rng)
+        index = torch.from_numpy(np.concatenate((batch.left, batch.right)))
+        left, right = self._augmented_embeddings(index).chunk(2)
+        logits = self.model.head.paired(left, right)
+        return pairs_loss(logits, torch.from_numpy(batch.targets).to(logits.device)), len(index)
+
+    def _augmented_embeddings(self, index: Tensor) -> Tensor:
+        images = self._images[index].to(self.config.device)
+        ink = augment(images, self.config.augment, self.generator)
+        with self._autocast():
+            return self.model.embed_ink(ink)
+
+    def _embed(self, model: SiameseNet, images: Tensor) -> Tensor:
+        with self._autocast():
+            return model.embed(images.to(self.config.device))
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self.config.precision == "bf16"
+        return torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16, enabled=enabled)
+
+    def _learning_rate(self) -> float:
+        """Linear warm-up, then a cosine to zero at the last step."""
+        config = self.config
+        warm = min(1.0, (self.done + 1) / max(1, config.warmup))
+        progress = max(0, self.done - config.warmup) / max(1, config.steps - config.warmup)
+        return config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Exponential moving average of weights and of batch norm's statistics, short at the start of the run."""
+        decay = min(self.config.ema, (1 + self.done) / (10 + self.done))
+        for average, current in zip(_floats(self.average), _floats(self.model), strict=True):
+            average.lerp_(current, 1 - decay)
+
+
+def measure_step(config: TrainConfig, canvases: Canvases, repeats: int = 8) -> float:
+    """Median seconds of a step, on a throw-away trainer so that the run itself is untouched."""
+    trainer = Trainer(config, canvases)
+    for _ in range(3):
+        trainer.step()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        trainer.step()
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
+
+
+def _floats(module: nn.Module) -> list[Tensor]:
+    return [value for value in module.state_dict().values() if value.is_floating_point()]
+
+
+def _parameter_groups(model: SiameseNet, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for the matrices of convolutions and the fully connected layer only, not for scales, biases and head."""
+    decayed = [value for value in model.parameters() if value.ndim > 1]
+    rest = [value for value in model.parameters() if value.ndim <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
