@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+
 import numpy as np
 import onnx
 import torch
@@ -38,17 +41,21 @@ def head_graph(model: SiameseNet) -> onnx.ModelProto:
 def _export(
     module: nn.Module, example: tuple[torch.Tensor, ...], shapes: dict[str, dict[int, torch.export.Dim]], output: str
 ) -> onnx.ModelProto:
-    program = torch.onnx.export(
-        module,
-        example,
-        input_names=list(shapes),
-        output_names=[output],
-        opset_version=_OPSET,
-        dynamo=True,
-        external_data=False,
-        dynamic_shapes=shapes,
-        verbose=False,
-    )
+    # The exporter warns about torchvision's absence and about its own deprecations, which no user can act on.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.onnx.export(
+            module,
+            example,
+            input_names=list(shapes),
+            output_names=[output],
+            opset_version=_OPSET,
+            dynamo=True,
+            external_data=False,
+            dynamic_shapes=shapes,
+            verbose=False,
+        )
     if program is None:  # only older exporters that write to a file return None
         raise RuntimeError("torch.onnx.export returned no program; update PyTorch")
     proto: onnx.ModelProto = program.model_proto
