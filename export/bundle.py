@@ -72,9 +72,7 @@ def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> Expor
 
 def _golden(expected: Reference) -> bytes:
     file = io.BytesIO()
-    np.savez_compressed(
-        file, images=expected.canvases, embeddings=expected.embeddings, probabilities=expected.probabilities
-    )
+    np.savez_compressed(file, images=expected.canvases, embeddings=expected.embeddings, probabilities=expected.probabilities)
     return file.getvalue()
 
 

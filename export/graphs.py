@@ -78,9 +78,7 @@ def _dequantize_input(graph: onnx.ModelProto) -> None:
     nodes.remove(scaled)
     nodes.insert(position, entry)
     scale, zero = np.array(1 / 255, np.float32), np.array(0, np.uint8)
-    graph.graph.initializer.extend(
-        [numpy_helper.from_array(scale, "pixel_scale"), numpy_helper.from_array(zero, "pixel_zero")]
-    )
+    graph.graph.initializer.extend([numpy_helper.from_array(scale, "pixel_scale"), numpy_helper.from_array(zero, "pixel_zero")])
 
 
 def _cleaned(graph: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,8 +1,8 @@
 """Recognise a symbol after seeing it once: a small embedding network, a gallery of known symbols, and exact matching.
 
-    matcher = OneShotMatcher.load()
-    matcher.enroll("alef", "alef.png")
-    print(matcher.match("query.png").label)
+matcher = OneShotMatcher.load()
+matcher.enroll("alef", "alef.png")
+print(matcher.match("query.png").label)
 """
 
 from oneshot_runtime.errors import (

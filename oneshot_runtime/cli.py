@@ -75,7 +75,13 @@ def _command(commands: Any, name: str, run: Callable[..., int], text: str, galle
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     command.add_argument("--precision", default="auto", choices=("auto", "fp32", "int8"))
     command.add_argument("--threads", type=int, help="threads of one embedding (default: the processors available)")
-    command.add_argument("--far", type=_rate, default=0.01, help="false accept rate; 'none' never refuses (default: 0.01)")
+    # Every query of the demo is of an enrolled symbol, so it need not refuse any.
+    command.add_argument(
+        "--far",
+        type=_rate,
+        default=None if name == "demo" else 0.01,
+        help="false accept rate; 'none' never refuses (default: 0.01; demo: none)",
+    )
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
 
@@ -184,7 +190,9 @@ def _info(arguments: argparse.Namespace) -> int:
     hidden = {"head", "sha256"}
     details = {key: value for key, value in bundle.manifest.items() if key not in hidden}
     details["path"] = str(bundle.path if arguments.bundle else DEFAULT_BUNDLE.name + " (in the package)")
-    text = "\n".join(f"{key}: {json.dumps(value) if isinstance(value, dict | list) else value}" for key, value in details.items())
+    text = "\n".join(
+        f"{key}: {json.dumps(value) if isinstance(value, dict | list) else value}" for key, value in details.items()
+    )
     _print(arguments, details, text)
     return 0
 

@@ -160,9 +160,7 @@ class OneShotMatcher:
     def __enter__(self) -> OneShotMatcher:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def _match_code(self, snapshot: Snapshot, code: NDArray[np.uint8], top_k: int) -> Match:
@@ -186,4 +184,3 @@ class OneShotMatcher:
             logit = self.bundle.thresholds.logit(self.far, classes)
             self._thresholds[classes] = 1 / (1 + math.exp(-logit))
         return self._thresholds[classes]
-

@@ -23,7 +23,8 @@ def distances(codes: NDArray[np.uint8], query: NDArray[np.uint8]) -> NDArray[np.
     """Sums of absolute differences int64 (S,) of a code uint8 (D,) to codes uint8 (S, D); the same from either engine."""
     opencv = _opencv() if codes.nbytes >= _OPENCV_FROM_BYTES else None
     if opencv is not None:
-        found, _ = opencv.batchDistance(codes, query[None], opencv.CV_32S, normType=opencv.NORM_L1)
+        # K=1: the nearest of the one query to each support, which is its distance.
+        found, _ = opencv.batchDistance(codes, query[None], opencv.CV_32S, normType=opencv.NORM_L1, K=1)
         return np.asarray(found[:, 0], np.int64)
     block = max(1, _BLOCK_BYTES // max(1, codes.shape[1]))
     if len(codes) <= block:

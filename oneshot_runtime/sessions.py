@@ -105,7 +105,9 @@ def _session(ort: Any, graph: bytes, device: str, threads: int) -> onnxruntime.I
     except Exception as error:  # onnxruntime raises classes of its own, none of them public
         if device == "cuda":
             return None
-        raise DeviceError(f"onnxruntime cannot load the graph: {error}; update onnxruntime or export the model again") from error
+        raise DeviceError(
+            f"onnxruntime cannot load the graph: {error}; update onnxruntime or export the model again"
+        ) from error
 
 
 @dataclass(frozen=True)

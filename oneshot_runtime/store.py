@@ -61,9 +61,7 @@ class SqliteStore:
         self._last_support = 0
         self._last_removal = 0
         with self._errors():
-            self._connection = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            self._connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
                 self._open(fingerprint)
             except BaseException:

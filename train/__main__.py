@@ -126,7 +126,9 @@ def _new_trainer(
         steps = max(10, int(budget / seconds[precision]))
     trainer = Trainer(TrainConfig(steps=steps, precision=precision, **settings), training)
     trainer.notes.update(
-        command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]), commit=_commit(), torch=torch.__version__
+        command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]),
+        commit=_commit(),
+        torch=torch.__version__,
     )
     return trainer
 

@@ -61,9 +61,7 @@ class PairBatch:
         return iter((self.left, self.right, self.targets))
 
 
-def sample_pairs(
-    canvases: Canvases, pairs: int, rng: np.random.Generator, within_group: bool = False
-) -> PairBatch:
+def sample_pairs(canvases: Canvases, pairs: int, rng: np.random.Generator, within_group: bool = False) -> PairBatch:
     """Draw `pairs` pairs, half of them of one class; never an image with itself, and the same for the same `rng` state.
 
     With `within_group` the two characters of a different-class pair come from one alphabet, where it has two.

@@ -54,7 +54,8 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path) -> RunResult:
             if meter.steps == _LOG_EVERY or trainer.done == steps:
                 progress.set_postfix_str(f"loss {meter.mean_loss:.4f}, {meter.images_per_second:.0f} images/s")
                 _append(log, {"event": "step", "step": trainer.done, **meter.flush()})
-            if validation is not None and (trainer.done % validate_every == 0 or trainer.done == steps):
+            due = trainer.done == steps or (trainer.done % validate_every == 0 and trainer.done + validate_every <= steps)
+            if validation is not None and due:
                 score = _record_validation(trainer, validation, out, log)
                 progress.write(f"step {trainer.done}: within-alphabet 20-way on held-out alphabets {score}")
             if time.monotonic() - saved > _SAVE_SECONDS:

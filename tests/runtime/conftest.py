@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from oneshot_runtime import OneShotMatcher
+from oneshot_runtime.bundle import DEFAULT_BUNDLE
+from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+
+Drawings = list[NDArray[np.uint8]]
+
+
+@pytest.fixture(scope="session")
+def drawings() -> tuple[Drawings, Drawings]:
+    """Twelve symbols by one hand, and the same by another."""
+    rng = np.random.default_rng(5)
+    hands = random_hand(rng), random_hand(rng)
+    alphabet = invent_alphabet(12, seed=5)
+    first, second = ([draw(symbol, hand, rng) for symbol in alphabet] for hand in hands)
+    return first, second
+
+
+@pytest.fixture
+def matcher() -> OneShotMatcher:
+    return OneShotMatcher.load(precision="fp32", threads=1, far=None)
+
+
+@pytest.fixture
+def altered_bundle(tmp_path: Path) -> Callable[..., Path]:
+    """A copy of the shipped bundle whose manifest was changed by a function."""
+
+    def make(change: Callable[[dict[str, Any]], object] = lambda manifest: None) -> Path:
+        folder = tmp_path / "bundle"
+        shutil.copytree(DEFAULT_BUNDLE, folder)
+        path = folder / "manifest.json"
+        manifest = json.loads(path.read_text())
+        change(manifest)
+        path.write_text(json.dumps(manifest))
+        return folder
+
+    return make

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from oneshot_runtime import ImageError
+from oneshot_runtime.images import MAX_PIXELS, thumbnail, to_grey
+from oneshot_runtime.preprocess import PreprocessSpec, preprocess
+
+SPEC = PreprocessSpec(48, 48)
+PAGE = np.full((60, 80), 255, np.uint8)
+PAGE[20:40, 30:34] = 0
+PAGE[36:40, 30:50] = 0
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"])
+def test_every_mode_gives_the_same_canvas(mode: str) -> None:
+    image = Image.fromarray(PAGE)
+    if mode == "I;16":
+        image = Image.fromarray(PAGE.astype(np.uint16) * 257)
+    elif mode in ("HSV", "LAB", "YCbCr", "CMYK"):
+        image = image.convert("RGB")
+        if mode != "LAB":
+            image = image.convert(mode)
+    else:
+        image = image.convert(mode)
+    np.testing.assert_array_equal(preprocess(image, SPEC), preprocess(PAGE, SPEC))
+
+
+def test_sources_agree(tmp_path) -> None:
+    path = tmp_path / "page.png"
+    Image.fromarray(PAGE).save(path)
+    expected = preprocess(PAGE, SPEC)
+    for source in (path, str(path), path.read_bytes(), Image.open(path), np.stack([PAGE] * 3, axis=2)):
+        np.testing.assert_array_equal(preprocess(source, SPEC), expected)
+
+
+def test_light_on_dark_equals_dark_on_light() -> None:
+    np.testing.assert_array_equal(preprocess(255 - PAGE, SPEC), preprocess(PAGE, SPEC))
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_a_transparent_drawing_shows_its_ink(ink: int) -> None:
+    alpha = 255 - PAGE
+    image = Image.merge("LA", (Image.new("L", (80, 60), ink), Image.fromarray(alpha)))
+    np.testing.assert_array_equal(preprocess(image, SPEC), preprocess(PAGE, SPEC))
+
+
+def test_palette_transparency_is_laid_on_paper() -> None:
+    data = encoded(Image.fromarray(PAGE).convert("P"), transparency=255)
+    np.testing.assert_array_equal(preprocess(data, SPEC), preprocess(PAGE, SPEC))
+
+
+def test_exif_orientation_is_applied() -> None:
+    turned = Image.fromarray(np.rot90(PAGE).copy())  # stored rotated, the tag says how to look at it
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    np.testing.assert_array_equal(to_grey(encoded(turned, exif=exif.tobytes())), PAGE)
+
+
+def test_sixteen_bits_keep_their_shades() -> None:
+    deep = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    found = to_grey(encoded(Image.fromarray(deep)))
+    np.testing.assert_array_equal(found.ravel(), np.arange(256))
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((4, 4), np.float32), "float32"),
+        (np.full((4, 4), np.nan), "float64"),
+        (np.zeros((4, 4), bool), "bool"),
+        (np.zeros((4, 4, 4), np.uint8), r"\(4, 4, 4\)"),
+        (np.zeros((2, 4, 4, 3), np.uint8), r"\(2, 4, 4, 3\)"),
+        (np.zeros(16, np.uint8), r"\(16,\)"),
+        (np.zeros((0, 4), np.uint8), "empty"),
+    ],
+)
+def test_wrong_arrays_are_named(array: np.ndarray, words: str) -> None:
+    with pytest.raises(ImageError, match=words):
+        preprocess(array, SPEC)
+
+
+@pytest.mark.parametrize("level", [0, 90, 255])
+def test_a_blank_page_is_refused(level: int) -> None:
+    with pytest.raises(ImageError, match="blank"):
+        preprocess(np.full((50, 40), level, np.uint8), SPEC)
+
+
+def test_values_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ImageError, match="not finite"):
+        preprocess(Image.fromarray(np.array([[0, np.nan], [1, 2]], np.float32)), SPEC)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    side = 60_000
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    with pytest.raises(ImageError, match="bomb|pixels"):
+        preprocess(bomb, SPEC)
+    with pytest.raises(ImageError, match=str(MAX_PIXELS)):
+        preprocess(encoded(Image.new("1", (9000, 9000), 1)), SPEC)
+
+
+def test_files_that_are_no_images_are_named(tmp_path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("no image")
+    for source, words in (
+        (path, "notes.txt"),
+        (tmp_path / "missing.png", "missing.png"),
+        (tmp_path, "cannot read"),
+        (b"", "empty"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            preprocess(source, SPEC)
+    with pytest.raises(ImageError, match="cannot read an image from"):
+        preprocess(3, SPEC)  # type: ignore[arg-type]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    kind=st.sampled_from(["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP"]),
+    cut=st.floats(0, 1),
+    flips=st.lists(st.floats(0, 1), max_size=8),
+)
+def test_damaged_files_raise_an_image_error_or_decode(kind: str, cut: float, flips: list[float]) -> None:
+    data = bytearray(encoded(Image.fromarray(PAGE), kind))
+    data = data[: max(1, int(len(data) * cut))]
+    for flip in flips:
+        data[int(flip * (len(data) - 1))] ^= 0x55
+    try:
+        canvas = preprocess(bytes(data), SPEC)
+    except ImageError:
+        return
+    assert canvas.shape == (48, 48)
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=st.integers(1, 700), width=st.integers(1, 700), seed=st.integers(0, 1000))
+def test_any_size_gives_a_canvas_or_says_why_not(height: int, width: int, seed: int) -> None:
+    grey = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
+    spec = PreprocessSpec(height=40, width=56)
+    try:
+        canvas = preprocess(grey, spec)
+    except ImageError:
+        return
+    assert canvas.shape == (40, 56)
+    assert canvas.dtype == np.uint8
+
+
+@settings(max_examples=40, deadline=None)
+@given(dy=st.integers(-18, 18), dx=st.integers(-28, 28), zoom=st.sampled_from([1, 2, 3]))
+def test_the_fit_ignores_place_and_whole_zoom(dy: int, dx: int, zoom: int) -> None:
+    moved = np.roll(PAGE, (dy, dx), axis=(0, 1)).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    difference = preprocess(moved, SPEC).astype(int) - preprocess(PAGE, SPEC)
+    assert np.abs(difference).mean() < 4
+
+
+def test_a_dot_stays_small() -> None:
+    page = np.full((105, 105), 255, np.uint8)
+    page[50:54, 50:54] = 0
+    assert (preprocess(page, SPEC) > 127).sum() < 0.1 * 48 * 48
+
+
+def test_a_shadow_and_noise_do_not_hide_the_ink() -> None:
+    rng = np.random.default_rng(0)
+    shade = np.linspace(120, 230, 80)[None, :] - np.linspace(0, 30, 60)[:, None]
+    photo = np.where(PAGE == 0, shade * 0.3, shade) + rng.normal(0, 3, PAGE.shape)
+    canvas = preprocess(photo.clip(0, 255).astype(np.uint8), SPEC)
+    expected = preprocess(PAGE, SPEC)
+    overlap = np.minimum(canvas, expected).sum() / np.maximum(canvas, expected).sum()
+    assert overlap > 0.75
+
+
+def test_a_frame_fit_keeps_the_place() -> None:
+    canvas = preprocess(PAGE, PreprocessSpec(height=60, width=80, fit="frame"))
+    np.testing.assert_array_equal(canvas, 255 - PAGE)
+
+
+def test_a_thumbnail_embeds_like_its_image() -> None:
+    big = PAGE.repeat(4, axis=0).repeat(4, axis=1)
+    small = to_grey(thumbnail(big))
+    assert max(small.shape) == 128
+    assert np.abs(preprocess(small, SPEC).astype(int) - preprocess(big, SPEC)).mean() < 8
