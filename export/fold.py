@@ -20,6 +20,7 @@ class FoldedEmbedding(nn.Module):
         self.layers = nn.Sequential(*_without_norms(list(copy.deepcopy(model.layers))))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Uint8 canvases (N, H, W) to embeddings float32 (N, D)."""
         embeddings: Tensor = self.layers(images.unsqueeze(1).float() * (1 / 255))
         return embeddings
 
@@ -33,6 +34,7 @@ class HeadGraph(nn.Module):
         self.bias = nn.Parameter(head.bias.detach().clone())
 
     def forward(self, queries: Tensor, supports: Tensor) -> Tensor:
+        """Every query against every support."""
         differences = (queries.unsqueeze(1) - supports.unsqueeze(0)).abs()
         return torch.sigmoid(self.bias - torch.matmul(differences, self.weights))
 
@@ -55,7 +57,8 @@ def _without_norms(layers: list[nn.Module]) -> list[nn.Module]:
 @torch.no_grad()
 def _fold(norm: nn.BatchNorm1d | nn.BatchNorm2d, layer: nn.Conv2d | nn.Linear) -> None:
     weight = norm.weight.abs() if isinstance(norm, PositiveBatchNorm2d) else norm.weight
-    assert norm.running_var is not None and norm.running_mean is not None  # both always track statistics
+    assert norm.running_var is not None  # batch norms here always track statistics
+    assert norm.running_mean is not None
     scale = weight / torch.sqrt(norm.running_var + norm.eps)
     bias = torch.zeros_like(scale) if layer.bias is None else layer.bias
     layer.weight.mul_(scale.view(-1, *([1] * (layer.weight.ndim - 1))))

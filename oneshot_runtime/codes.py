@@ -60,4 +60,5 @@ _LANE = np.uint64(0xFFFF)
 def _add_lanes(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     even = np.bitwise_and(words, _EVEN)
     even += (words >> np.uint64(8)) & _EVEN
-    return np.add.reduce(even, axis=1)
+    lanes: NDArray[np.uint64] = np.add.reduce(even, axis=1)
+    return lanes

@@ -76,8 +76,8 @@ def _grey_from_bytes(data: bytes, name: str) -> NDArray[np.uint8]:
         raise ImageError(f"{name} is empty (0 bytes)")
     try:
         with warnings.catch_warnings():
-            # Pillow warns from half its own limit on; the size is checked below, before anything is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of sizes, which are checked below before anything is decoded, and of damaged metadata.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as image:
                 return _grey_from_pillow(image, name)
     except ImageError:

@@ -75,8 +75,8 @@ class OneShotMatcher:
         """Load a model and open its gallery.
 
         bundle: a folder written by `python -m export`; by default the model that ships in the package. gallery: path of a
-        durable gallery, created when missing; None keeps it in memory. device: "auto", "cpu" or "cuda"; "cuda" raises when the
-        session does not run there. precision: "fp32", "int8", or "auto" for the faster one that is right on this processor.
+        durable gallery, created when missing; None keeps it in memory. device: "auto", "cpu" or "cuda"; "cuda" raises when
+        the session does not run there. precision: "fp32", "int8", or "auto" for the faster one that is right on this processor.
         threads: processor threads of one embedding, by default those this process may use. far: share of strangers that may be
         given a label (see `Match.label`); None never refuses.
 

@@ -131,7 +131,7 @@ def _fit_ink(ink: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.uint8]:
     box = Image.fromarray(ink[top:bottom, left:right])
     canvas = np.zeros((spec.height, spec.width), np.uint8)
     y, x = (spec.height - height) // 2, (spec.width - width) // 2
-    canvas[y : y + height, x : x + width] = box.resize((width, height), Image.Resampling.BILINEAR)
+    canvas[y : y + height, x : x + width] = np.asarray(box.resize((width, height), Image.Resampling.BILINEAR))
     return canvas
 
 

@@ -87,8 +87,8 @@ class SqliteStore:
         meta = dict(execute("SELECT key, value FROM meta").fetchall())
         if meta.get("fingerprint") != fingerprint or meta.get("dim") != str(self._dim):
             raise GalleryError(
-                f"gallery '{self.path}' was made with model {meta.get('fingerprint')} (D={meta.get('dim')}), the loaded model is "
-                f"{fingerprint} (D={self._dim}): load the bundle it was made with, or enrol the symbols into a new gallery"
+                f"gallery '{self.path}' was made with model {meta.get('fingerprint')} (D={meta.get('dim')}), the loaded model "
+                f"is {fingerprint} (D={self._dim}): load the bundle it was made with, or enrol the symbols into a new gallery"
             )
 
     def _create(self, fingerprint: str) -> None:

@@ -112,10 +112,14 @@ def _stroke(start: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     if kind == "loop":
         angle = along * 2 * np.pi + np.arctan2(*(start - end)[::-1])
         middle, radius = (start + end) / 2, np.linalg.norm(end - start) / 2
-        return middle + radius * np.concatenate((np.cos(angle), np.sin(angle)), axis=1) * rng.uniform(0.7, 1.0, 2)
+        loop: NDArray[np.float64] = middle + radius * np.concatenate((np.cos(angle), np.sin(angle)), axis=1) * rng.uniform(
+            0.7, 1.0, 2
+        )
+        return loop
     bend = {"line": 0.0, "arc": rng.choice([-1, 1]) * rng.uniform(0.3, 0.6), "wave": rng.uniform(0.25, 0.4)}[str(kind)]
     cycles = 2 if kind == "wave" else 1
-    return start + along * (end - start) + bend * np.sin(np.pi * cycles * along) * across
+    bent: NDArray[np.float64] = start + along * (end - start) + bend * np.sin(np.pi * cycles * along) * across
+    return bent
 
 
 def _difference(first: Symbol, second: Symbol) -> float:

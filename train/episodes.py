@@ -43,7 +43,8 @@ class Score:
         z, n, p = 1.959964, self.total, self.accuracy
         centre = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return max(0.0, centre - half), min(1.0, centre + half)
+        # At the ends the formula is exact, but for rounding.
+        return (0.0 if p == 0 else centre - half), (1.0 if p == 1 else centre + half)
 
     def __str__(self) -> str:
         low, high = self.interval

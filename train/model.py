@@ -161,11 +161,11 @@ class PositiveBatchNorm2d(nn.BatchNorm2d):
     still be folded into the convolution before it at export.
     """
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         return F.batch_norm(
-            input,
+            maps,
             self.running_mean,
             self.running_var,
             self.weight.abs(),

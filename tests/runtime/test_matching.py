@@ -163,7 +163,10 @@ def test_the_head_graph_the_codes_and_the_formula_are_one(matcher, drawings) -> 
     session, _ = create_session(matcher.bundle.head_graph(), "cpu", 1)
     graph = session.run(None, {"queries": embeddings, "supports": embeddings})[0]
     naive = np.array(
-        [[head.bias - sum(w * abs(x - y) for w, x, y in zip(head.weights, a, b)) for b in embeddings] for a in embeddings]
+        [
+            [head.bias - sum(w * abs(x - y) for w, x, y in zip(head.weights, a, b, strict=True)) for b in embeddings]
+            for a in embeddings
+        ]
     )
     np.testing.assert_allclose(graph, 1 / (1 + np.exp(-naive)), atol=1e-5)
     codes = encode(embeddings, head)

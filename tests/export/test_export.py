@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import export.bundle as bundle_module
+from export.__main__ import main
+from export.bundle import export_bundle
+from export.drawings import golden_canvases
+from export.fold import FoldedEmbedding
+from export.graphs import embedding_graph
+from export.parity import ParityError, check_embedding, check_head, reference
+from oneshot_runtime import OneShotMatcher
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.codes import logits, probabilities
+from oneshot_runtime.search import distances
+from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from train.checkpoint import load_model
+from train.model import PRESETS, PositiveBatchNorm2d
+
+
+@pytest.fixture(scope="module")
+def edge_bundle(checkpoints, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bundles") / "edge"
+    export_bundle(checkpoints / "edge.pt", out)
+    return out
+
+
+def test_folding_changes_nothing(checkpoints) -> None:
+    _, model, _ = load_model(checkpoints / "edge.pt")
+    with torch.no_grad():
+        for layer in model.layers:
+            if isinstance(layer, PositiveBatchNorm2d):  # scales of either sign, as training may leave them
+                layer.weight.normal_()
+                layer.running_mean.normal_()
+    canvases = torch.from_numpy(golden_canvases(model.config.spec)[:8])
+    folded = FoldedEmbedding(model)
+    assert not any(isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) for layer in folded.layers)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(canvases), model.embed(canvases), atol=1e-5, rtol=0)
+
+
+def test_the_graphs_equal_pytorch_for_every_batch(edge_bundle, checkpoints) -> None:
+    _, model, _ = load_model(checkpoints / "edge.pt")
+    expected = reference(model, golden_canvases(model.config.spec))
+    bundle = Bundle.open(edge_bundle)
+    assert check_embedding(bundle.embedding_graph("fp32"), expected) <= 1e-4
+    assert check_head(bundle.head_graph(), expected) <= 1e-4
+
+
+def test_the_contract_of_the_graphs(edge_bundle) -> None:
+    graph = onnx.load(edge_bundle / "embedding.onnx")
+    (images,), (embeddings,) = graph.graph.input, graph.graph.output
+    assert (images.name, images.type.tensor_type.elem_type) == ("images", onnx.TensorProto.UINT8)
+    assert [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim] == ["N", 48, 48]
+    assert [d.dim_param or d.dim_value for d in embeddings.type.tensor_type.shape.dim] == ["N", 256]
+    assert not any(node.op_type == "BatchNormalization" for node in graph.graph.node)
+    head = onnx.load(edge_bundle / "head.onnx")
+    assert [value.name for value in (*head.graph.input, *head.graph.output)] == ["queries", "supports", "probabilities"]
+    for name in ("embedding.onnx", "head.onnx"):
+        assert b".py" not in (edge_bundle / name).read_bytes()  # no traces of the machine that exported
+
+
+def test_a_second_export_is_the_same(edge_bundle, checkpoints, tmp_path) -> None:
+    export_bundle(checkpoints / "edge.pt", tmp_path / "again", int8=False)
+    for name in ("embedding.onnx", "head.onnx"):
+        assert (tmp_path / "again" / name).read_bytes() == (edge_bundle / name).read_bytes()
+    assert Bundle.open(tmp_path / "again").fingerprint == Bundle.open(edge_bundle).fingerprint
+
+
+@pytest.mark.parametrize("preset", ["edge", "koch"])
+def test_an_exported_preset_matches_like_pytorch(checkpoints, tmp_path, preset) -> None:
+    export_bundle(checkpoints / f"{preset}.pt", tmp_path / preset, int8=False)
+    matcher = OneShotMatcher.load(tmp_path / preset, far=None)
+    rng = np.random.default_rng(3)
+    drawings = [draw(symbol, random_hand(rng), rng) for symbol in invent_alphabet(5, seed=8)]
+    for index, drawing in enumerate(drawings):
+        matcher.enroll(str(index), drawing)
+    assert [matcher.match(drawing).label for drawing in drawings] == list("01234")
+    _, model, _ = load_model(checkpoints / f"{preset}.pt")
+    embeddings = torch.from_numpy(matcher.embed(drawings))
+    with torch.inference_mode():
+        expected = torch.sigmoid(model.head(embeddings, embeddings)).numpy()
+    head = matcher.bundle.head
+    codes = bundle_module_codes(matcher, drawings)
+    coded = np.stack([probabilities(logits(distances(codes, code), head)) for code in codes])
+    np.testing.assert_allclose(coded, expected, atol=0.1)
+
+
+def bundle_module_codes(matcher: OneShotMatcher, drawings: list) -> np.ndarray:
+    from oneshot_runtime.codes import encode
+
+    return encode(matcher.embed(drawings), matcher.bundle.head)
+
+
+def test_a_graph_that_differs_writes_nothing(checkpoints, tmp_path, monkeypatch) -> None:
+    def wrong(model):
+        graph = embedding_graph(model)
+        bias = next(c for c in graph.graph.initializer if list(c.dims) == [256])
+        values = onnx.numpy_helper.to_array(bias) + 0.1
+        bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
+        return graph
+
+    monkeypatch.setattr(bundle_module, "embedding_graph", wrong)
+    with pytest.raises(ParityError, match="differ by"):
+        export_bundle(checkpoints / "edge.pt", tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_that_decides_otherwise_is_left_out(checkpoints, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(bundle_module, "quantize_embedding", lambda graph, canvases: _scrambled(graph))
+    report = export_bundle(checkpoints / "edge.pt", tmp_path / "bundle")
+    assert "another partner" in report.int8
+    assert not Bundle.open(tmp_path / "bundle").has_int8
+
+
+def _scrambled(graph: onnx.ModelProto) -> onnx.ModelProto:
+    weight = next(c for c in graph.graph.initializer if len(c.dims) == 2)
+    values = np.random.default_rng(0).permutation(onnx.numpy_helper.to_array(weight).ravel()).reshape(weight.dims)
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    return graph
+
+
+def test_an_interrupted_write_keeps_the_old_bundle(checkpoints, tmp_path, monkeypatch) -> None:
+    out = tmp_path / "bundle"
+    export_bundle(checkpoints / "edge.pt", out, int8=False)
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+
+    def full(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(bundle_module.os, "fsync", full)
+    with pytest.raises(OSError, match="disk full"):
+        export_bundle(checkpoints / "edge.pt", out, int8=False)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_the_command_replaces_bundles_and_nothing_else(checkpoints, tmp_path, capsys) -> None:
+    out = tmp_path / "bundle"
+    for _ in range(2):
+        assert main([str(checkpoints / "edge.pt"), "--out", str(out), "--no-int8", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["fingerprint"] == Bundle.open(out).fingerprint
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
+    assert main([str(checkpoints / "edge.pt"), "--out", str(tmp_path / "photos")]) == 1
+    assert (tmp_path / "photos" / "cat.jpg").exists()
+    assert main([str(tmp_path / "missing.pt"), "--out", str(out)]) == 1
+    assert "missing.pt" in capsys.readouterr().err
+
+
+def test_golden_images_come_in_pairs_by_two_hands() -> None:
+    canvases = golden_canvases(PRESETS["edge"].spec)
+    assert canvases.shape == (64, 48, 48)
+    assert len({canvas.tobytes() for canvas in canvases}) == 64

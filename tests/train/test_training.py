@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from train.__main__ import main
+from train.augment import AugmentConfig, augment
+from train.batches import BatchSampler, sample_pairs
+from train.calibrate import fit_thresholds, open_set_episodes
+from train.canvases import from_image_set
+from train.checkpoint import CheckpointError, load_checkpoint, load_model
+from train.config import TrainConfig
+from train.curves import read_log
+from train.episodes import Score, score_episodes, within_alphabet_episodes
+from train.hausdorff import modified_hausdorff
+from train.losses import all_pairs_loss, pairs_loss
+from train.model import PRESETS, SiameseNet
+from train.omniglot import load_images
+from train.trainer import Trainer
+
+
+def test_koch_is_the_papers_network() -> None:
+    model = SiameseNet(PRESETS["koch"])
+    shapes = [tuple(layer.weight.shape) for layer in model.layers if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)]
+    assert shapes == [(64, 1, 10, 10), (128, 64, 7, 7), (128, 128, 4, 4), (256, 128, 4, 4), (4096, 9216)]
+    assert sum(isinstance(layer, torch.nn.MaxPool2d) for layer in model.layers) == 3
+    assert isinstance(model.layers[-1], torch.nn.Sigmoid)
+    assert model.embed(torch.zeros(2, 105, 105, dtype=torch.uint8)).shape == (2, 4096)
+
+
+def test_the_head_is_a_weighted_l1_distance() -> None:
+    model = SiameseNet(PRESETS["edge"])
+    with torch.no_grad():
+        model.head.raw.normal_(-2, 1)
+    assert (model.head.weights >= 0).all()
+    a, b = torch.rand(5, 256), torch.rand(3, 256)
+    expected = [[float(model.head.bias - (model.head.weights * (q - s).abs()).sum()) for s in b] for q in a]
+    torch.testing.assert_close(model.head(a, b).detach(), torch.tensor(expected), atol=1e-4, rtol=0)
+    torch.testing.assert_close(model.head.paired(a[:3], b), model.head(a[:3], b).diagonal())
+
+
+def test_the_twins_are_symmetric_and_a_twin_is_certain(canvases) -> None:
+    model = SiameseNet(PRESETS["edge"]).eval()
+    left, right = torch.from_numpy(canvases.images[:4]), torch.from_numpy(canvases.images[40:44])
+    torch.testing.assert_close(model(left, right), model(right, left))
+    torch.testing.assert_close(model(left, left), torch.sigmoid(model.head.bias).expand(4))
+
+
+@settings(max_examples=30, deadline=None)
+@given(classes=st.lists(st.integers(0, 3), min_size=4, max_size=10), seed=st.integers(0, 99))
+def test_all_pairs_loss_equals_a_naive_loop(classes: list[int], seed: int) -> None:
+    count = len(classes)
+    same = [[a == b for b in classes] for a in classes]
+    positives = [(i, j) for i in range(count) for j in range(count) if i != j and same[i][j]]
+    negatives = [(i, j) for i in range(count) for j in range(count) if not same[i][j]]
+    if not positives or not negatives:
+        return
+    logits = torch.randn(count, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    l = logits.numpy()  # noqa: E741
+    contrast = np.mean(
+        [np.log(1 + sum(np.exp(l[i, k] - l[i, j]) for k in range(count) if not same[i][k])) for i, j in positives]
+    )
+    binary = 0.5 * np.mean([np.log1p(np.exp(-l[i, j])) for i, j in positives])
+    binary += 0.5 * np.mean([np.log1p(np.exp(l[i, j])) for i, j in negatives])
+    found = all_pairs_loss(logits, torch.tensor(classes), bce_weight=0.5)
+    assert float(found) == pytest.approx(contrast + 0.5 * binary, rel=1e-5)
+
+
+def test_pairs_loss_prefers_right_answers() -> None:
+    targets = torch.tensor([1.0, 0.0])
+    assert pairs_loss(torch.tensor([3.0, -3.0]), targets) < pairs_loss(torch.tensor([-3.0, 3.0]), targets)
+
+
+@settings(max_examples=25, deadline=None)
+@given(pairs=st.integers(1, 60), seed=st.integers(0, 99), within=st.booleans())
+def test_pairs_are_balanced_labelled_and_repeatable(canvases, pairs: int, seed: int, within: bool) -> None:
+    left, right, targets = sample_pairs(canvases, pairs, np.random.default_rng(seed), within)
+    assert targets.sum() == (pairs + 1) // 2
+    assert not (left == right).any()
+    assert ((canvases.classes[left] == canvases.classes[right]) == (targets == 1)).all()
+    again = sample_pairs(canvases, pairs, np.random.default_rng(seed), within)
+    assert (again.left == left).all()
+    assert (again.right == right).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(classes=st.integers(2, 12), shots=st.integers(1, 20), per_group=st.integers(1, 6), seed=st.integers(0, 99))
+def test_batches_hold_what_was_asked_for(canvases, classes: int, shots: int, per_group: int, seed: int) -> None:
+    index = BatchSampler(canvases, classes, shots, per_group, np.random.default_rng(seed)).draw()
+    assert len(set(index.tolist())) == len(index) == classes * shots
+    counts = np.bincount(canvases.classes[index])
+    assert set(counts[counts > 0]) == {shots}
+
+
+def test_augmentation_redraws_within_the_canvas(canvases) -> None:
+    images = torch.from_numpy(canvases.images[:40])
+    found = augment(images, AugmentConfig(), torch.Generator().manual_seed(0))
+    assert found.shape == (40, 1, 48, 48)
+    assert float(found.min()) >= 0
+    assert float(found.max()) <= 1
+    ink = found.sum(dim=(1, 2, 3))
+    assert float(ink.min()) > 5
+    assert not torch.equal(found[:, 0], images.float() / 255)
+    torch.testing.assert_close(found, augment(images, AugmentConfig(), torch.Generator().manual_seed(0)))
+
+
+def test_augmentation_turned_off_is_the_identity(canvases) -> None:
+    nothing = AugmentConfig(rotation=0, scale=0, aspect=0, shear=0, shift=0, elastic=0, pen=0, symmetry=0)
+    wide = torch.from_numpy(np.ascontiguousarray(canvases.images[:4, :40]))  # not square
+    found = augment(wide, nothing, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found[:, 0], wide.float() / 255, atol=1e-4, rtol=0)
+
+
+def test_a_step_lowers_the_loss(canvases, config) -> None:
+    trainer = Trainer(dataclasses.replace(config, steps=40, classes=8, shots=3, learning_rate=3e-3), canvases)
+    losses = [trainer.step()[0] for _ in range(40)]
+    assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
+
+
+@pytest.mark.parametrize("loss", ["all-pairs", "pairs"])
+def test_a_resumed_run_ends_the_same(canvases, config, tmp_path, loss) -> None:
+    config = dataclasses.replace(config, loss=loss)
+    whole = Trainer(config, canvases)
+    for _ in range(6):
+        whole.step()
+    first = Trainer(config, canvases)
+    for _ in range(3):
+        first.step()
+    first.save(tmp_path / "last.pt")
+    second = Trainer.resume(tmp_path / "last.pt", canvases)
+    assert second.done == 3
+    for _ in range(3):
+        second.step()
+    for name in ("model", "average"):
+        for key, value in getattr(whole, name).state_dict().items():
+            torch.testing.assert_close(value, getattr(second, name).state_dict()[key], rtol=0, atol=0)
+
+
+def test_the_average_follows_the_weights(canvases, config) -> None:
+    trainer = Trainer(config, canvases)
+    before = trainer.average.head.bias.clone()
+    for _ in range(6):
+        trainer.step()
+    after, now = trainer.average.head.bias, trainer.model.head.bias.detach()
+    assert min(float(before), float(now)) < float(after) < max(float(before), float(now))
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 broken"])
+def test_a_damaged_checkpoint_is_named(tmp_path, content) -> None:
+    path = tmp_path / "last.pt"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="last.pt"):
+        load_checkpoint(path)
+    with pytest.raises(CheckpointError, match="does not exist"):
+        load_checkpoint(tmp_path / "other.pt")
+
+
+def test_a_pickle_in_a_checkpoint_does_not_run(tmp_path) -> None:
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    torch.save({"format": 1, "config": Bomb()}, tmp_path / "last.pt")
+    with pytest.raises(CheckpointError):
+        load_checkpoint(tmp_path / "last.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_config_survives_json(config) -> None:
+    for preset in PRESETS.values():
+        one = dataclasses.replace(config, model=preset)
+        assert TrainConfig.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+
+
+def test_episodes_pair_classes_of_one_alphabet_by_two_drawers(canvases) -> None:
+    for episode in within_alphabet_episodes(canvases, way=4, per_group=5, seed=0):
+        assert (canvases.classes[episode.supports] == canvases.classes[episode.queries]).all()
+        drawers = canvases.drawers[episode.supports], canvases.drawers[episode.queries]
+        assert len(set(drawers[0])) == len(set(drawers[1])) == 1
+        assert drawers[0][0] != drawers[1][0]
+        owners = {name for name, group in canvases.groups.items() if set(canvases.classes[episode.supports]) & set(group)}
+        assert len(owners) == 1
+
+
+def test_scores_of_perfect_and_useless_embeddings(canvases) -> None:
+    episodes = within_alphabet_episodes(canvases, way=5, per_group=20, seed=0)
+
+    def compare(queries, supports):
+        return -np.abs(queries[:, None] - supports[None]).sum(axis=2)
+
+    perfect = canvases.classes[:, None].astype(np.float32)
+    assert score_episodes(perfect, episodes, compare).accuracy == 1
+    useless = np.random.default_rng(0).random((len(perfect), 3), np.float32)
+    assert score_episodes(useless, episodes, compare).accuracy < 0.5
+
+
+def test_wilson_interval() -> None:
+    score = Score(388, 400)
+    assert score.accuracy == 0.97
+    assert score.interval == pytest.approx((0.9483, 0.9828), abs=1e-3)
+    assert Score(0, 10).interval[0] == 0
+    assert Score(10, 10).interval[1] == 1
+
+
+def test_thresholds_meet_their_rates_and_grow(data) -> None:
+    canvases = from_image_set(load_images(data, "images_evaluation"), PRESETS["edge"].spec)
+    rng = np.random.default_rng(0)
+    embeddings = (canvases.classes[:, None] + rng.normal(0, 0.4, (len(canvases.classes), 1))).astype(np.float32)
+
+    def compare(queries, supports):
+        return -np.abs(queries - supports.T)
+
+    table = fit_thresholds(canvases, embeddings, compare)
+    assert [row["classes"] for row in table] == [1, 2, 5]  # 26 classes hold no more beside twenty strangers
+    for far in ("0.05", "0.01", "0.001"):
+        logits = [row["logits"][far] for row in table]
+        assert logits == sorted(logits)
+    best = np.concatenate(
+        [compare(embeddings[s], embeddings[g]).max(axis=1) for g, s in open_set_episodes(canvases, 5, episodes=300, seed=9)]
+    )
+    assert np.mean(best >= table[2]["logits"]["0.05"]) == pytest.approx(0.05, abs=0.02)
+
+
+def test_strangers_are_not_in_the_gallery(data) -> None:
+    canvases = from_image_set(load_images(data, "images_evaluation"), PRESETS["edge"].spec)
+    for supports, strangers in open_set_episodes(canvases, 5, episodes=20, seed=0):
+        assert len(set(canvases.classes[supports])) == 5
+        assert not set(canvases.classes[supports]) & set(canvases.classes[strangers])
+
+
+def test_modified_hausdorff_equals_a_naive_loop() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.random((7, 2)), rng.random((5, 2))
+    one = np.mean([min(np.linalg.norm(p - q) for q in b) for p in a])
+    two = np.mean([min(np.linalg.norm(p - q) for p in a) for q in b])
+    assert modified_hausdorff(a, b) == pytest.approx(max(one, two))
+
+
+@pytest.fixture
+def run_folder(data, tmp_path):
+    words = ["--data", str(data), "--steps", "3", "--classes", "6", "--shots", "2", "--precision", "fp32"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    return tmp_path / "run"
+
+
+def test_the_command_leaves_log_curves_and_checkpoints(run_folder) -> None:
+    events = [record["event"] for record in read_log(run_folder / "log.jsonl")]
+    assert events[0] == "start"
+    assert {"step", "validation"} <= set(events)
+    with Image.open(run_folder / "curves.png") as picture:
+        assert picture.size == (800, 600)
+    config, _, state = load_model(run_folder / "last.pt")
+    notes = json.loads(state["notes"])
+    assert (config.steps, state["done"]) == (3, 3)
+    assert "--steps 3" in notes["command"]
+    assert str(run_folder.parent) not in json.dumps(notes)
+    assert notes["thresholds"]
+    assert (run_folder / "best.pt").exists()
+
+
+def test_minutes_become_steps_that_are_recorded(data, tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    assert main(["--data", str(data), "--minutes", "0.01", "--classes", "4", "--shots", "2", "--out", str(out)]) == 0
+    config, _ = load_checkpoint(out / "last.pt")
+    assert config.steps >= 10
+    assert config.precision in ("bf16", "fp32")
+
+
+def test_errors_are_one_line(tmp_path, capsys) -> None:
+    assert main(["--data", str(tmp_path), "--steps", "1"]) == 1
+    assert main(["evaluate", str(tmp_path / "none.pt"), "--data", str(tmp_path)]) == 1
+    assert "all_runs" in capsys.readouterr().err
+    if not torch.cuda.is_available():
+        assert main(["--data", str(tmp_path), "--device", "cuda"]) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a console event on Windows")
+def test_ctrl_c_leaves_a_checkpoint_that_resumes(data, tmp_path) -> None:
+    out = tmp_path / "run"
+    words = ["--data", str(data), "--classes", "6", "--shots", "2", "--precision", "fp32", "--out", str(out)]
+    process = subprocess.Popen([sys.executable, "-m", "train", *words, "--steps", "100000"], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not any(
+        record["event"] == "step" for record in (read_log(out / "log.jsonl") if (out / "log.jsonl").exists() else [])
+    ):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    _, state = load_checkpoint(out / "last.pt")
+    assert state["done"] >= 50
+    trainer = Trainer.resume(out / "last.pt", from_image_set(load_images(data, "images_background"), PRESETS["edge"].spec))
+    trainer.step()
+    assert trainer.done == state["done"] + 1
+
+
+def test_cuda_trains(canvases, config) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    trainer = Trainer(dataclasses.replace(config, device="cuda"), canvases)
+    assert np.isfinite(trainer.step()[0])
