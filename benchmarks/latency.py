@@ -110,7 +110,8 @@ def _torch_twin(supports: list[np.ndarray], query: np.ndarray) -> list[Contender
 
 def _cold_start() -> float:
     code = (
-        "from oneshot_runtime import OneShotMatcher; import numpy as np; p = np.full((105, 105), 255, np.uint8); p[20:80, 40:46] = 0;"
+        "from oneshot_runtime import OneShotMatcher; import numpy as np\n"
+        "p = np.full((105, 105), 255, np.uint8); p[20:80, 40:46] = 0\n"
         "m = OneShotMatcher.load(); m.enroll('a', p); m.match(p)"
     )
     taken = []

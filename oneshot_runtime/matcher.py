@@ -111,8 +111,8 @@ class OneShotMatcher:
     def enroll(self, label: str, images: ImageSource | Sequence[ImageSource]) -> None:
         """Add one picture, or several, of a symbol; a label that is known already gains supports.
 
-        Each image is a path, bytes, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB. All images are added or, when
-        one cannot be used, none. Raises `ImageError`, `LabelError` or `GalleryError`.
+        Each image is a path, bytes, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB. All images are added
+        or, when one cannot be used, none. Raises `ImageError`, `LabelError` or `GalleryError`.
         """
         check_label(label)
         sources = as_image_list(images)
