@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from export.drawings import calibration_canvases, golden_canvases
 from export.graphs import embedding_graph, head_graph
-from export.parity import Reference, check_embedding, check_head, decisions, reference
+from export.parity import Reference, check_decisions, check_embedding, check_head, decisions, reference
 from export.quantize import quantize_embedding
 from oneshot_runtime.bundle import SCHEMA_VERSION, Bundle, fingerprint_of
 from train.checkpoint import load_model
@@ -28,6 +28,9 @@ from train.config import TrainConfig
 from train.model import SiameseNet
 
 __all__ = ["ExportReport", "export_bundle"]
+
+
+_BUNDLE_FILES = {"embedding.onnx", "embedding.int8.onnx", "head.onnx", "golden.npz", "manifest.json"}
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,15 @@ def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> Expor
     Raises `ParityError` when ONNX Runtime and PyTorch differ, `CheckpointError` for a bad checkpoint, and `FileExistsError`
     when `out` holds something that is no bundle.
     """
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "manifest.json").exists())):
+    out = out.resolve()
+    if out.exists() and not _replaceable(out):
         raise FileExistsError(f"'{out}' exists and is no bundle; choose another --out")
     config, model, state = load_model(checkpoint)
     canvases = golden_canvases(config.model.spec)
     expected = reference(model, canvases)
     files = {"embedding.onnx": embedding_graph(model).SerializeToString(deterministic=True)}
     files["head.onnx"] = head_graph(model).SerializeToString(deterministic=True)
+    check_decisions(files["embedding.onnx"], expected, model.head.weights.detach().numpy())
     embedding_difference = check_embedding(files["embedding.onnx"], expected)
     head_difference = check_head(files["head.onnx"], expected)
     files["golden.npz"] = _golden(expected)
@@ -117,27 +122,36 @@ def _manifest(
     training = {key: notes[key] for key in ("command", "commit", "torch") if key in notes}
     training |= {"split": config.split, "seed": config.seed, "steps": done, "of_steps": config.steps, "loss": config.loss}
     validation = notes.get("validation")
+    head = {
+        "bias": float(model.head.bias.detach()),
+        # An embedding's components are at most 1, so the largest weight takes the whole byte.
+        "code_scale": 255 / float(weights.max()),
+        "weights": [float(str(weight)) for weight in weights],
+    }
     return {
         "schema_version": SCHEMA_VERSION,
         "preset": config.model.preset,
         "preprocess": config.model.spec.to_dict(),
         "embedding_dim": config.model.dim,
-        "fingerprint": fingerprint_of(checksums, config.model.spec),
+        "fingerprint": fingerprint_of(checksums, config.model.spec, head),
         "training": training,
         "accuracy": {"within_alphabet_20_way": validation} if validation else {},
         "thresholds": notes.get("thresholds", []),
-        "head": {
-            "bias": float(model.head.bias.detach()),
-            # An embedding's components are at most 1, so the largest weight takes the whole byte.
-            "code_scale": 255 / float(weights.max()),
-            "weights": [float(str(weight)) for weight in weights],
-        },
+        "head": head,
         "sha256": checksums,
     }
 
 
+def _replaceable(out: Path) -> bool:
+    """Whether `out` is an empty folder, or a bundle and nothing else: other files beside a bundle are not ours to delete."""
+    if not out.is_dir():
+        return False
+    names = {entry.name for entry in out.iterdir()}
+    return not names or ("manifest.json" in names and names <= _BUNDLE_FILES)
+
+
 def _write(out: Path, files: dict[str, bytes]) -> None:
-    """Write beside `out`, then swap: a reader or a crash sees the old bundle or the new one."""
+    """Write beside `out`, then rename: a crash leaves the old bundle or the new one, complete."""
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -147,12 +161,15 @@ def _write(out: Path, files: dict[str, bytes]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.chmod(0o755)
+        old = temporary.with_name(temporary.name + "-old")
         if out.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
-            os.replace(out, old)
-            os.replace(temporary, out)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, out)
+            out.rename(old)  # no system replaces a folder that holds files
+        try:
+            temporary.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

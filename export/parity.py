@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from train.model import SiameseNet
 
-__all__ = ["BATCHES", "TOLERANCE", "ParityError", "Reference", "check_embedding", "check_head", "decisions", "reference"]
+__all__ = [
+    "BATCHES",
+    "TOLERANCE",
+    "ParityError",
+    "Reference",
+    "check_decisions",
+    "check_embedding",
+    "check_head",
+    "decisions",
+    "reference",
+]
 
 BATCHES = (1, 2, 7, 64)
 """Batch sizes compared: one, the exporter's example, one that divides nothing, and a large one."""
@@ -62,6 +72,14 @@ def check_head(graph: bytes, expected: Reference) -> float:
             name = f"head.onnx, {queries} queries and {supports} supports"
             worst = max(worst, _difference(found, expected.probabilities[:queries, :supports], name))
     return worst
+
+
+def check_decisions(graph: bytes, expected: Reference, weights: NDArray[np.float32]) -> None:
+    """Every golden image must find the same partner. Raises `ParityError`."""
+    found = _session(graph).run(None, {"images": expected.canvases})[0]
+    changed = int((decisions(found, weights) != decisions(expected.embeddings, weights)).sum())
+    if changed:
+        raise ParityError(f"embedding.onnx: {changed} of {len(expected.canvases)} golden images find another partner")
 
 
 def decisions(embeddings: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from oneshot_runtime.errors import (
     ImageError,
     LabelError,
     OneShotError,
+    OptionError,
 )
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.matcher import Candidate, Match, OneShotMatcher
@@ -31,5 +32,6 @@ __all__ = [
     "Match",
     "OneShotError",
     "OneShotMatcher",
+    "OptionError",
     "__version__",
 ]

@@ -79,31 +79,37 @@ class Bundle:
 
         Raises `BundleError` naming the file for a missing, altered or foreign bundle.
         """
+        if path is not None and not isinstance(path, str | os.PathLike):
+            raise BundleError(f"a bundle is the path of a folder, got {type(path).__name__}: {path!r:.80}")
         folder = DEFAULT_BUNDLE if path is None else Path(path)
         manifest = _read_manifest(folder)
         try:
-            head = _head_from(manifest["head"], manifest["embedding_dim"])
-            bundle = cls(
-                path=folder,
-                preset=str(manifest["preset"]),
-                spec=PreprocessSpec.from_dict(manifest["preprocess"]),
-                dim=int(manifest["embedding_dim"]),
-                head=head,
-                thresholds=ThresholdTable.from_list(manifest["thresholds"]),
-                fingerprint=str(manifest["fingerprint"]),
-                manifest=manifest,
-            )
-            checksums = manifest["sha256"]
-            missing = [name for name in _REQUIRED if name not in checksums]
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, BundleError):
-                raise BundleError(f"{folder / _MANIFEST}: {error}") from error
+            bundle = cls._from_manifest(folder, manifest)
+        except BundleError as error:
+            raise BundleError(f"{folder / _MANIFEST}: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise BundleError(f"{folder / _MANIFEST} lacks or garbles an entry: {error!r}; export the model again") from error
-        if missing:
-            raise BundleError(f"{folder / _MANIFEST} has no checksum for {', '.join(missing)}; export the model again")
-        if bundle.fingerprint != fingerprint_of(checksums, bundle.spec):
-            raise BundleError(f"{folder / _MANIFEST} names a fingerprint that is not its files'; export the model again")
         return bundle
+
+    @classmethod
+    def _from_manifest(cls, folder: Path, manifest: dict[str, Any]) -> Bundle:
+        checksums = {str(name): str(value) for name, value in manifest["sha256"].items()}
+        missing = [name for name in _REQUIRED if name not in checksums]
+        if missing:
+            raise BundleError(f"no checksum for {', '.join(missing)}; export the model again")
+        spec = PreprocessSpec.from_dict(manifest["preprocess"])
+        if manifest["fingerprint"] != fingerprint_of(checksums, spec, manifest["head"]):
+            raise BundleError("its fingerprint is not that of its files and head; export the model again")
+        return cls(
+            path=folder,
+            preset=str(manifest["preset"]),
+            spec=spec,
+            dim=int(manifest["embedding_dim"]),
+            head=_head_from(manifest["head"], int(manifest["embedding_dim"])),
+            thresholds=ThresholdTable.from_list(manifest["thresholds"]),
+            fingerprint=str(manifest["fingerprint"]),
+            manifest=manifest,
+        )
 
     @property
     def has_int8(self) -> bool:
@@ -126,13 +132,17 @@ class Bundle:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 golden = Golden(arrays["images"], arrays["embeddings"], arrays["probabilities"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise BundleError(f"{self.path / 'golden.npz'} is damaged: {error}; export the model again") from error
+        except Exception as error:  # numpy, zipfile and zlib each have their own for a damaged archive
+            raise BundleError(f"{self.path / 'golden.npz'} is damaged: {error!r}; export the model again") from error
         count = len(golden.images)
         shapes = (golden.images.shape, golden.embeddings.shape, golden.probabilities.shape)
         expected = ((count, self.spec.height, self.spec.width), (count, self.dim), (count, count))
-        if shapes != expected or golden.images.dtype != np.uint8:
-            raise BundleError(f"{self.path / 'golden.npz'} has shapes {shapes}, expected {expected}; export the model again")
+        types = tuple(array.dtype.name for array in (golden.images, golden.embeddings, golden.probabilities))
+        if count < 2 or shapes != expected or types != ("uint8", "float32", "float32"):
+            raise BundleError(
+                f"{self.path / 'golden.npz'} holds {types} of shapes {shapes}, expected uint8 and float32 of {expected}, "
+                "two images at least; export the model again"
+            )
         return golden
 
     def _checked(self, name: str, limit: int) -> bytes:
@@ -146,9 +156,10 @@ class Bundle:
         return data
 
 
-def fingerprint_of(checksums: dict[str, str], spec: PreprocessSpec) -> str:
-    """What binds a gallery to a model: a hash over both graphs and the preprocessing, whatever the precision."""
-    parts = [checksums["embedding.onnx"], checksums["head.onnx"], json.dumps(spec.to_dict(), sort_keys=True)]
+def fingerprint_of(checksums: dict[str, str], spec: PreprocessSpec, head: dict[str, Any]) -> str:
+    """What binds a gallery to a model: a hash over both graphs, the preprocessing and the head, whatever the precision."""
+    parts = [checksums["embedding.onnx"], checksums["head.onnx"]]
+    parts += [json.dumps(values, sort_keys=True) for values in (spec.to_dict(), head)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
@@ -158,10 +169,10 @@ def _read(path: Path, limit: int) -> bytes:
         if size > limit:
             raise BundleError(f"{path} has {size} bytes, more than the {limit} that are read")
         return path.read_bytes()
-    except OSError as error:
-        raise BundleError(
-            f"cannot read {path}: {error.strerror or error}; a bundle is the folder that `python -m export` writes"
-        ) from error
+    except BundleError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise BundleError(f"cannot read {path}: {error}; a bundle is the folder that `python -m export` writes") from error
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import statistics
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from oneshot_runtime import __version__
 from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle
-from oneshot_runtime.errors import OneShotError
+from oneshot_runtime.errors import GalleryError, LabelError, OneShotError
 from oneshot_runtime.matcher import Match, OneShotMatcher
 
 __all__ = ["main"]
@@ -22,6 +23,9 @@ _DEFAULT_GALLERY = "oneshot.db"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 an error or a failed check, 2 wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a label need not fit the console's encoding
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
@@ -42,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     demo = _command(commands, "demo", _demo, "draw twenty symbols by two hands, enrol one drawing each, match the other")
-    demo.add_argument("--symbols", type=int, default=20, help="how many to invent, at most 70 (default: 20)")
-    demo.add_argument("--seed", type=int, default=7, help="another seed invents another alphabet (default: 7)")
+    demo.add_argument("--symbols", type=_count, default=20, help="how many to invent, at most 70 (default: 20)")
+    demo.add_argument("--seed", type=_seed, default=7, help="another seed invents another alphabet (default: 7)")
     demo.add_argument("--sheet", type=Path, default=Path("oneshot-demo.png"), help="where the contact sheet goes")
 
     enroll = _command(commands, "enroll", _enroll, "add pictures of a symbol to the gallery", gallery=True)
@@ -52,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
     match = _command(commands, "match", _match, "say which enrolled symbol each picture shows", gallery=True)
     match.add_argument("images", nargs="+", metavar="IMAGE")
-    match.add_argument("--top-k", type=int, default=5, help="candidates to list (default: 5)")
+    match.add_argument("--top-k", type=_count, default=5, help="candidates to list (default: 5)")
 
     verify = _command(commands, "verify", _verify, "probability that two pictures show the same symbol")
     verify.add_argument("image_a", metavar="IMAGE_A")
@@ -74,7 +78,7 @@ def _command(commands: Any, name: str, run: Callable[..., int], text: str, galle
     command.add_argument("--bundle", help="model bundle folder (default: the one in the package)")
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     command.add_argument("--precision", default="auto", choices=("auto", "fp32", "int8"))
-    command.add_argument("--threads", type=int, help="threads of one embedding (default: the processors available)")
+    command.add_argument("--threads", type=_count, help="threads of one embedding (default: the processors available)")
     # Every query of the demo is of an enrolled symbol, so it need not refuse any.
     command.add_argument(
         "--far",
@@ -93,6 +97,25 @@ def _rate(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a number or 'none', got {text!r}") from None
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number from 0 on, got {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, got {text!r}")
+    return int(text)
+
+
+def _load_existing(arguments: argparse.Namespace) -> OneShotMatcher:
+    """For commands that only make sense on a gallery that is there: a mistyped path must not create one."""
+    if not Path(arguments.gallery).exists():
+        raise GalleryError(f"gallery '{arguments.gallery}' does not exist; `oneshot enroll` creates it")
+    return _load(arguments)
 
 
 def _load(arguments: argparse.Namespace) -> OneShotMatcher:
@@ -148,7 +171,7 @@ def _enroll(arguments: argparse.Namespace) -> int:
 
 
 def _match(arguments: argparse.Namespace) -> int:
-    with _load(arguments) as matcher:
+    with _load_existing(arguments) as matcher:
         matches = matcher.match_batch(arguments.images, arguments.top_k)
     lines = []
     for image, match in zip(arguments.images, matches, strict=True):
@@ -168,7 +191,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    with _load(arguments) as matcher:
+    with _load_existing(arguments) as matcher:
         classes = [{"label": label, "supports": matcher.gallery.count(label)} for label in matcher.labels]
     text = "\n".join(f"{entry['label']}  ({entry['supports']})" for entry in classes)
     _print(arguments, {"gallery": arguments.gallery, "classes": classes}, text or f"{arguments.gallery} is empty")
@@ -176,8 +199,11 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    with _load(arguments) as matcher:
-        for label in arguments.labels:
+    with _load_existing(arguments) as matcher:
+        unknown = [label for label in arguments.labels if not matcher.gallery.count(label)]
+        if unknown:
+            raise LabelError(f"not in the gallery, so nothing was removed: {', '.join(map(repr, unknown))}")
+        for label in dict.fromkeys(arguments.labels):
             matcher.remove(label)
         classes = len(matcher.labels)
     text = f"removed {', '.join(arguments.labels)}; {arguments.gallery} now holds {classes} symbol(s)"

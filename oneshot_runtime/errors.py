@@ -10,6 +10,7 @@ __all__ = [
     "ImageError",
     "LabelError",
     "OneShotError",
+    "OptionError",
 ]
 
 
@@ -35,6 +36,10 @@ class LabelError(OneShotError, KeyError):
     def __str__(self) -> str:
         # KeyError quotes its argument, which would turn a sentence into a repr.
         return str(self.args[0]) if self.args else ""
+
+
+class OptionError(OneShotError, ValueError):
+    """An argument lies outside what it can be: a false accept rate, a number of threads or of candidates."""
 
 
 class DeviceError(OneShotError, RuntimeError):

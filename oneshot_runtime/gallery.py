@@ -30,7 +30,11 @@ class Gallery:
         self._bundle = bundle
         self._index = CodeIndex(bundle.dim)
         self._store = None if path is None else SqliteStore(path, bundle.fingerprint, bundle.dim)
-        self._sync()
+        try:
+            self._sync()
+        except BaseException:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         return self.snapshot().supports
@@ -43,6 +47,7 @@ class Gallery:
 
     def count(self, label: str) -> int:
         """How many supports a class has, 0 when it is unknown."""
+        check_label(label)
         self._sync()
         return self._index.count(label)
 
@@ -77,6 +82,7 @@ class Gallery:
 
     def remove(self, label: str) -> int:
         """Remove a class with all its supports; returns how many there were. Raises `LabelError` when it is unknown."""
+        check_label(label)
         removed = self._index.remove(label) if self._store is None else self._store.remove(label)
         if not removed:
             raise LabelError(f"label {label!r} is not in the gallery of {self._index.snapshot.classes} classes")

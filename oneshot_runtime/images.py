@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from oneshot_runtime.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "ImageSource", "as_image_list", "thumbnail", "to_grey"]
+__all__ = ["MAX_PIXELS", "ImageSource", "as_image_list", "name_of", "thumbnail", "to_grey"]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]"
 """A path, encoded bytes (PNG, JPEG, ...), a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) in RGB."""
@@ -28,7 +30,7 @@ MAX_PIXELS = 64_000_000
 
 _THUMBNAIL_SIDE = 128
 _MAX_FILE_BYTES = 256 * 1024 * 1024
-_DEEP_GREY_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+_DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
 def as_image_list(images: ImageSource | Sequence[ImageSource]) -> list[ImageSource]:
@@ -48,47 +50,68 @@ def to_grey(source: ImageSource) -> NDArray[np.uint8]:
     empty image, a value that is not finite, or more than `MAX_PIXELS` pixels.
     """
     if isinstance(source, np.ndarray):
-        return _grey_from_array(source)
+        return _grey_from_array(np.asarray(source))
     if isinstance(source, Image.Image):
-        return _grey_from_pillow(source, "the Pillow image")
+        with _decoding(name_of(source)):
+            return _grey_from_pillow(source, name_of(source))
     if isinstance(source, bytes | bytearray | memoryview):
-        return _grey_from_bytes(bytes(source), f"the image in {len(source)} bytes")
+        return _grey_from_bytes(bytes(source), name_of(source))
     if isinstance(source, str | os.PathLike):
-        return _grey_from_bytes(_read_file(Path(source)), f"image '{os.fspath(source)}'")
+        return _grey_from_bytes(_read_file(source), name_of(source))
     raise ImageError(
         f"cannot read an image from {type(source).__name__}: pass a path, bytes, a Pillow image, "
         "or a numpy uint8 array of shape (H, W) or (H, W, 3)"
     )
 
 
-def _read_file(path: Path) -> bytes:
+def name_of(source: ImageSource) -> str:
+    """How an error names an image."""
+    if isinstance(source, str | os.PathLike):
+        return f"image {os.fspath(source)!r}"
+    if isinstance(source, bytes | bytearray | memoryview):
+        return f"the image in {len(source)} bytes"
+    return "the array" if isinstance(source, np.ndarray) else "the Pillow image"
+
+
+def _read_file(path: str | os.PathLike[str]) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > _MAX_FILE_BYTES:
-            raise ImageError(f"image '{path}' has {size} bytes, more than the {_MAX_FILE_BYTES} that are read")
-        return path.read_bytes()
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"cannot read {name_of(path)}: it is no regular file")
+        if status.st_size > _MAX_FILE_BYTES:
+            raise ImageError(f"{name_of(path)} has {status.st_size} bytes, more than the {_MAX_FILE_BYTES} that are read")
+        return Path(path).read_bytes()
     except OSError as error:
-        raise ImageError(f"cannot read image '{path}': {error.strerror or error}") from error
+        raise ImageError(f"cannot read {name_of(path)}: {error.strerror or error}") from error
+    except ImageError:
+        raise
+    except ValueError as error:  # a NUL or a lone surrogate in the path
+        raise ImageError(f"cannot read {name_of(path)}: {error}") from error
 
 
 def _grey_from_bytes(data: bytes, name: str) -> NDArray[np.uint8]:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
+    with _decoding(name), Image.open(io.BytesIO(data)) as image:
+        return _grey_from_pillow(image, name)
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into an `ImageError`: each format has its own, and damaged files raise all of them."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of sizes, which are checked below before anything is decoded, and of damaged metadata.
+            # Pillow warns of sizes, which are checked before anything is decoded, and of damaged metadata.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                return _grey_from_pillow(image, name)
+            yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is refused as a decompression bomb: {error}") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is in no format that Pillow reads; PNG, JPEG, BMP, TIFF or WebP work") from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError, TypeError, KeyError) as error:
-        # Pillow's decoders raise any of these on damaged files.
-        raise ImageError(f"{name} is damaged or truncated: {error}") from error
+    except Exception as error:
+        raise ImageError(f"{name} is damaged or truncated: {error!r}") from error
 
 
 def _grey_from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -100,10 +123,7 @@ def _grey_from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
     image = ImageOps.exif_transpose(image)
     if image.mode in ("L", "1"):
         return np.asarray(image.convert("L"))
-    if image.mode in _DEEP_GREY_MODES:
-        # Scaled before any conversion: Pillow's own convert("L") clips 16 bits at 255.
-        return (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-    if image.mode in ("I", "F"):
+    if image.mode in _DEEP_MODES:
         return _grey_from_levels(np.asarray(image, dtype=np.float64), name)
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         return _grey_from_alpha(image.convert("RGBA"))
@@ -111,10 +131,14 @@ def _grey_from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def _grey_from_levels(levels: NDArray[np.float64], name: str) -> NDArray[np.uint8]:
-    """32-bit modes define no white, so their own range is stretched; preprocessing ignores linear scale anyway."""
+    """Deep modes: the brightest level becomes white, since 12 bits come in 16 and floats define no white at all.
+
+    Pillow's own conversion would clip 16 bits at 255. Preprocessing looks at contrast only, so the choice changes nothing else.
+    """
     low, high = float(levels.min()), float(levels.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ImageError(f"{name} has values that are not finite (NaN or infinity)")
+    low = min(low, 0.0)
     scale = 255.0 / (high - low) if high > low else 0.0
     return np.rint((levels - low) * scale).astype(np.uint8)
 

@@ -19,6 +19,9 @@ __all__ = ["CodeIndex", "Neighbour", "Snapshot"]
 
 _FIRST_SEGMENT = 1024
 _LAST_SEGMENT = 1 << 17
+_WASTE = 1024
+"""Removed rows that are kept at least: beyond it, and beyond the living ones, the index is packed."""
+
 _REMOVED = np.iinfo(np.int64).max
 
 
@@ -74,7 +77,6 @@ class CodeIndex:
         self.dim = dim
         self._lock = threading.Lock()
         self._storage: list[tuple[NDArray[np.uint8], NDArray[np.int64]]] = []
-        self._ids: list[NDArray[np.int64]] = []
         self._numbers: dict[str, int] = {}
         self._rows: dict[int, list[int]] = {}
         self._snapshot = Snapshot((), [], 0, 0)
@@ -95,15 +97,17 @@ class CodeIndex:
     def add(self, labels: list[str], codes: NDArray[np.uint8]) -> None:
         """Append supports; codes uint8 (n, D). They appear to readers all at once."""
         with self._lock:
-            numbers = np.array([self._number(label) for label in labels], np.int64)
-            first = sum(len(segment.codes) for segment in self._snapshot.segments)
-            segments = list(self._snapshot.segments)
-            done = 0
-            while done < len(codes):
-                done += self._fill(segments, codes[done:], numbers[done:])
-            for offset, number in enumerate(numbers.tolist()):
-                self._rows.setdefault(number, []).append(first + offset)
-            self._publish(segments)
+            self._append(labels, codes, list(self._snapshot.segments), self._snapshot.labels)
+
+    def _append(self, labels: list[str], codes: NDArray[np.uint8], segments: list[_Segment], names: list[str]) -> None:
+        numbers = np.array([self._number(label, names) for label in labels], np.int64)
+        first = sum(len(segment.codes) for segment in segments)
+        done = 0
+        while done < len(codes):
+            done += self._fill(segments, codes[done:], numbers[done:])
+        for offset, number in enumerate(numbers.tolist()):
+            self._rows.setdefault(number, []).append(first + offset)
+        self._publish(segments, names)
 
     def remove(self, label: str) -> int:
         """Hide every support of a label; returns how many there were."""
@@ -122,15 +126,27 @@ class CodeIndex:
                 segments[owner] = _Segment(old.codes, old.classes, alive)
             if rows:
                 self._publish(segments)
+                if int(starts[-1]) - self._snapshot.supports > max(_WASTE, self._snapshot.supports):
+                    self._pack()
             return len(rows)
 
-    def _number(self, label: str) -> int:
+    def _pack(self) -> None:
+        """Copy the living rows to new segments, in order; rare enough to cost each removal O(1) on average."""
+        old = self._snapshot
+        kept = [slice(None) if s.alive is None else s.alive for s in old.segments]
+        codes = np.concatenate([segment.codes[rows] for segment, rows in zip(old.segments, kept, strict=True)])
+        numbers = np.concatenate([segment.classes[rows] for segment, rows in zip(old.segments, kept, strict=True)])
+        self._storage, self._numbers, self._rows = [], {}, {}
+        # Readers go on with the old snapshot, labels included, until the new one replaces it in one assignment.
+        self._append([old.labels[number] for number in numbers.tolist()], codes, [], [])
+
+    def _number(self, label: str, names: list[str]) -> int:
         number = self._numbers.get(label)
         if number is None or number not in self._rows:
             # A label that comes back after its removal is enrolled anew, so it takes a new place in the order.
             self._numbers.pop(label, None)
-            number = len(self._snapshot.labels)
-            self._snapshot.labels.append(label)
+            number = len(names)
+            names.append(label)
             self._numbers[label] = number
             self._rows[number] = []
         return number
@@ -154,9 +170,9 @@ class CodeIndex:
         segments[-1] = _Segment(matrix[: used + taken], classes[: used + taken], alive)
         return taken
 
-    def _publish(self, segments: Iterable[_Segment]) -> None:
+    def _publish(self, segments: Iterable[_Segment], names: list[str] | None = None) -> None:
         rows = sum(len(members) for members in self._rows.values())
-        self._snapshot = Snapshot(tuple(segments), self._snapshot.labels, rows, len(self._rows))
+        self._snapshot = Snapshot(tuple(segments), self._snapshot.labels if names is None else names, rows, len(self._rows))
 
 
 def _distances(segment: _Segment, query: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.codes import encode, logits, probabilities
-from oneshot_runtime.errors import BundleError, DeviceError, ImageError
+from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.gallery import Gallery, check_label
-from oneshot_runtime.images import ImageSource, as_image_list, thumbnail, to_grey
+from oneshot_runtime.images import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.index import Snapshot
-from oneshot_runtime.preprocess import preprocess
+from oneshot_runtime.preprocess import canvas_from_grey, preprocess
 from oneshot_runtime.search import distances
 from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
 
@@ -25,6 +24,8 @@ __all__ = ["Candidate", "Match", "OneShotMatcher"]
 
 _BATCH = 64
 """Images embedded at once: larger batches only take more memory."""
+
+_MAX_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,15 @@ class OneShotMatcher:
         threads: processor threads of one embedding, by default those this process may use. far: share of strangers that may be
         given a label (see `Match.label`); None never refuses.
 
-        Raises `BundleError`, `GalleryError`, `DeviceError` or `DependencyError`.
+        Raises `BundleError`, `GalleryError`, `DeviceError`, `OptionError` or `DependencyError`.
         """
         opened = Bundle.open(bundle)
         if far is not None:
             if not isinstance(far, int | float) or not 0 < far < 1:
-                raise BundleError(f"far must be between 0 and 1, or None, got {far!r}")
+                raise OptionError(f"far must be between 0 and 1, or None, got {far!r}")
             opened.thresholds.logit(far, 1)  # refuses a rate that the bundle was not calibrated for now, not at a match
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise DeviceError(f"threads must be a positive integer or None, got {threads!r}")
+        if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS):
+            raise OptionError(f"threads must be an integer from 1 to {_MAX_THREADS}, or None, got {threads!r}")
         count = threads or available_cpus()
         embedder = open_embedder(opened, device, precision, count)
         return cls(opened, embedder, Gallery(opened, gallery), count, far)
@@ -119,7 +120,10 @@ class OneShotMatcher:
         if not sources:
             raise ImageError(f"no images to enrol for {label!r}: the list is empty")
         greys = [to_grey(source) for source in sources]
-        embeddings = self.embed(greys)
+        canvases = [
+            canvas_from_grey(grey, self.bundle.spec, name_of(source)) for grey, source in zip(greys, sources, strict=True)
+        ]
+        embeddings = self._embed_canvases(canvases)
         self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys])
 
     def remove(self, label: str) -> None:
@@ -146,7 +150,9 @@ class OneShotMatcher:
 
     def embed(self, images: ImageSource | Sequence[ImageSource]) -> NDArray[np.float32]:
         """Embeddings float32 (N, D), components in [0, 1], of one image or a list of them."""
-        canvases = [preprocess(image, self.bundle.spec) for image in as_image_list(images)]
+        return self._embed_canvases([preprocess(image, self.bundle.spec) for image in as_image_list(images)])
+
+    def _embed_canvases(self, canvases: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         if not canvases:
             return np.empty((0, self.bundle.dim), np.float32)
         stack = np.stack(canvases)
@@ -164,10 +170,10 @@ class OneShotMatcher:
         self.close()
 
     def _match_code(self, snapshot: Snapshot, code: NDArray[np.uint8], top_k: int) -> Match:
-        if not isinstance(top_k, int) or top_k < 1:
-            raise ValueError(f"top_k must be a positive integer, got {top_k!r}")
+        if not isinstance(top_k, int | np.integer) or top_k < 1:
+            raise OptionError(f"top_k must be a positive integer, got {top_k!r}")
         threshold = self._threshold(snapshot.classes)
-        neighbours = snapshot.nearest(code, top_k)
+        neighbours = snapshot.nearest(code, int(top_k))
         if not neighbours:
             return Match(None, 0.0, (), threshold)
         distance = np.array([neighbour.distance for neighbour in neighbours], np.int64)
@@ -182,5 +188,5 @@ class OneShotMatcher:
             return 0.0
         if classes not in self._thresholds:
             logit = self.bundle.thresholds.logit(self.far, classes)
-            self._thresholds[classes] = 1 / (1 + math.exp(-logit))
+            self._thresholds[classes] = float(probabilities(np.array([logit]))[0])
         return self._thresholds[classes]

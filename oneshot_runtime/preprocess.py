@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.errors import BundleError, ImageError
-from oneshot_runtime.images import ImageSource, to_grey
+from oneshot_runtime.images import ImageSource, name_of, to_grey
 from oneshot_runtime.paper import flatten_paper
 
-__all__ = ["PreprocessSpec", "preprocess"]
+__all__ = ["PreprocessSpec", "canvas_from_grey", "preprocess"]
 
 _MIN_CONTRAST = 24
 """Grey levels between ink and paper below which an image counts as blank: above sensor noise, below pencil."""
@@ -81,7 +81,15 @@ def preprocess(image: ImageSource, spec: PreprocessSpec) -> NDArray[np.uint8]:
     Returns `uint8 (spec.height, spec.width)`: ink towards 255, paper 0. Raises `ImageError` when the image cannot be read
     or shows no ink.
     """
-    ink = find_ink(_reduce(to_grey(image)))
+    return canvas_from_grey(to_grey(image), spec, name_of(image))
+
+
+def canvas_from_grey(grey: NDArray[np.uint8], spec: PreprocessSpec, name: str) -> NDArray[np.uint8]:
+    """`preprocess` of an image uint8 (H, W) that is decoded already; `name` is what an error calls it."""
+    try:
+        ink = find_ink(_reduce(grey))
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from None
     if spec.fit == "frame":
         return np.asarray(Image.fromarray(ink).resize((spec.width, spec.height), Image.Resampling.BILINEAR))
     return _fit_ink(ink, spec)
@@ -106,7 +114,7 @@ def _stretch(grey: NDArray[np.uint8], paper: int) -> NDArray[np.uint8]:
     contrast = max(paper - low, high - paper)
     if contrast < _MIN_CONTRAST:
         raise ImageError(
-            f"the image is blank: its {grey.shape[0]}x{grey.shape[1]} pixels stay within {contrast} of 255 grey levels of "
+            f"blank, its {grey.shape[0]}x{grey.shape[1]} pixels stay within {contrast} of 255 grey levels of "
             f"the paper, and ink needs {_MIN_CONTRAST}"
         )
     # Translating bytes is the fastest way to map 256 levels that numpy and Python have.

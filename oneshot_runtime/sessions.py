@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.bundle import Bundle, Golden
-from oneshot_runtime.errors import DependencyError, DeviceError
+from oneshot_runtime.errors import BundleError, DependencyError, DeviceError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -31,9 +31,12 @@ def import_onnxruntime() -> Any:
     """The onnxruntime module. Raises `DependencyError` naming the two extras when neither wheel is installed."""
     try:
         import onnxruntime
-    except ImportError as error:
+
+        # Uninstalling one of two wheels leaves a folder that imports but holds nothing.
+        onnxruntime.InferenceSession  # noqa: B018
+    except (ImportError, AttributeError) as error:
         raise DependencyError(
-            "onnxruntime is not installed: pip install 'oneshot-runtime[cpu]' for a CPU, "
+            "onnxruntime is not installed, or only partly: pip install 'oneshot-runtime[cpu]' for a CPU, "
             "or 'oneshot-runtime[gpu]' for an NVIDIA GPU (one of the two, never both)"
         ) from error
     return onnxruntime
@@ -133,7 +136,12 @@ def open_embedder(bundle: Bundle, device: str, precision: str, threads: int) -> 
         raise DeviceError(f"unknown precision '{precision}': choose auto, fp32 or int8")
     if precision == "fp32" or (precision == "auto" and not bundle.has_int8):
         return _embedder(bundle, device, "fp32", threads)
-    int8 = _embedder(bundle, device, "int8", threads)
+    try:
+        int8 = _embedder(bundle, device, "int8", threads)
+    except DeviceError:
+        if precision == "int8":
+            raise
+        return _embedder(bundle, device, "fp32", threads)  # this onnxruntime may be too old for the int8 graph alone
     golden = bundle.golden()
     right = golden_error(int8, golden, bundle) is None
     if precision == "int8":
@@ -164,6 +172,14 @@ def golden_error(embedder: Embedder, golden: Golden, bundle: Bundle) -> str | No
 
 def _embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embedder:
     session, actual = create_session(bundle.embedding_graph(precision), device, threads)
+    inputs = [(value.name, value.type, list(value.shape[1:])) for value in session.get_inputs()]
+    outputs = [(value.type, list(value.shape[1:])) for value in session.get_outputs()]
+    expected = [("images", "tensor(uint8)", [bundle.spec.height, bundle.spec.width])], [("tensor(float)", [bundle.dim])]
+    if (inputs, outputs) != expected:
+        raise BundleError(
+            f"the {precision} embedding of bundle '{bundle.path}' takes {inputs} and gives {outputs}, "
+            f"expected {expected[0]} and {expected[1]}; export the model again"
+        )
     return Embedder(session, actual, precision)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from oneshot_runtime.errors import ImageError
+
 __all__ = ["Cell", "draw_sheet", "save_sheet"]
 
 _PICTURE, _GAP, _TEXT = 84, 10, 40
@@ -50,9 +52,12 @@ def draw_sheet(cells: Sequence[Cell], heading: str, columns: int = 5) -> Image.I
 
 
 def save_sheet(sheet: Image.Image, path: Path) -> None:
-    """Write the sheet in the format that the path's ending names."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    """Write the sheet in the format that the path's ending names. Raises `ImageError` when it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(path)
+    except (OSError, ValueError) as error:  # ValueError: an ending that names no format
+        raise ImageError(f"cannot write the sheet '{path}': {error}") from error
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

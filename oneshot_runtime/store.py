@@ -54,6 +54,8 @@ class SqliteStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], fingerprint: str, dim: int) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise GalleryError(f"a gallery is the path of a file, got {type(path).__name__}: {path!r:.80}")
         self.path = Path(path)
         self._dim = dim
         self._lock = threading.RLock()
@@ -148,10 +150,10 @@ class SqliteStore:
             )
             labels, codes, last = [], [], self._last_support
             for row, label, code, created, thumbnail, checksum in cursor:
-                if len(code) != self._dim or checksum != _checksum(label, code, created, thumbnail):
+                if not _intact(label, code, created, thumbnail, checksum, self._dim):
                     raise GalleryError(
-                        f"gallery '{self.path}': support {row} of '{label}' is damaged (its checksum does not match); "
-                        "restore the file from a copy, or remove that label and enrol it again"
+                        f"gallery '{self.path}': support {row} of {label!r:.80} is damaged (its checksum does not match); "
+                        "restore the file from a copy"
                     )
                 last = row
                 labels.append(label)
@@ -177,11 +179,23 @@ class SqliteStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except GalleryError:
+            raise
+        # A damaged file also gives texts that are no UTF-8 and values of any type; a NUL in the path is a ValueError.
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise GalleryError(
                 f"gallery '{self.path}' cannot be used: {error}; check that the folder exists and is writable, that the disk "
                 "has room, and that the file is a gallery"
             ) from error
+
+
+def _intact(label: object, code: object, created: object, thumbnail: object, checksum: object, dim: int) -> bool:
+    """Whether a row has the types, the length and the checksum that it was written with."""
+    if not (isinstance(label, str) and isinstance(code, bytes) and isinstance(created, float) and len(code) == dim):
+        return False
+    if not (thumbnail is None or isinstance(thumbnail, bytes)):
+        return False
+    return checksum == _checksum(label, code, created, thumbnail)
 
 
 def _checksum(label: str, code: bytes, created: float, thumbnail: bytes | None) -> bytes:

@@ -26,11 +26,16 @@ class ThresholdTable:
     def from_list(cls, entries: Sequence[Mapping[str, Any]]) -> ThresholdTable:
         """From the manifest's entries `{"classes": n, "logits": {"0.01": logit, ...}}`. Raises `BundleError`."""
         rows = sorted(entries, key=lambda entry: int(entry["classes"]))
+        sizes = tuple(int(row["classes"]) for row in rows)
+        if len(set(sizes)) != len(sizes) or any(size < 1 for size in sizes):
+            raise BundleError(f"thresholds: expected different numbers of classes from 1 on, got {sizes}")
         fars = {float(far) for row in rows for far in row["logits"]}
+        if any(not 0 < far < 1 for far in fars):
+            raise BundleError(f"thresholds: false accept rates lie between 0 and 1, got {sorted(fars)}")
         logits = {far: tuple(float(row["logits"][str(far)]) for row in rows) for far in sorted(fars)}
         if not all(math.isfinite(value) for row in logits.values() for value in row):
             raise BundleError("thresholds: every logit must be finite")
-        return cls(tuple(int(row["classes"]) for row in rows), logits)
+        return cls(sizes, logits)
 
     def logit(self, far: float, classes: int) -> float:
         """The logit for a gallery of `classes` classes, interpolated over the logarithm of the size and of the rate.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from oneshot_runtime.errors import OneShotError
 from train.canvases import Canvases, from_folder, from_image_set, hold_out
-from train.checkpoint import CheckpointError
+from train.checkpoint import CheckpointError, load_checkpoint
 from train.config import TrainConfig
+from train.episodes import within_alphabet_episodes
 from train.evaluate import evaluate
 from train.loop import VALIDATIONS, run, validate
 from train.memory import keep_freed_memory
@@ -52,19 +55,38 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--holdout", nargs="*", default=[], metavar="GROUP",
                         help="alphabets to keep out of training, for validation and thresholds")  # fmt: skip
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, help="turned once into steps, from the speed measured at the start")
-    budget.add_argument("--steps", type=int, help="repeats a run on any machine")
+    budget.add_argument("--minutes", type=_minutes, help="turned once into steps, from the speed measured at the start")
+    budget.add_argument("--steps", type=_at_least(1), help="repeats a run on any machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--loss", choices=("all-pairs", "pairs"), default="all-pairs", help="pairs: as the paper trains")
-    parser.add_argument("--classes", type=int, default=40, help="classes in a batch")
-    parser.add_argument("--shots", type=int, default=4, help="images of each class in a batch")
+    parser.add_argument("--classes", type=_at_least(2), default=40, help="classes in a batch")
+    parser.add_argument("--shots", type=_at_least(2), default=4, help="images of each class in a batch")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="auto measures both")
-    parser.add_argument("--threads", type=int, help="processor threads (default: PyTorch's choice)")
+    parser.add_argument("--threads", type=_at_least(1), help="processor threads (default: PyTorch's choice)")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/PRESET-SPLIT-SEED)")
     parser.add_argument("--resume", action="store_true", help="go on from last.pt in --out, with its configuration")
     return parser
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a number from {least} on, got {text!r}")
+        return int(text)
+
+    return number
+
+
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 100_000:
+        raise argparse.ArgumentTypeError(f"expected minutes above 0, got {text!r}")
+    return value
 
 
 def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
@@ -76,14 +98,20 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
     if arguments.download:
         download(arguments.data)
     out = arguments.out or Path("runs") / f"{arguments.preset}-{arguments.split}-{arguments.seed}"
+    last = out / "last.pt"
+    if arguments.resume:
+        config, state = load_checkpoint(last)
+        # The run goes on with what it was started with, whatever else the command line says.
+        arguments.preset, arguments.split = config.model.preset, config.split
+        arguments.holdout = json.loads(state["notes"]).get("holdout", [])
+    elif last.exists():
+        raise CheckpointError(f"'{out}' holds a run already: --resume goes on with it, --out names another folder")
     model = PRESETS[arguments.preset]
     training, validation = _load_data(arguments, model)
     if arguments.resume:
-        trainer = Trainer.resume(out / "last.pt", training)
+        trainer = Trainer.resume(last, training, arguments.device)
     else:
         trainer = _new_trainer(arguments, argv, model, training, validation)
-    if trainer.config.model.spec != model.spec:
-        raise CheckpointError(f"'{out / 'last.pt'}' was trained with preset {trainer.config.model.preset}; pass that --preset")
     print(f"{len(training.images)} images of {len(training.members())} classes, {trainer.config.steps} steps, "
           f"{trainer.config.precision}; writing to {out}", flush=True)  # fmt: skip
     result = run(trainer, validation, out)
@@ -104,6 +132,12 @@ def _load_data(arguments: argparse.Namespace, model: ModelConfig) -> tuple[Canva
         validation = from_image_set(held_out, model.spec, progress=True) if held_out else None
     if arguments.holdout:
         training, validation = hold_out(training, arguments.holdout)
+    if len(training.members()) < 2:
+        raise DatasetError("training needs at least two classes to tell apart")
+    if validation is not None and not within_alphabet_episodes(validation, way=20, per_group=1, seed=1):
+        raise DatasetError(
+            "the held-out groups give no episode: hold out a group of at least two classes drawn by the same people"
+        )
     return training, validation
 
 
@@ -117,15 +151,16 @@ def _new_trainer(
     choices = ("fp32", "bf16") if arguments.precision == "auto" else (arguments.precision,)
     seconds = {p: measure_step(TrainConfig(steps=1000, precision=p, **settings), training) for p in choices}
     precision = min(seconds, key=lambda p: seconds[p])
-    config = TrainConfig(steps=arguments.steps or 1, precision=precision, **settings)
+    config = TrainConfig(steps=1000, precision=precision, **settings)
     steps = arguments.steps
-    if not steps:
-        budget = (arguments.minutes or 25.0) * 60
+    if steps is None:
+        budget = 60 * (25.0 if arguments.minutes is None else arguments.minutes)
         if validation is not None:
             budget -= VALIDATIONS * _timed_validation(config, training, validation)
         steps = max(10, int(budget / seconds[precision]))
     trainer = Trainer(TrainConfig(steps=steps, precision=precision, **settings), training)
     trainer.notes.update(
+        holdout=arguments.holdout,
         command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]),
         commit=_commit(),
         torch=torch.__version__,
@@ -134,8 +169,6 @@ def _new_trainer(
 
 
 def _timed_validation(config: TrainConfig, training: Canvases, validation: Canvases) -> float:
-    import time
-
     trainer = Trainer(config, training)
     start = time.perf_counter()
     validate(trainer, validation)

@@ -35,7 +35,7 @@ class Score:
     @property
     def accuracy(self) -> float:
         """Share of right answers."""
-        return self.correct / self.total
+        return self.correct / self.total if self.total else math.nan
 
     @property
     def interval(self) -> tuple[float, float]:

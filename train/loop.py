@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,34 +39,38 @@ class RunResult:
 def run(trainer: Trainer, validation: Canvases | None, out: Path) -> RunResult:
     """Train until `config.steps`, writing `last.pt`, `best.pt`, `log.jsonl` and `curves.png` into `out`.
 
-    Ctrl-C ends the run after the current step, with a checkpoint that resumes. `best.pt` changes only when validation improves.
+    Ctrl-C ends the run after the current step, with a checkpoint that resumes; a second one ends it at once. `best.pt` changes
+    only when validation improves.
     """
     out.mkdir(parents=True, exist_ok=True)
     log, checkpoint, steps = out / "log.jsonl", out / "last.pt", trainer.config.steps
     validate_every = max(1, steps // VALIDATIONS)
-    meter, saved, score, finished = _Meter(), time.monotonic(), None, True
+    meter, saved, score = _Meter(), time.monotonic(), None
     _append(log, {"event": "start", "step": trainer.done, "config": trainer.config.to_dict()})
     progress = tqdm(total=steps, initial=trainer.done, unit="step", desc="train", smoothing=0.05, mininterval=1.0)
-    try:
-        while trainer.done < steps:
-            start = time.monotonic()
+    with _Interruption() as interruption:
+        while trainer.done < steps and not interruption.asked:
+            start = time.perf_counter()
             loss, images = trainer.step()
-            meter.add(loss, images, time.monotonic() - start)
+            meter.add(loss, images, time.perf_counter() - start)
             progress.update()
             if meter.steps == _LOG_EVERY or trainer.done == steps:
                 progress.set_postfix_str(f"loss {meter.mean_loss:.4f}, {meter.images_per_second:.0f} images/s")
                 _append(log, {"event": "step", "step": trainer.done, **meter.flush()})
-            due = trainer.done == steps or (trainer.done % validate_every == 0 and trainer.done + validate_every <= steps)
+            due = trainer.done % validate_every == 0 and trainer.done + validate_every <= steps
             if validation is not None and due:
                 score = _record_validation(trainer, validation, out, log)
                 progress.write(f"step {trainer.done}: within-alphabet 20-way on held-out alphabets {score}")
             if time.monotonic() - saved > _SAVE_SECONDS:
                 trainer.save(checkpoint)
                 saved = time.monotonic()
-    except KeyboardInterrupt:
-        finished = False
     progress.close()
     trainer.save(checkpoint)
+    finished = trainer.done == steps
+    if finished and validation is not None:
+        # Also after a resume of a run that was interrupted here.
+        score = _record_validation(trainer, validation, out, log)
+        trainer.save(checkpoint)
     draw_curves(log, out / "curves.png")
     return RunResult(checkpoint, finished, score)
 
@@ -92,6 +98,28 @@ def _record_validation(trainer: Trainer, validation: Canvases, out: Path, log: P
     return score
 
 
+class _Interruption:
+    """Turns the first Ctrl-C into a wish that the loop reads between steps, so that no step is left half done."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> _Interruption:
+        self._before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
 class _Meter:
     """Loss and speed since the last flush; only the steps themselves count, not validation."""
 
@@ -111,7 +139,7 @@ class _Meter:
 
     @property
     def images_per_second(self) -> float:
-        return self._images / self._seconds
+        return self._images / max(self._seconds, 1e-9)
 
     def flush(self) -> dict[str, float]:
         values = {"loss": round(self.mean_loss, 5), "images_per_second": round(self.images_per_second, 1)}

@@ -52,6 +52,7 @@ _UPSTREAM_MD5 = {
     "images_evaluation.zip": "6b91aef0f799c5bb55b94e3f2daec811",
     "one-shot-classification/all_runs.zip": "e8996daecdf12afeeb4a53a179f06b19",
 }
+_RUN_ENTRY = re.compile(r"run\d\d/.*")
 _MAX_ENTRY_BYTES = 1_000_000
 _ENTRY = re.compile(r"(?P<alphabet>[^/]+)/(?P<character>character\d+)/(?P<sheet>\d+)_(?P<drawer>\d+)\.png")
 
@@ -143,7 +144,7 @@ def load_images(data: str | Path, name: str = BACKGROUND) -> ImageSet:
 def load_trials(data: str | Path) -> list[Trial]:
     """The 20 runs of 20 within-alphabet 20-way one-shot trials: the 400 trials that published results refer to."""
     archive = _Archive.find(Path(data), RUNS)
-    readers = {entry[entry.find("run") :]: read for entry, read in archive.entries()}
+    readers = {match[0]: read for entry, read in archive.entries() if (match := _RUN_ENTRY.search(entry))}
 
     def image(entry: str) -> NDArray[np.uint8]:
         if entry not in readers:
@@ -155,7 +156,8 @@ def load_trials(data: str | Path) -> list[Trial]:
         labels = f"run{run:02d}/class_labels.txt"
         if labels not in readers:
             raise DatasetError(f"{archive.path}: '{labels}' is missing")
-        answers = dict(line.split() for line in readers[labels]().decode("ascii").splitlines() if line.strip())
+        lines = readers[labels]().decode("ascii", errors="replace").splitlines()
+        answers = dict(line.split() for line in lines if len(line.split()) == 2)
         supports = [f"run{run:02d}/training/class{k:02d}.png" for k in range(1, 21)]
         if len(answers) != 20 or not set(answers.values()) <= set(supports):
             raise DatasetError(f"{archive.path}: '{labels}' does not pair 20 queries with the run's 20 supports")
@@ -202,7 +204,7 @@ def _decode(data: bytes, entry: str) -> NDArray[np.uint8]:
             return np.asarray(image.convert("L"))
     except DatasetError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DatasetError(f"{entry} is not a readable image: {error}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 import time
@@ -48,14 +49,14 @@ class Trainer:
         self._sampler = BatchSampler(canvases, config.classes, config.shots, config.per_group, self.rng)
 
     @classmethod
-    def resume(cls, path: Path, canvases: Canvases) -> Trainer:
-        """Continue a run so that it ends as if it had never stopped."""
-        config, state = load_checkpoint(path)
-        trainer = cls(config, canvases)
+    def resume(cls, path: Path, canvases: Canvases, device: str = "cpu") -> Trainer:
+        """Continue a run so that it ends as if it had never stopped; on another device, to its rounding."""
+        config, state = load_checkpoint(path, device)
+        trainer = cls(dataclasses.replace(config, device=device), canvases)
         trainer.model.load_state_dict(state["model"])
         trainer.average.load_state_dict(state["ema"])
         trainer.optimizer.load_state_dict(state["optimizer"])
-        trainer.generator.set_state(state["generator"])
+        trainer.generator.set_state(state["generator"].cpu())
         trainer.rng.bit_generator.state = json.loads(state["rng"])
         trainer.done = state["done"]
         trainer.best = state["best"]

@@ -106,7 +106,7 @@ def test_a_graph_that_differs_writes_nothing(checkpoints, tmp_path, monkeypatch)
         return graph
 
     monkeypatch.setattr(bundle_module, "embedding_graph", wrong)
-    with pytest.raises(ParityError, match="differ by"):
+    with pytest.raises(ParityError, match="differ by|another partner"):
         export_bundle(checkpoints / "edge.pt", tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
@@ -140,6 +140,24 @@ def test_an_interrupted_write_keeps_the_old_bundle(checkpoints, tmp_path, monkey
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_a_failed_swap_puts_the_old_bundle_back(checkpoints, tmp_path, monkeypatch) -> None:
+    out = tmp_path / "bundle"
+    export_bundle(checkpoints / "edge.pt", out, int8=False)
+    rename = bundle_module.Path.rename
+
+    def failing(self, target):
+        if self.name.startswith(".bundle-") and not self.name.endswith("-old"):
+            raise OSError("no more")
+        return rename(self, target)
+
+    monkeypatch.setattr(bundle_module.Path, "rename", failing)
+    with pytest.raises(OSError, match="no more"):
+        export_bundle(checkpoints / "edge.pt", out, int8=False)
+    monkeypatch.undo()
+    assert Bundle.open(out).preset == "edge"
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def test_the_command_replaces_bundles_and_nothing_else(checkpoints, tmp_path, capsys) -> None:
     out = tmp_path / "bundle"
     for _ in range(2):
@@ -147,6 +165,7 @@ def test_the_command_replaces_bundles_and_nothing_else(checkpoints, tmp_path, ca
         assert json.loads(capsys.readouterr().out)["fingerprint"] == Bundle.open(out).fingerprint
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
+    (tmp_path / "photos" / "manifest.json").write_text("{}")  # somebody else's manifest makes no bundle
     assert main([str(checkpoints / "edge.pt"), "--out", str(tmp_path / "photos")]) == 1
     assert (tmp_path / "photos" / "cat.jpg").exists()
     assert main([str(tmp_path / "missing.pt"), "--out", str(out)]) == 1

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
-from oneshot_runtime import BundleError, OneShotError, OneShotMatcher
-from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle
+from oneshot_runtime import BundleError, DeviceError, OneShotError, OneShotMatcher
+from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle, fingerprint_of
+from oneshot_runtime.preprocess import PreprocessSpec
 from oneshot_runtime.sessions import Embedder, create_session, golden_error
 
 
@@ -26,6 +33,20 @@ def test_golden_images_in_any_batch(matcher) -> None:
     for size in (1, 2, 7, 64):
         found = matcher._embedder(golden.images[:size])
         np.testing.assert_allclose(found, golden.embeddings[:size], atol=1e-3)
+
+
+def bind(manifest: dict[str, Any]) -> None:
+    """Make the fingerprint right again, as whoever forges a bundle would."""
+    spec = PreprocessSpec.from_dict(manifest["preprocess"])
+    manifest["fingerprint"] = fingerprint_of(manifest["sha256"], spec, manifest["head"])
+
+
+def rehash(folder: Path, name: str) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    bind(manifest)
+    path.write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize("name", ["embedding.onnx", "head.onnx", "golden.npz"])
@@ -51,13 +72,19 @@ def test_an_altered_or_missing_file_is_named(altered_bundle, name) -> None:
     [
         (lambda m: m.update(schema_version=2), "schema version 2"),
         (lambda m: m.pop("head"), "'head'"),
-        (lambda m: m["head"]["weights"].pop(), "weights"),
-        (lambda m: m["head"].update(weights=[-1.0] * m["embedding_dim"]), "negative"),
-        (lambda m: m["head"].update(code_scale=0), "code_scale"),
+        (lambda m: (m["head"]["weights"].pop(), bind(m)), "weights"),
+        (lambda m: (m["head"].update(weights=[-1.0] * m["embedding_dim"]), bind(m)), "negative"),
+        (lambda m: (m["head"].update(code_scale=0), bind(m)), "code_scale"),
         (lambda m: m["preprocess"].update(height=10**9), "height"),
         (lambda m: m["preprocess"].update(fit="stretch"), "stretch"),
         (lambda m: m["preprocess"].update(surprise=1), "surprise"),
         (lambda m: m.update(fingerprint="0" * 32), "fingerprint"),
+        (lambda m: m["head"].update(bias=-3.0), "fingerprint"),
+        (lambda m: m.update(sha256=[1]), "manifest.json"),
+        (lambda m: m.update(embedding_dim=10**400), "manifest.json"),
+        (lambda m: m.update(thresholds=[{"classes": 0, "logits": {"0.01": 1.0}}]), "from 1 on"),
+        (lambda m: m.update(thresholds=[{"classes": 1, "logits": {"0.01": 1.0}}] * 2), "different numbers"),
+        (lambda m: m.update(thresholds=[{"classes": float("inf"), "logits": {"0.01": 1.0}}]), "manifest.json"),
         (lambda m: m["sha256"].pop("head.onnx"), "head.onnx"),
         (lambda m: m.update(thresholds=[{"classes": 1, "logits": {"0.01": float("nan")}}]), "finite"),
         (lambda m: m.update(thresholds=[{"classes": "many"}]), "manifest.json"),
@@ -74,6 +101,43 @@ def test_a_manifest_that_is_no_manifest(altered_bundle, text) -> None:
     (folder / "manifest.json").write_text(text)
     with pytest.raises(BundleError, match=r"manifest\.json"):
         Bundle.open(folder)
+
+
+@pytest.mark.parametrize("content", ["cut", "no archive", "one image", "texts"])
+def test_golden_vectors_that_do_not_fit_are_named(altered_bundle, content) -> None:
+    folder = altered_bundle()
+    path = folder / "golden.npz"
+    if content == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif content == "no archive":
+        np.save(path.open("wb"), np.zeros(3))
+    else:
+        with np.load(path) as arrays:
+            kept = {name: arrays[name][:1] for name in arrays}
+        kept["probabilities"] = kept["probabilities"][:, :1]
+        if content == "texts":
+            kept["embeddings"] = kept["embeddings"].astype(str)
+        np.savez(path, **kept)
+    rehash(folder, "golden.npz")
+    with pytest.raises(BundleError, match=r"golden\.npz"):
+        OneShotMatcher.load(folder)
+
+
+def test_a_graph_of_another_shape_is_refused_at_load(altered_bundle) -> None:
+    folder = altered_bundle()
+    shutil.copy(folder / "head.onnx", folder / "embedding.onnx")
+    rehash(folder, "embedding.onnx")
+    with pytest.raises(BundleError, match="takes"):
+        OneShotMatcher.load(folder, precision="fp32")
+
+
+def test_an_int8_graph_that_does_not_load_falls_back_to_fp32(altered_bundle) -> None:
+    folder = altered_bundle()
+    (folder / "embedding.int8.onnx").write_bytes(b"from the future")
+    rehash(folder, "embedding.int8.onnx")
+    assert OneShotMatcher.load(folder).precision == "fp32"
+    with pytest.raises(DeviceError):
+        OneShotMatcher.load(folder, precision="int8")
 
 
 def test_without_thresholds_only_far_none_loads(altered_bundle) -> None:

@@ -49,6 +49,8 @@ def test_verify(pictures, capsys) -> None:
 
 
 def test_errors_have_exit_code_one_and_json(pictures, capsys) -> None:
+    main(["enroll", "alef", "a0.png"])
+    capsys.readouterr()
     code, answer = call(capsys, "match", "missing.png")
     assert (code, answer["error"]) == (1, "ImageError")
     assert "missing.png" in answer["message"]
@@ -56,8 +58,36 @@ def test_errors_have_exit_code_one_and_json(pictures, capsys) -> None:
     assert "nobody" in capsys.readouterr().err
 
 
+def test_a_mistyped_gallery_is_not_created(pictures, capsys) -> None:
+    for words in (["list"], ["match", "a0.png"], ["remove", "a"]):
+        assert main([*words, "--gallery", "typo.db"]) == 1
+        assert "typo.db" in capsys.readouterr().err
+    assert not (pictures / "typo.db").exists()
+
+
+def test_remove_removes_all_or_nothing(pictures, capsys) -> None:
+    main(["enroll", "a", "a0.png"])
+    assert main(["remove", "a", "nosuch"]) == 1
+    assert main(["remove", "\udcff"]) == 1
+    capsys.readouterr()
+    assert call(capsys, "list")[1]["classes"] == [{"label": "a", "supports": 1}]
+
+
+def test_a_sheet_that_cannot_be_written_is_named(tmp_path, capsys) -> None:
+    assert main(["demo", "--symbols", "2", "--sheet", str(tmp_path / "sheet.nonsense")]) == 1
+    assert "sheet.nonsense" in capsys.readouterr().err
+
+
 def test_wrong_usage_has_exit_code_two(capsys) -> None:
-    for words in ([], ["match"], ["match", "x.png", "--far", "often"], ["enroll", "x"], ["match", "x.png", "--device", "tpu"]):
+    for words in (
+        [],
+        ["match"],
+        ["match", "x.png", "--far", "often"],
+        ["enroll", "x"],
+        ["match", "x.png", "--device", "tpu"],
+        ["match", "x.png", "--top-k", "0"],
+        ["demo", "--seed", "-1"],
+    ):
         with pytest.raises(SystemExit) as exit_:
             main(words)
         assert exit_.value.code == 2
@@ -94,6 +124,12 @@ def test_info_and_doctor(capsys) -> None:
         "latency",
         "threads",
     }
+
+
+def test_doctor_reports_what_does_not_load(capsys, tmp_path) -> None:
+    code, answer = call(capsys, "doctor", "--bundle", str(tmp_path))
+    assert code == 1
+    assert {check["name"]: check["ok"] for check in answer["checks"]} == {"versions": True, "wheels": True, "load": False}
 
 
 def test_doctor_fails_when_both_wheels_are_installed(capsys, monkeypatch) -> None:

@@ -9,6 +9,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from oneshot_runtime import GalleryError, LabelError, OneShotMatcher
 from oneshot_runtime.bundle import Bundle
@@ -152,6 +154,42 @@ def test_a_flipped_bit_in_a_code_is_found(path) -> None:
     connection.close()
     with pytest.raises(GalleryError, match="support 2 of 'b' is damaged"):
         open_gallery(path)
+
+
+@pytest.mark.parametrize(
+    "change", ["label = x'ff'", "code = 7", "thumbnail = 'text'", "created = 'yesterday'", "label = 'z'", "code = x'00'"]
+)
+def test_a_garbled_row_is_found_and_the_file_is_let_go(path, change) -> None:
+    gallery = open_gallery(path)
+    gallery.extend(["a"], embeddings(1))
+    gallery.close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"UPDATE supports SET {change}")
+    connection.commit()
+    connection.close()
+    with pytest.raises(GalleryError, match="damaged"):
+        open_gallery(path)
+    path.rename(path.with_name("moved.db"))
+    assert list(path.parent.iterdir()) == [path.with_name("moved.db")]  # no -wal left: the connection was closed
+
+
+@settings(max_examples=60, deadline=None)
+@given(flips=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), min_size=1, max_size=20))
+def test_random_damage_is_a_gallery_error_or_harmless(tmp_path_factory, flips) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "letters.db"
+    gallery = open_gallery(path)
+    gallery.extend(["a", "b"], embeddings(2))
+    gallery.close()
+    content = bytearray(path.read_bytes())
+    for place, change in flips:
+        content[int(place * (len(content) - 1))] ^= change
+    path.write_bytes(content)
+    try:
+        gallery = open_gallery(path)
+    except GalleryError:
+        return
+    assert set(gallery.labels) <= {"a", "b"}
+    gallery.close()
 
 
 def test_a_newer_schema_is_refused(path) -> None:

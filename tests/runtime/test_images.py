@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 
@@ -186,6 +187,42 @@ def test_a_shadow_and_noise_do_not_hide_the_ink() -> None:
     expected = preprocess(PAGE, SPEC)
     overlap = np.minimum(canvas, expected).sum() / np.maximum(canvas, expected).sum()
     assert overlap > 0.75
+
+
+def test_twelve_bits_in_sixteen_are_read() -> None:
+    twelve = Image.fromarray(PAGE.astype(np.uint16) * 16)
+    np.testing.assert_array_equal(preprocess(twelve, SPEC), preprocess(PAGE, SPEC))
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_deep_paper_without_ink_is_blank(kind) -> None:
+    paper = 40_000 + np.random.default_rng(0).integers(-1, 2, (50, 50))
+    with pytest.raises(ImageError, match="blank"):
+        preprocess(Image.fromarray(paper.astype(kind)), SPEC)
+
+
+def test_a_pillow_image_that_fails_late_is_an_image_error(tmp_path) -> None:
+    path = tmp_path / "cut.png"
+    path.write_bytes(encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8)))[:2000])
+    with pytest.raises(ImageError, match="damaged"):
+        preprocess(Image.open(path), SPEC)
+
+
+def test_paths_that_are_no_files(tmp_path) -> None:
+    for path in ("a\0b", "\ud800", tmp_path):
+        with pytest.raises(ImageError, match="cannot read"):
+            preprocess(path, SPEC)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ImageError, match="no regular file"):
+            preprocess(tmp_path / "pipe", SPEC)
+
+
+def test_a_blank_file_is_named(tmp_path) -> None:
+    path = tmp_path / "empty-page.png"
+    Image.new("L", (30, 30), 255).save(path)
+    with pytest.raises(ImageError, match="empty-page.png"):
+        preprocess(path, SPEC)
 
 
 def test_a_frame_fit_keeps_the_place() -> None:

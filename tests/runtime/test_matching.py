@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneshot_runtime import BundleError, DeviceError, GalleryError, ImageError, LabelError, Match, OneShotMatcher
+from oneshot_runtime import BundleError, DeviceError, GalleryError, ImageError, LabelError, Match, OneShotMatcher, OptionError
 from oneshot_runtime.bundle import Bundle, Head
 from oneshot_runtime.codes import encode, logits, probabilities, sum_absolute_differences
 from oneshot_runtime.index import CodeIndex
@@ -123,11 +123,16 @@ def test_a_threshold_grows_with_the_gallery(drawings) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"far": 2}, BundleError, "far"),
+        ({"far": 2}, OptionError, "far"),
         ({"far": 1e-9}, BundleError, "calibrated"),
         ({"device": "tpu"}, DeviceError, "tpu"),
         ({"precision": "int4"}, DeviceError, "int4"),
-        ({"threads": 0}, DeviceError, "threads"),
+        ({"threads": 0}, OptionError, "threads"),
+        ({"threads": 2**40}, OptionError, "threads"),
+        ({"bundle": 5}, BundleError, "int"),
+        ({"gallery": 5}, GalleryError, "int"),
+        ({"gallery": "a\0b"}, GalleryError, "a"),
+        ({"bundle": "a\0b"}, BundleError, "a"),
         ({"bundle": "/nowhere/at/all"}, BundleError, "nowhere"),
     ],
 )
@@ -240,6 +245,21 @@ def test_the_index_equals_a_list(data) -> None:
     assert sorted(index.labels()) == sorted({name for name, _ in plain})
 
 
+def test_churn_does_not_grow_the_index() -> None:
+    index = CodeIndex(8)
+    codes = np.arange(80, dtype=np.uint8).reshape(10, 8)
+    index.add([f"kept{n}" for n in range(10)], codes)
+    before = index.snapshot
+    for n in range(6000):
+        index.add([f"passing{n}"], codes[:1])
+        index.remove(f"passing{n}")
+    assert sum(len(segment.codes) for segment in index.snapshot.segments) < 3000
+    assert len(index.snapshot.labels) < 3000
+    assert index.labels() == [f"kept{n}" for n in range(10)]
+    for snapshot in (before, index.snapshot):
+        assert [n.label for n in snapshot.nearest(codes[4], 2)] == ["kept4", "kept3"]
+
+
 def test_a_snapshot_never_changes() -> None:
     index = CodeIndex(4)
     index.add(["a", "b"], np.array([[0] * 4, [9] * 4], np.uint8))
@@ -249,6 +269,15 @@ def test_a_snapshot_never_changes() -> None:
     query = np.zeros(4, np.uint8)
     assert [n.label for n in before.nearest(query, 3)] == ["a", "b"]
     assert [n.label for n in index.snapshot.nearest(query, 3)] == ["c", "b"]
+
+
+@pytest.mark.parametrize("label", [5, ["a"], None, "\ud800"])
+def test_labels_that_are_no_text_are_never_known(matcher, drawings, label) -> None:
+    matcher.enroll("5", drawings[0][0])
+    for call in (matcher.remove, matcher.gallery.count):
+        with pytest.raises(LabelError):
+            call(label)
+    assert matcher.labels == ["5"]
 
 
 def test_threads_see_whole_enrolments(matcher, drawings) -> None:
@@ -293,5 +322,6 @@ def test_foreign_embeddings_are_refused(matcher, labels, embeddings) -> None:
 
 def test_top_k_must_be_positive(matcher, drawings) -> None:
     matcher.enroll("a", drawings[0][0])
-    with pytest.raises(ValueError, match="top_k"):
+    assert matcher.match(drawings[0][0], top_k=np.int64(3)).label == "a"
+    with pytest.raises(OptionError, match="top_k"):
         matcher.match(drawings[0][0], top_k=0)

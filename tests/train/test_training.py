@@ -278,6 +278,33 @@ def test_minutes_become_steps_that_are_recorded(data, tmp_path, capsys) -> None:
     assert config.precision in ("bf16", "fp32")
 
 
+def test_a_run_is_not_overwritten_and_a_finished_one_resumes(data, run_folder, capsys) -> None:
+    words = ["--data", str(data), "--out", str(run_folder)]
+    assert main([*words, "--steps", "1"]) == 1
+    assert "--resume" in capsys.readouterr().err
+    assert main([*words, "--resume", "--split", "koch"]) == 0  # its own split, not the one that is asked for now
+    assert load_checkpoint(run_folder / "last.pt")[0].split == "background"
+
+
+@pytest.mark.parametrize(
+    "words", [["--steps", "0"], ["--minutes", "0"], ["--shots", "1"], ["--classes", "1"], ["--minutes", "x"]]
+)
+def test_impossible_arguments_are_wrong_usage(tmp_path, words) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["--data", str(tmp_path), *words])
+    assert exit_.value.code == 2
+
+
+def test_a_holdout_is_remembered_and_must_give_episodes(data, tmp_path, capsys) -> None:
+    words = ["--data", str(data), "--classes", "4", "--shots", "2", "--precision", "fp32", "--out", str(tmp_path / "run")]
+    assert main([*words, "--split", "koch", "--holdout", "Bet", "--steps", "1"]) == 0
+    _, state = load_checkpoint(tmp_path / "run" / "last.pt")
+    assert json.loads(state["notes"])["holdout"] == ["Bet"]
+    assert main([*words, "--resume"]) == 0
+    assert "33 classes" not in capsys.readouterr().out
+    assert main(["--data", str(data), "--holdout", "Nun", "--steps", "1", "--out", str(tmp_path / "other")]) == 1
+
+
 def test_errors_are_one_line(tmp_path, capsys) -> None:
     assert main(["--data", str(tmp_path), "--steps", "1"]) == 1
     assert main(["evaluate", str(tmp_path / "none.pt"), "--data", str(tmp_path)]) == 1

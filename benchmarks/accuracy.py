@@ -1,0 +1,170 @@
+"""The scoreboard: `python -m benchmarks.accuracy --data DATA`. Every protocol through a bundle and the public API.
+
+Everything but the 400 trials is measured on the validation alphabets of split `background`, which a bundle of that split has
+never seen in training (its thresholds were fitted on them, so the open-set row is no independent test of those).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import protocols
+from benchmarks.figures import draw_open_set, draw_reliability, draw_shots
+from benchmarks.shifts import SHIFTS
+from oneshot_runtime import ImageError, OneShotMatcher
+from oneshot_runtime.codes import probabilities
+from oneshot_runtime.sheet import Cell, draw_sheet, save_sheet
+from train import hausdorff
+from train.episodes import Score
+from train.evaluate import bundle_classifier, score_trials
+from train.omniglot import ImageSet, Trial, load_split, load_trials
+
+__all__ = ["main"]
+
+PUBLISHED = {
+    "people (Lake et al. 2015)": 95.5,
+    "Bayesian Program Learning (Lake et al. 2015)": 96.7,
+    "attentive recurrent comparators (Shyam et al. 2017)": 98.5,
+    "siamese network (Koch et al. 2015)": 92.0,
+}
+"""On the 400 trials, in percent."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the scoreboard; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with Omniglot's zips")
+    parser.add_argument("--bundle", help="a bundle of split background (default: the one that ships)")
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="int8")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/accuracy"), help="figures; sheets show Omniglot: do not commit them"
+    )
+    arguments = parser.parse_args(argv)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    matcher = OneShotMatcher.load(arguments.bundle, precision=arguments.precision, far=None)
+    _, images = load_split(arguments.data, "background")
+    assert images is not None  # split background always has a validation set
+    data = protocols.coded(matcher, images)
+    trials = load_trials(arguments.data)
+    report: dict[str, Any] = {"bundle": matcher.bundle.fingerprint, "precision": matcher.precision}
+    report["400 trials"] = _trials(matcher, trials, arguments.out)
+    report["few-shot"] = _few_shot(data)
+    report["shots"] = _shots(data, arguments.out)
+    report["verification"] = _verification(data, arguments.out)
+    report["open set"] = _open_set(data, matcher, arguments.out)
+    report["shifts"] = _shifts(matcher, images)
+    (arguments.out / "accuracy.json").write_text(json.dumps(report, indent=1) + "\n")
+    print(f"figures and accuracy.json: {arguments.out}")
+    return 0
+
+
+def _row(name: str, score: Score) -> dict[str, Any]:
+    print(f"  {name:58} {score}", flush=True)
+    return {"accuracy": score.accuracy, "correct": score.correct, "total": score.total, "interval": score.interval}
+
+
+def _trials(matcher: OneShotMatcher, trials: list[Trial], out: Path) -> dict[str, Any]:
+    print("400 within-alphabet 20-way one-shot trials (Lake et al. 2015)")
+    classify = bundle_classifier(matcher)
+    rows = {"this bundle": _row("this bundle", score_trials(trials, classify))}
+    for name, baseline in (("modified Hausdorff", hausdorff.classify), ("nearest pixels", _nearest_pixels)):
+        rows[name] = _row(f"{name}, computed here", score_trials(trials, baseline))
+    for name, percent in PUBLISHED.items():
+        print(f"  {name:58} {percent:.1f} % (published)")
+    cells = []
+    for trial in trials:
+        for query, answer, found in zip(trial.queries, trial.answers, classify(trial.supports, trial.queries), strict=True):
+            if answer != found:
+                cells.append(Cell(trial.supports[answer], query, "right answer | query", "", True))
+                cells.append(Cell(trial.supports[found], query, "given answer | query", "", False))
+    save_sheet(draw_sheet(cells, f"every mistake on the 400 trials: {len(cells) // 2}", columns=2), out / "mistakes.png")
+    return rows
+
+
+def _nearest_pixels(supports: NDArray[np.uint8], queries: NDArray[np.uint8]) -> NDArray[np.int64]:
+    flat, asked = (images.reshape(len(images), -1).astype(np.float32) for images in (supports, queries))
+    return np.asarray(((asked[:, None] - flat[None]) ** 2).sum(axis=2).argmin(axis=1))
+
+
+def _few_shot(data: protocols.CodedSet) -> dict[str, Any]:
+    print("few-shot episodes on held-out alphabets, any drawers")
+    rows = {}
+    for within, way, shot in (
+        (True, 20, 1), (True, 20, 5), (False, 5, 1), (False, 5, 5), (False, 20, 1), (False, 20, 5),
+    ):  # fmt: skip
+        name = f"{'within' if within else 'between'}-alphabet {way}-way {shot}-shot"
+        rows[name] = _row(name, protocols.way_shot(data, way, shot, within, episodes=1000, seed=3))
+    return rows
+
+
+def _shots(data: protocols.CodedSet, out: Path) -> dict[str, Any]:
+    print("more than one support, within-alphabet 20-way")
+    results = protocols.k_shot(data, (1, 2, 5, 10), episodes=400, seed=4)
+    draw_shots(
+        {name: {k: score.accuracy for k, score in scores.items()} for name, scores in results.items()}, out / "shots.png"
+    )
+    return {name: {k: _row(f"{name}, {k}", score) for k, score in scores.items()} for name, scores in results.items()}
+
+
+def _verification(data: protocols.CodedSet, out: Path) -> dict[str, Any]:
+    print("verification, balanced within-alphabet pairs")
+    found, truth = protocols.verification_pairs(data, 10_000, seed=5)
+    stated = probabilities(found)
+    error, bins = protocols.calibration_error(stated, truth)
+    draw_reliability(bins, error, out / "reliability.png")
+    row = _row("probability above one half, 10,000 pairs", Score(int(((stated > 0.5) == truth).sum()), len(truth)))
+    print(f"  {'expected calibration error':58} {100 * error:.2f} %")
+    return {**row, "expected_calibration_error": error}
+
+
+def _open_set(data: protocols.CodedSet, matcher: OneShotMatcher, out: Path) -> dict[str, Any]:
+    print("strangers, 20 enrolled classes, one support each, thresholds of the manifest")
+    known, right, strangers = protocols.open_set(data, 20, episodes=500, seed=6)
+    draw_open_set(known, right, strangers, out / "open-set.png")
+    rows = {}
+    for far in (0.05, 0.01, 0.001):
+        limit = matcher.bundle.thresholds.logit(far, 20)
+        recognised = Score(int((right & (known >= limit)).sum()), len(known))
+        accepted = Score(int((strangers >= limit).sum()), len(strangers))
+        rows[str(far)] = {
+            "recognised": _row(f"far {100 * far:g} %: enrolled symbols recognised", recognised),
+            "accepted": _row(f"far {100 * far:g} %: strangers accepted", accepted),
+        }
+    return rows
+
+
+def _shifts(matcher: OneShotMatcher, images: ImageSet) -> dict[str, Any]:
+    """Within-alphabet 20-way one-shot: supports as drawn, queries under each shift."""
+    print("other pens, other pixels: queries changed, supports as drawn, within-alphabet 20-way")
+    rng = np.random.default_rng(7)
+    episodes = []
+    for _ in range(60):
+        first, last = list(images.alphabets.values())[rng.integers(len(images.alphabets))]
+        classes = rng.choice(np.arange(first, last + 1), min(20, last + 1 - first), replace=False)
+        episodes.append((classes, rng.choice(20, 2, replace=False)))
+    rows = {}
+    for name, shift in SHIFTS.items():
+        correct = total = 0
+        for classes, (one, two) in episodes:
+            supports = matcher.embed(list(images.images[classes, one]))
+            for number, image in enumerate(images.images[classes, two]):
+                total += 1
+                try:
+                    query = matcher.embed(shift(image, rng))
+                except ImageError:  # a stroke that vanished is a miss
+                    continue
+                distances = np.abs(supports - query) @ matcher.bundle.head.weights
+                correct += int(distances.argmin() == number)
+        rows[name] = _row(name, Score(correct, total))
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
