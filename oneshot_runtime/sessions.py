@@ -183,7 +183,7 @@ def _embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embe
     return Embedder(session, actual, precision)
 
 
-def _seconds(embedder: Embedder, golden: Golden, repeats: int = 5) -> float:
+def _seconds(embedder: Embedder, golden: Golden, repeats: int = 10) -> float:
     """Best of a few single images: enough to tell the precisions apart, short enough for every start."""
     one = golden.images[:1]
     best = math.inf
