@@ -79,6 +79,7 @@ class CodeIndex:
         self._storage: list[tuple[NDArray[np.uint8], NDArray[np.int64]]] = []
         self._numbers: dict[str, int] = {}
         self._rows: dict[int, list[int]] = {}
+        self._alive = 0
         self._snapshot = Snapshot((), [], 0, 0)
 
     @property
@@ -107,6 +108,7 @@ class CodeIndex:
             done += self._fill(segments, codes[done:], numbers[done:])
         for offset, number in enumerate(numbers.tolist()):
             self._rows.setdefault(number, []).append(first + offset)
+        self._alive += len(labels)
         self._publish(segments, names)
 
     def remove(self, label: str) -> int:
@@ -124,6 +126,7 @@ class CodeIndex:
                 alive = np.ones(len(old.codes), bool) if old.alive is None else old.alive.copy()
                 alive[local] = False
                 segments[owner] = _Segment(old.codes, old.classes, alive)
+            self._alive -= len(rows)
             if rows:
                 self._publish(segments)
                 if int(starts[-1]) - self._snapshot.supports > max(_WASTE, self._snapshot.supports):
@@ -136,7 +139,7 @@ class CodeIndex:
         kept = [slice(None) if s.alive is None else s.alive for s in old.segments]
         codes = np.concatenate([segment.codes[rows] for segment, rows in zip(old.segments, kept, strict=True)])
         numbers = np.concatenate([segment.classes[rows] for segment, rows in zip(old.segments, kept, strict=True)])
-        self._storage, self._numbers, self._rows = [], {}, {}
+        self._storage, self._numbers, self._rows, self._alive = [], {}, {}, 0
         # Readers go on with the old snapshot, labels included, until the new one replaces it in one assignment.
         self._append([old.labels[number] for number in numbers.tolist()], codes, [], [])
 
@@ -171,8 +174,8 @@ class CodeIndex:
         return taken
 
     def _publish(self, segments: Iterable[_Segment], names: list[str] | None = None) -> None:
-        rows = sum(len(members) for members in self._rows.values())
-        self._snapshot = Snapshot(tuple(segments), self._snapshot.labels if names is None else names, rows, len(self._rows))
+        labels = self._snapshot.labels if names is None else names
+        self._snapshot = Snapshot(tuple(segments), labels, self._alive, len(self._rows))
 
 
 def _distances(segment: _Segment, query: NDArray[np.uint8]) -> NDArray[np.int64]:
