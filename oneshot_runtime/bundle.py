@@ -6,6 +6,7 @@ against the manifest's sha256 before it is used.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -46,6 +47,11 @@ class Head:
     weights: NDArray[np.float32]
     bias: float
     code_scale: float
+
+    @functools.cached_property
+    def code_weights(self) -> NDArray[np.float32]:
+        """What an embedding is multiplied by to give its code, float32 (D,)."""
+        return self.weights * np.float32(self.code_scale)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,17 @@ from oneshot_runtime.search import distances
 
 __all__ = ["CodeIndex", "Neighbour", "Snapshot"]
 
+_Number = TypeVar("_Number", np.int32, np.int64)
+
 _FIRST_SEGMENT = 1024
 _LAST_SEGMENT = 1 << 17
 _WASTE = 1024
 """Removed rows that are kept at least: beyond it, and beyond the living ones, the index is packed."""
 
-_REMOVED = np.iinfo(np.int64).max
+_SCANS = 3
+"""Scans for each class wanted, before a partial sort takes over."""
+
+_REMOVED = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -55,19 +61,28 @@ class Snapshot:
         """The `count` classes nearest to the code uint8 (D,), nearest first; ties go to the support enrolled first."""
         if not self.supports:
             return []
-        found = np.concatenate([_distances(segment, query) for segment in self.segments])
-        classes = [segment.classes for segment in self.segments]
-        numbers = classes[0] if len(classes) == 1 else np.concatenate(classes)
+        found = _joined([_distances(segment, query) for segment in self.segments])
+        numbers = _joined([segment.classes for segment in self.segments])
         wanted = min(count, self.classes)
-        rows = min(wanted, len(found))
+        best: dict[int, int] = {}
+        # A scan for the minimum is so much faster than a partial sort that a few of them win, unless one class holds many
+        # of the nearest supports.
+        for _ in range(_SCANS * wanted):
+            row = int(found.argmin())
+            best.setdefault(int(numbers[row]), int(found[row]))
+            found[row] = _REMOVED
+            if len(best) == wanted:
+                return self._neighbours(best)
+        rows = min(8 * wanted, len(found))
         while True:
-            order = _smallest(found, rows)
-            best: dict[int, int] = {}
-            for row in order.tolist():
+            for row in _smallest(found, rows).tolist():
                 best.setdefault(int(numbers[row]), int(found[row]))
                 if len(best) == wanted:
-                    return [Neighbour(self.labels[number], distance) for number, distance in best.items()]
+                    return self._neighbours(best)
             rows = min(rows * 8, len(found))
+
+    def _neighbours(self, best: dict[int, int]) -> list[Neighbour]:
+        return [Neighbour(self.labels[number], distance) for number, distance in best.items()]
 
 
 class CodeIndex:
@@ -178,14 +193,18 @@ class CodeIndex:
         self._snapshot = Snapshot(tuple(segments), labels, self._alive, len(self._rows))
 
 
-def _distances(segment: _Segment, query: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _joined(parts: list[NDArray[_Number]]) -> NDArray[_Number]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _distances(segment: _Segment, query: NDArray[np.uint8]) -> NDArray[np.int32]:
     found = distances(segment.codes, query)
     if segment.alive is not None:
         found[~segment.alive] = _REMOVED
     return found
 
 
-def _smallest(values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _smallest(values: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     """Indices of the `count` smallest values and of all that tie with the last of them, in order, ties by position."""
     if count < len(values):
         limit = np.partition(values, count - 1)[count - 1]
