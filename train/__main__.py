@@ -20,7 +20,7 @@ from train.checkpoint import CheckpointError, load_checkpoint
 from train.config import TrainConfig
 from train.episodes import within_alphabet_episodes
 from train.evaluate import evaluate
-from train.loop import VALIDATIONS, run, validate
+from train.loop import run, validate
 from train.memory import keep_freed_memory
 from train.model import PRESETS, ModelConfig
 from train.omniglot import DatasetError, download, load_split
@@ -152,13 +152,16 @@ def _new_trainer(
     seconds = {p: measure_step(TrainConfig(steps=1000, precision=p, **settings), training) for p in choices}
     precision = min(seconds, key=lambda p: seconds[p])
     config = TrainConfig(steps=1000, precision=precision, **settings)
-    steps = arguments.steps
+    steps, validations = arguments.steps, config.validations
     if steps is None:
         budget = 60 * (25.0 if arguments.minutes is None else arguments.minutes)
         if validation is not None:
-            budget -= VALIDATIONS * _timed_validation(config, training, validation)
+            # A large network on a small budget would otherwise spend it on validation.
+            each = _timed_validation(config, training, validation)
+            validations = min(validations, max(1, int(0.1 * budget / each)))
+            budget -= validations * each
         steps = max(10, int(budget / seconds[precision]))
-    trainer = Trainer(TrainConfig(steps=steps, precision=precision, **settings), training)
+    trainer = Trainer(TrainConfig(steps=steps, precision=precision, validations=validations, **settings), training)
     trainer.notes.update(
         holdout=arguments.holdout,
         command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]),

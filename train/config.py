@@ -16,7 +16,8 @@ class TrainConfig:
     """A training run.
 
     steps is always set: `--minutes` was turned into it once. classes, shots, per_group: see `BatchSampler`. loss: "all-pairs"
-    or "pairs" (then a step takes classes * shots / 2 labelled pairs). precision: "bf16" or "fp32" for the convolutions.
+    or "pairs" (then a step takes classes * shots / 2 labelled pairs). precision: "bf16" or "fp32" for the convolutions. validations:
+    how often the held-out alphabets are looked at.
     """
 
     model: ModelConfig
@@ -33,6 +34,7 @@ class TrainConfig:
     ema: float = 0.999
     precision: str = "fp32"
     device: str = "cpu"
+    validations: int = 12
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,9 +20,6 @@ from train.trainer import Trainer
 
 __all__ = ["RunResult", "run", "validate"]
 
-VALIDATIONS = 12
-"""How often a run looks at the held-out alphabets."""
-
 _LOG_EVERY = 50
 _SAVE_SECONDS = 120.0
 
@@ -44,7 +41,7 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path) -> RunResult:
     """
     out.mkdir(parents=True, exist_ok=True)
     log, checkpoint, steps = out / "log.jsonl", out / "last.pt", trainer.config.steps
-    validate_every = max(1, steps // VALIDATIONS)
+    validate_every = max(1, steps // trainer.config.validations)
     meter, saved, score = _Meter(), time.monotonic(), None
     _append(log, {"event": "start", "step": trainer.done, "config": trainer.config.to_dict()})
     progress = tqdm(total=steps, initial=trainer.done, unit="step", desc="train", smoothing=0.05, mininterval=1.0)

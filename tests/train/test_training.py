@@ -275,6 +275,7 @@ def test_minutes_become_steps_that_are_recorded(data, tmp_path, capsys) -> None:
     assert main(["--data", str(data), "--minutes", "0.01", "--classes", "4", "--shots", "2", "--out", str(out)]) == 0
     config, _ = load_checkpoint(out / "last.pt")
     assert config.steps >= 10
+    assert config.validations == 1
     assert config.precision in ("bf16", "fp32")
 
 
