@@ -16,8 +16,8 @@ class TrainConfig:
     """A training run.
 
     steps is always set: `--minutes` was turned into it once. classes, shots, per_group: see `BatchSampler`. loss: "all-pairs"
-    or "pairs" (then a step takes classes * shots / 2 labelled pairs). precision: "bf16" or "fp32" for the convolutions. validations:
-    how often the held-out alphabets are looked at.
+    or "pairs" (then a step takes classes * shots / 2 labelled pairs). precision: "bf16" or "fp32" for the convolutions.
+    validations: how often the held-out alphabets are looked at.
     """
 
     model: ModelConfig
