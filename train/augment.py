@@ -27,7 +27,7 @@ class AugmentConfig:
     shear: float = 0.2
     shift: float = 0.05
     elastic: float = 0.02
-    pen: float = 0.6
+    pen: float = 0.5
     symmetry: float = 0.5
 
 
@@ -89,19 +89,12 @@ def _elastic_field(ink: Tensor, strength: float, generator: torch.Generator) -> 
 
 
 def _pen(ink: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Redraw each drawing with another pen: up to three times as thick, or so thin that its strokes turn faint."""
+    """Thin, thicken, sharpen or soften the strokes of each drawing."""
     count = len(ink)
     chosen = (torch.rand(count, generator=generator) < probability).float().to(ink.device)
     thickness = (_uniform(count, 1.0, generator, ink) * chosen).view(-1, 1, 1, 1)
-    sharpness = (_uniform(count, 1.0, generator, ink).add(1) * chosen).view(-1, 1, 1, 1)
-    if probability <= 0:
-        return ink
+    sharpness = (1 + _uniform(count, 1.0, generator, ink).add(1) * chosen).view(-1, 1, 1, 1)
     thick = F.max_pool2d(ink, 3, stride=1, padding=1)
-    thicker = F.max_pool2d(thick, 3, stride=1, padding=1)
-    growth = 1.6 * thickness.clamp(min=0)
-    bold = torch.where(growth < 1, ink.lerp(thick, growth.clamp(max=1)), thick.lerp(thicker, (growth - 1).clamp(min=0)))
-    eroded = -F.max_pool2d(-ink, 3, stride=1, padding=1)
-    faint = ink.lerp(eroded, -0.65 * thickness.clamp(max=0))
-    # Sharpened about the middle, bold strokes get hard edges; faint ones would vanish.
-    sharpened = ((bold - 0.5) * (1 + sharpness) + 0.5).clamp(0, 1)
-    return torch.where(thickness < 0, faint, sharpened)
+    soft = F.avg_pool2d(ink, 3, stride=1, padding=1, count_include_pad=False)
+    ink = torch.where(thickness >= 0, ink.lerp(thick, thickness.clamp(min=0)), ink.lerp(soft, -0.7 * thickness.clamp(max=0)))
+    return ((ink - 0.5) * sharpness + 0.5).clamp_(0, 1) if probability > 0 else ink
