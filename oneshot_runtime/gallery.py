@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +15,10 @@ from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.index import CodeIndex, Snapshot
-from oneshot_runtime.store import Changes, SqliteStore
+from oneshot_runtime.rows import MAX_THUMBNAIL_BYTES, Support, pack_metadata
+from oneshot_runtime.store import BLOCK, Block, Changes, SqliteStore
 
-__all__ = ["MAX_LABEL_LENGTH", "Gallery"]
+__all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_label", "check_thumbnail"]
 
 MAX_LABEL_LENGTH = 256
 
@@ -22,16 +26,19 @@ MAX_LABEL_LENGTH = 256
 class Gallery:
     """Supports by label. `len()` counts supports, `labels` names the classes; safe to share between threads.
 
-    With a `path` the gallery lives in that SQLite file: what `add` and `remove` returned from is on the disk, and changes by
-    other processes appear at the next match.
+    With a `path` the gallery lives in that SQLite file: what `extend`, `rename` and `remove` returned from is on the disk, and
+    changes by other processes appear at the next match. A write waits for the disk, matches beside it don't.
     """
 
     def __init__(self, bundle: Bundle, path: str | os.PathLike[str] | None = None) -> None:
         self._bundle = bundle
+        self._lock = threading.RLock()
         self._index = CodeIndex(bundle.dim)
+        self._published = self._index.snapshot
+        self._kept: dict[str, list[Support]] = {}
         self._store = None if path is None else SqliteStore(path, bundle.fingerprint, bundle.dim)
         try:
-            self._sync()
+            self.snapshot()
         except BaseException:
             self.close()
             raise
@@ -42,51 +49,116 @@ class Gallery:
     @property
     def labels(self) -> list[str]:
         """The enrolled classes, in the order of their first enrolment."""
-        self._sync()
-        return self._index.labels()
+        with self._lock:
+            self.snapshot()
+            return self._index.labels()
 
     def count(self, label: str) -> int:
         """How many supports a class has, 0 when it is unknown."""
         check_label(label)
-        self._sync()
-        return self._index.count(label)
+        with self._lock:
+            self.snapshot()
+            return self._index.count(label)
+
+    def supports(self, label: str) -> list[Support]:
+        """A class's supports in the order of their enrolment; raises `LabelError` when it is unknown.
+
+        A gallery in memory keeps time, thumbnail and metadata only of supports that came with one of the latter; the others
+        follow with None in their place.
+        """
+        with self._lock:
+            total = self.count(label)
+            if not total:
+                raise self._unknown(label)
+            if self._store is None:
+                kept = self._kept.get(label, [])
+                return kept + [Support(label, None, None, None)] * (total - len(kept))
+        return self._store.supports(label)
 
     def snapshot(self) -> Snapshot:
         """An unchanging view to search, up to date with the file where there is one."""
-        self._sync()
-        return self._index.snapshot
+        with self._lock:
+            if self._store is not None:
+                self._store.sync(self._apply)
+            # Published here, after all of a change was applied: no reader sees the half of it.
+            self._published = self._index.snapshot
+            return self._published
 
     def extend(
         self,
         labels: Sequence[str],
         embeddings: NDArray[np.float32],
         thumbnails: Sequence[bytes | None] | None = None,
+        metadata: Sequence[dict[str, Any] | None] | None = None,
     ) -> None:
         """Add supports from embeddings float32 (N, D) of this model, one label each; all of them or, on an error, none.
 
-        Raises `LabelError` for an unusable label and `GalleryError` for embeddings of the wrong shape, dtype or range.
+        A million in one call need little memory beside the gallery itself: the embeddings are coded and written in blocks, and
+        may be a `numpy.memmap`. Raises `LabelError` for an unusable label and `GalleryError` for embeddings of the wrong
+        shape, dtype or range, or metadata that is no JSON object.
         """
-        checked = [check_label(label) for label in labels]
-        self._check_embeddings(embeddings, len(checked))
-        pictures: Sequence[bytes | None] = [None] * len(checked) if thumbnails is None else thumbnails
-        if len(pictures) != len(checked):
-            raise GalleryError(f"got {len(checked)} labels and {len(pictures)} thumbnails; pass one for each")
-        if not checked:
+        count = len(labels)
+        self._check_embeddings(embeddings, count)
+        for name, values in (("thumbnails", thumbnails), ("metadata", metadata)):
+            if values is not None and len(values) != count:
+                raise GalleryError(f"got {count} labels and {len(values)} {name}; pass one for each")
+        if not count:
             return
-        codes = encode(embeddings, self._bundle.head)
-        if self._store is None:
-            self._index.add(checked, codes)
+        self.add_blocks(self._coded(labels, embeddings, thumbnails, metadata))
+
+    def add_blocks(self, blocks: Iterator[Block]) -> None:
+        """Add supports that are coded already, all of them or none; an error that the iterator raises changes nothing."""
+        if self._store is not None:
+            self._store.add(blocks)
+            self.snapshot()
             return
-        self._store.add(checked, codes, pictures)
-        self._sync()
+        everything = list(blocks)
+        with self._lock:
+            for block in everything:
+                self._index.add(list(block.labels), block.codes)
+                self._keep(block)
+
+    def holds(self, label: str, code: NDArray[np.uint8]) -> bool:
+        """Whether a class of a durable gallery has a support of exactly this code uint8 (D,)."""
+        return self._store is not None and self._store.holds(label, code.tobytes())
+
+    def rename(self, old: str, new: str) -> int:
+        """Give a class another name, all of it at once; it then counts as enrolled last. Returns how many supports it has.
+
+        Raises `LabelError` when `old` is unknown, or `new` unusable or taken.
+        """
+        check_label(old)
+        check_label(new)
+        if self._store is not None:
+            moved = self._store.rename(old, new)
+            self.snapshot()
+            if not moved:
+                raise self._unknown(old)
+            return moved
+        with self._lock:
+            if self._index.count(new):
+                raise LabelError(f"label {new!r} is in the gallery already: remove it first, or choose another name")
+            codes = self._index.codes(old)
+            if not len(codes):
+                raise self._unknown(old)
+            self._index.remove(old)
+            self._index.add([new] * len(codes), codes)
+            kept = self._kept.pop(old, [])
+            self._kept[new] = [Support(new, s.created, s.thumbnail, s.metadata) for s in kept]
+            return len(codes)
 
     def remove(self, label: str) -> int:
         """Remove a class with all its supports; returns how many there were. Raises `LabelError` when it is unknown."""
         check_label(label)
-        removed = self._index.remove(label) if self._store is None else self._store.remove(label)
+        if self._store is not None:
+            removed = self._store.remove(label)
+        else:
+            with self._lock:
+                removed = self._index.remove(label)
+                self._kept.pop(label, None)
+        self.snapshot()
         if not removed:
-            raise LabelError(f"label {label!r} is not in the gallery of {self._index.snapshot.classes} classes")
-        self._sync()
+            raise self._unknown(label)
         return removed
 
     def close(self) -> None:
@@ -94,23 +166,46 @@ class Gallery:
         if self._store is not None:
             self._store.close()
 
-    def _sync(self) -> None:
-        if self._store is not None:
-            self._store.sync(self._apply)
-
-    def _apply(self, changes: Changes) -> None:
+    def _apply(self, changes: Changes) -> int:
+        if changes.anew:
+            self._index = CodeIndex(self._bundle.dim)
         for label in changes.removed:
             self._index.remove(label)
-        if changes.labels:
-            self._index.add(changes.labels, changes.codes)
+        for labels, codes in changes.added:
+            self._index.add(labels, codes)
+        return self._index.snapshot.supports
+
+    def _coded(
+        self,
+        labels: Sequence[str],
+        embeddings: NDArray[np.float32],
+        thumbnails: Sequence[bytes | None] | None,
+        metadata: Sequence[dict[str, Any] | None] | None,
+    ) -> Iterator[Block]:
+        for start in range(0, len(labels), BLOCK):
+            part = slice(start, start + BLOCK)
+            names = [check_label(label) for label in labels[part]]
+            rows = np.asarray(embeddings[part])
+            if not ((rows >= 0) & (rows <= 1)).all():
+                raise GalleryError("embeddings must lie in [0, 1], as this model's do; NaN or another model's cannot be stored")
+            pictures = [None] * len(names) if thumbnails is None else [check_thumbnail(picture) for picture in thumbnails[part]]
+            texts = [None] * len(names) if metadata is None else [pack_metadata(values) for values in metadata[part]]
+            yield Block(names, encode(rows, self._bundle.head), pictures, texts)
+
+    def _keep(self, block: Block) -> None:
+        now = time.time()
+        for label, picture, text in zip(block.labels, block.thumbnails, block.metadata, strict=True):
+            if picture is not None or text is not None:
+                self._kept.setdefault(label, []).append(Support.stored(label, now, picture, text))
+
+    def _unknown(self, label: str) -> LabelError:
+        return LabelError(f"label {label!r} is not in the gallery of {self._published.classes} classes")
 
     def _check_embeddings(self, embeddings: NDArray[np.float32], count: int) -> None:
         expected = (count, self._bundle.dim)
         if not isinstance(embeddings, np.ndarray) or embeddings.shape != expected or embeddings.dtype != np.float32:
             kind = f"{embeddings.dtype} {embeddings.shape}" if isinstance(embeddings, np.ndarray) else type(embeddings).__name__
             raise GalleryError(f"expected float32 embeddings of shape {expected}, one row a label, got {kind}")
-        if not ((embeddings >= 0) & (embeddings <= 1)).all():
-            raise GalleryError("embeddings must lie in [0, 1], as this model's do; NaN or another model's cannot be stored")
 
 
 def check_label(label: str) -> str:
@@ -120,3 +215,13 @@ def check_label(label: str) -> str:
     if not label.strip() or len(label) > MAX_LABEL_LENGTH or not label.isprintable():
         raise LabelError(f"a label needs 1 to {MAX_LABEL_LENGTH} printable characters and not only spaces, got {label!r:.80}")
     return label
+
+
+def check_thumbnail(thumbnail: bytes | None) -> bytes | None:
+    """The thumbnail, if it is None or a PNG's bytes of a sane size; else `GalleryError`."""
+    if thumbnail is None:
+        return None
+    if not isinstance(thumbnail, bytes) or not thumbnail.startswith(b"\x89PNG") or len(thumbnail) > MAX_THUMBNAIL_BYTES:
+        size = f"{len(thumbnail)} bytes" if isinstance(thumbnail, bytes) else type(thumbnail).__name__
+        raise GalleryError(f"a thumbnail is a PNG's bytes, at most {MAX_THUMBNAIL_BYTES} of them, got {size}")
+    return thumbnail

@@ -110,6 +110,17 @@ class CodeIndex:
         """How many supports a label has, 0 when it is unknown."""
         return len(self._rows.get(self._numbers.get(label, -1), ()))
 
+    def codes(self, label: str) -> NDArray[np.uint8]:
+        """The codes uint8 (n, D) of a label's supports, in the order of their enrolment; n is 0 when it is unknown."""
+        with self._lock:
+            segments = self._snapshot.segments
+            starts = np.cumsum([0] + [len(segment.codes) for segment in segments])
+            found = np.empty((self.count(label), self.dim), np.uint8)
+            for place, row in enumerate(self._rows.get(self._numbers.get(label, -1), ())):
+                owner = int(np.searchsorted(starts, row, side="right")) - 1
+                found[place] = segments[owner].codes[row - int(starts[owner])]
+            return found
+
     def add(self, labels: list[str], codes: NDArray[np.uint8]) -> None:
         """Append supports; codes uint8 (n, D). They appear to readers all at once."""
         with self._lock:

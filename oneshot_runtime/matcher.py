@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,11 +110,14 @@ class OneShotMatcher:
         """The enrolled classes, in the order of their first enrolment."""
         return self.gallery.labels
 
-    def enroll(self, label: str, images: ImageSource | Sequence[ImageSource]) -> None:
+    def enroll(
+        self, label: str, images: ImageSource | Sequence[ImageSource], *, metadata: dict[str, Any] | None = None
+    ) -> None:
         """Add one picture, or several, of a symbol; a label that is known already gains supports.
 
         Each image is a path, bytes, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB. All images are added
-        or, when one cannot be used, none. Raises `ImageError`, `LabelError` or `GalleryError`.
+        or, when one cannot be used, none. metadata: a JSON object to keep with each of them. Raises `ImageError`,
+        `LabelError` or `GalleryError`.
         """
         check_label(label)
         sources = as_image_list(images)
@@ -124,7 +128,7 @@ class OneShotMatcher:
             canvas_from_grey(grey, self.bundle.spec, name_of(source)) for grey, source in zip(greys, sources, strict=True)
         ]
         embeddings = self._embed_canvases(canvases)
-        self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys])
+        self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys], [metadata] * len(greys))
 
     def remove(self, label: str) -> None:
         """Forget a class with all its supports. Raises `LabelError` when it is unknown."""

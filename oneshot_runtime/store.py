@@ -2,206 +2,279 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.dbfile import REPAIR, GalleryFile, transaction
+from oneshot_runtime.errors import GalleryError, LabelError
+from oneshot_runtime.rows import Row, State, Support, row_from
+from oneshot_runtime.schema import COLUMNS, insert_rows, prepare, read_state, write_state
 
-__all__ = ["Changes", "SqliteStore"]
+__all__ = ["BLOCK", "Block", "Changes", "SqliteStore"]
 
-_APPLICATION_ID = 0x4F53_5631  # "OSV1"
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE supports (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    label TEXT NOT NULL,
-    code BLOB NOT NULL,
-    created REAL NOT NULL,
-    thumbnail BLOB,
-    metadata TEXT,
-    checksum BLOB NOT NULL
-);
-CREATE INDEX supports_by_label ON supports (label);
-CREATE TABLE removals (id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT NOT NULL);
-"""
-_BUSY_SECONDS = 30.0
+BLOCK = 8192
+"""Rows that are held at once beside the gallery, however many are written or read."""
+
+_LISTED_REMOVALS = 1000
+"""A process that missed more removals than are listed reads the file anew."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Supports to add. codes: uint8 (n, D). metadata: JSON texts. created: seconds since 1970, None for now."""
+
+    labels: Sequence[str]
+    codes: NDArray[np.uint8]
+    thumbnails: Sequence[bytes | None]
+    metadata: Sequence[str | None]
+    created: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What happened to the file since it was last read: labels removed first, then supports added."""
+    """What to do to stay equal to the file: forget all (`anew`), forget labels, then add blocks of labels and codes."""
 
+    anew: bool
     removed: list[str]
-    labels: list[str]
-    codes: NDArray[np.uint8]
+    added: Iterable[tuple[list[str], NDArray[np.uint8]]]
 
 
 class SqliteStore:
-    """Supports as rows `label, code, created, thumbnail, metadata`, each with a checksum.
+    """Supports as rows with checksums, bound to one model by its fingerprint.
 
-    A write that returned is on the disk (`synchronous=FULL`). The file is bound to one model by its fingerprint.
+    A write that returned is on the disk (`synchronous=FULL`). Reads and writes have a connection each, so that a match never
+    waits for another thread's disk sync.
     """
 
     def __init__(self, path: str | os.PathLike[str], fingerprint: str, dim: int) -> None:
-        if not isinstance(path, str | os.PathLike):
-            raise GalleryError(f"a gallery is the path of a file, got {type(path).__name__}: {path!r:.80}")
-        self.path = Path(path)
-        self._dim = dim
-        self._lock = threading.RLock()
-        self._seen_version = (-1, -1)
-        self._last_support = 0
-        self._last_removal = 0
-        with self._errors():
-            self._connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            try:
-                self._open(fingerprint)
-            except BaseException:
-                self._connection.close()
-                raise
+        self._file = GalleryFile(path)
+        self._fingerprint, self._dim = fingerprint, dim
+        self._read_lock, self._write_lock = threading.RLock(), threading.RLock()
+        self._identity: str | None = None
+        self._position: State | None = None
+        self._seen_version = -1
+        if not self._file.exists():
+            self._file.forget_acknowledged()
+        self._writer = self._file.connect()
+        self._reader = self._writer
+        try:
+            with self._file.errors():
+                prepare(self._writer, self._file, fingerprint, dim)
+                self._reader = self._file.connect()
+                self._file.use_wal(self._reader)
+                self._bind()
+        except BaseException:
+            self.close()
+            raise
 
-    def _open(self, fingerprint: str) -> None:
-        execute = self._connection.execute
-        (application,) = execute("PRAGMA application_id").fetchone()
-        (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != _APPLICATION_ID and tables:
-            raise GalleryError(f"'{self.path}' is an SQLite file of another program, not a gallery; choose another path")
-        execute("PRAGMA journal_mode = WAL")
-        execute("PRAGMA synchronous = FULL")
-        with self._transaction():
-            # Looked up again inside the transaction: two processes may create the same file.
-            (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if not tables:
-                self._create(fingerprint)
-        (version,) = execute("PRAGMA user_version").fetchone()
-        if version != _SCHEMA_VERSION:
-            raise GalleryError(f"gallery '{self.path}' has schema version {version}, this runtime reads {_SCHEMA_VERSION}")
-        meta = dict(execute("SELECT key, value FROM meta").fetchall())
-        if meta.get("fingerprint") != fingerprint or meta.get("dim") != str(self._dim):
+    def _bind(self) -> None:
+        with transaction(self._reader, "DEFERRED"):
+            state = self._state(self._reader)
+            self._file.bind()
+        noted = self._file.acknowledged(state.identity)
+        if noted is not None and noted > state.revision:
             raise GalleryError(
-                f"gallery '{self.path}' was made with model {meta.get('fingerprint')} (D={meta.get('dim')}), the loaded model "
-                f"is {fingerprint} (D={self._dim}): load the bundle it was made with, or enrol the symbols into a new gallery"
+                f"gallery '{self._file.path}' holds {state.revision} writes, but {noted} were acknowledged: it is an "
+                f"older copy, or its -wal file is missing or damaged: {REPAIR}"
             )
+        self._identity = state.identity
 
-    def _create(self, fingerprint: str) -> None:
-        for statement in _SCHEMA.split(";"):
-            self._connection.execute(statement)
-        rows = [("fingerprint", fingerprint), ("dim", str(self._dim))]
-        self._connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
-        self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
-    def add(self, labels: Sequence[str], codes: NDArray[np.uint8], thumbnails: Sequence[bytes | None]) -> None:
+    def add(self, blocks: Iterable[Block]) -> None:
         """Append supports in one transaction: all of them are on the disk when this returns, or none."""
-        now = time.time()
-        rows = [
-            (label, code.tobytes(), now, thumbnail, None, _checksum(label, code.tobytes(), now, thumbnail))
-            for label, code, thumbnail in zip(labels, codes, thumbnails, strict=True)
-        ]
-        columns = "label, code, created, thumbnail, metadata, checksum"
-        with self._errors(), self._lock, self._transaction():
-            self._connection.executemany(f"INSERT INTO supports ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+        with self._writing() as draft:
+            for block in blocks:
+                self._insert(draft, block)
 
     def remove(self, label: str) -> int:
         """Delete a label's supports in one transaction; returns how many there were."""
-        with self._errors(), self._lock, self._transaction():
-            removed = self._connection.execute("DELETE FROM supports WHERE label = ?", (label,)).rowcount
-            if removed:
-                self._connection.execute("INSERT INTO removals (label) VALUES (?)", (label,))
-            return removed
+        with self._writing() as draft:
+            return len(self._delete(draft, label))
 
-    def sync(self, apply: Callable[[Changes], None]) -> None:
+    def rename(self, old: str, new: str) -> int:
+        """Give a label's supports another name, in one transaction; they count as enrolled last. Returns how many there were.
+
+        Raises `LabelError` when `new` is there already.
+        """
+        with self._writing() as draft:
+            if self._writer.execute("SELECT 1 FROM supports WHERE label = ?", (new,)).fetchone():
+                raise LabelError(f"label {new!r} is in the gallery already: remove it first, or choose another name")
+            rows = self._delete(draft, old)
+            first = draft.state.last_support + 1
+            moved = [replace(row, id=first + place, label=new) for place, row in enumerate(rows)]
+            draft.state = insert_rows(self._writer, moved, draft.state)
+            return len(rows)
+
+    def recode(self, fingerprint: str, dim: int, code_of: Callable[[Row], bytes]) -> int:
+        """Bind the gallery to another model in one transaction, with the code that `code_of` gives for each row.
+
+        Returns how many rows there are. This store, opened for the old model, refuses the gallery afterwards.
+        """
+        with self._writing() as draft:
+            state = replace(draft.state, supports=0, digest=0)
+            for rows in self._blocks(self._writer, 0):
+                fresh = [replace(row, code=code_of(row)) for row in rows]
+                updates = [(row.code, row.checksum, row.id) for row in fresh]
+                self._writer.executemany("UPDATE supports SET code = ?, checksum = ? WHERE id = ?", updates)
+                state = state.with_rows([checksum for _, checksum, _ in updates], rows[-1].id)
+            if state.supports != draft.state.supports:
+                raise GalleryError(f"gallery '{self._file.path}' lacks supports that were written: {REPAIR}")
+            draft.state = replace(state, fingerprint=fingerprint, dim=dim)
+            return state.supports
+
+    def sync(self, apply: Callable[[Changes], int]) -> None:
         """Hand everything that is new since the last call, by whichever process, to `apply`; cheap when nothing is.
 
-        Raises `GalleryError` for a row that is damaged.
+        `apply` returns how many supports there are afterwards. Raises `GalleryError` for a damaged or replaced file; the next
+        call then starts anew.
         """
-        with self._errors(), self._lock:
-            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-            own = self._connection.total_changes
-            if (version, own) == self._seen_version:
+        with self._file.errors(), self._read_lock:
+            self._file.guard()
+            (version,) = self._reader.execute("PRAGMA data_version").fetchone()
+            if version == self._seen_version:
                 return
-            changes = self._changes()
-            apply(changes)
-            self._seen_version = (version, own)
+            with transaction(self._reader, "DEFERRED"):
+                state = self._state(self._reader)
+                if self._position is None or state.revision != self._position.revision:
+                    self._follow(apply, state)
+            self._seen_version = version
+
+    def supports(self, label: str) -> list[Support]:
+        """A label's supports in the order of their enrolment."""
+        with self._file.errors(), self._read_lock:
+            self._file.guard()
+            with transaction(self._reader, "DEFERRED"):
+                self._state(self._reader)
+                return [row.support() for row in self._labelled(self._reader, label)]
+
+    def holds(self, label: str, code: bytes) -> bool:
+        """Whether a label has a support of exactly this code."""
+        with self._file.errors(), self._read_lock:
+            query = "SELECT 1 FROM supports WHERE label = ? AND code = ?"
+            return self._reader.execute(query, (label, code)).fetchone() is not None
 
     def close(self) -> None:
         """Close the file; later calls raise `GalleryError`."""
-        with self._lock:
-            self._connection.close()
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._writer.close()
 
-    def _changes(self) -> Changes:
-        with self._transaction("DEFERRED"):
-            removals = self._connection.execute(
-                "SELECT id, label FROM removals WHERE id > ? ORDER BY id", (self._last_removal,)
-            ).fetchall()
-            cursor = self._connection.execute(
-                "SELECT id, label, code, created, thumbnail, checksum FROM supports WHERE id > ? ORDER BY id",
-                (self._last_support,),
-            )
-            labels, codes, last = [], [], self._last_support
-            for row, label, code, created, thumbnail, checksum in cursor:
-                if not _intact(label, code, created, thumbnail, checksum, self._dim):
-                    raise GalleryError(
-                        f"gallery '{self.path}': support {row} of {label!r:.80} is damaged (its checksum does not match); "
-                        "restore the file from a copy"
-                    )
-                last = row
-                labels.append(label)
-                codes.append(np.frombuffer(code, np.uint8))
-        if removals:
-            self._last_removal = removals[-1][0]
-        self._last_support = last
-        matrix = np.stack(codes) if codes else np.empty((0, self._dim), np.uint8)
-        return Changes([label for _, label in removals], labels, matrix)
-
-    @contextmanager
-    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
-        self._connection.execute(f"BEGIN {kind}")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except GalleryError:
-            raise
-        # A damaged file also gives texts that are no UTF-8 and values of any type; a NUL in the path is a ValueError.
-        except (sqlite3.Error, ValueError, TypeError) as error:
+    def _follow(self, apply: Callable[[Changes], int], state: State) -> None:
+        before, self._position = self._position, None
+        if before is not None and state.revision < before.revision:
             raise GalleryError(
-                f"gallery '{self.path}' cannot be used: {error}; check that the folder exists and is writable, that the disk "
-                "has room, and that the file is a gallery"
-            ) from error
+                f"gallery '{self._file.path}' went back from {before.revision} to {state.revision} writes: its -wal file was "
+                "damaged or the file replaced by an older copy; open the gallery again"
+            )
+        if before is not None and before.last_removal >= state.forgotten:
+            query = "SELECT label FROM removals WHERE id > ? ORDER BY id"
+            removed = [label for (label,) in self._reader.execute(query, (before.last_removal,))]
+            added = self._codes(before.last_support, None)
+            if apply(Changes(False, removed, added)) == state.supports:
+                self._position = state
+                return
+        apply(Changes(True, [], self._codes(0, state)))
+        self._position = state
+
+    def _codes(self, after: int, expected: State | None) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
+        """Labels and codes of the rows after number `after`; all rows together must be those of `expected`."""
+        found = State("", "", self._dim)
+        for rows in self._blocks(self._reader, after):
+            if expected is not None:
+                found = found.with_rows([row.checksum for row in rows], 0)
+            codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self._dim)
+            yield [row.label for row in rows], codes
+        if expected is not None and (found.supports, found.digest) != (expected.supports, expected.digest):
+            raise GalleryError(
+                f"gallery '{self._file.path}' holds {found.supports} supports, but not the {expected.supports} that were "
+                f"written (the checksum over all differs): {REPAIR}"
+            )
+
+    def _blocks(self, connection: sqlite3.Connection, after: int) -> Iterator[list[Row]]:
+        cursor = connection.execute(f"SELECT {COLUMNS} FROM supports WHERE id > ? ORDER BY id", (after,))
+        while values := cursor.fetchmany(BLOCK):
+            yield [self._intact(row) for row in values]
+
+    def _labelled(self, connection: sqlite3.Connection, label: str) -> list[Row]:
+        cursor = connection.execute(f"SELECT {COLUMNS} FROM supports WHERE label = ? ORDER BY id", (label,))
+        return [self._intact(values) for values in cursor.fetchall()]
+
+    def _intact(self, values: tuple[Any, ...]) -> Row:
+        row = row_from(values, self._dim)
+        if row is None:
+            raise GalleryError(
+                f"gallery '{self._file.path}': support {values[0]} of {values[1]!r:.80} is damaged (its checksum does not "
+                f"match): {REPAIR}"
+            )
+        return row
+
+    def _insert(self, draft: _Draft, block: Block) -> None:
+        first = draft.state.last_support + 1
+        created = [time.time()] * len(block.labels) if block.created is None else block.created
+        columns = zip(block.labels, block.codes, created, block.thumbnails, block.metadata, strict=True)
+        rows = [
+            Row(first + place, label, code.tobytes(), when, picture, text)
+            for place, (label, code, when, picture, text) in enumerate(columns)
+        ]
+        draft.state = insert_rows(self._writer, rows, draft.state)
+
+    def _delete(self, draft: _Draft, label: str) -> list[Row]:
+        rows = self._labelled(self._writer, label)
+        if not rows:
+            return rows
+        self._writer.executemany("DELETE FROM supports WHERE id = ?", [(row.id,) for row in rows])
+        state = draft.state.without_rows(row.checksum for row in rows)
+        number = state.last_removal + 1
+        forgotten = max(state.forgotten, number - _LISTED_REMOVALS)
+        self._writer.execute("INSERT INTO removals VALUES (?, ?)", (number, label))
+        self._writer.execute("DELETE FROM removals WHERE id <= ?", (forgotten,))
+        draft.state = replace(state, last_removal=number, forgotten=forgotten)
+        return rows
+
+    @contextmanager
+    def _writing(self) -> Iterator[_Draft]:
+        """A transaction that ends with the draft's state written, and noted as acknowledged."""
+        with self._file.errors(), self._write_lock:
+            self._file.guard()
+            with transaction(self._writer):
+                self._file.guard()  # again, for the lock may have been long in coming
+                before = self._state(self._writer)
+                draft = _Draft(before)
+                yield draft
+                after = draft.state
+                if after is not before:
+                    after = replace(after, revision=before.revision + 1)
+                    write_state(self._writer, after)
+            self._file.guard()
+            if after is not before:
+                self._file.acknowledge(after.identity, after.revision)
+
+    def _state(self, connection: sqlite3.Connection) -> State:
+        state = read_state(connection)
+        path = self._file.path
+        if state is None:
+            raise GalleryError(f"gallery '{path}' is damaged: {REPAIR}")
+        if self._identity not in (None, state.identity):
+            raise GalleryError(f"gallery '{path}' was replaced by another while it was open: open it again")
+        if (state.fingerprint, state.dim) != (self._fingerprint, self._dim):
+            raise GalleryError(
+                f"gallery '{path}' was made with model {state.fingerprint} (D={state.dim}), the loaded model is "
+                f"{self._fingerprint} (D={self._dim}): load the bundle it was made with, re-embed it with "
+                "`oneshot gallery migrate`, or enrol the symbols into a new gallery"
+            )
+        return state
 
 
-def _intact(label: object, code: object, created: object, thumbnail: object, checksum: object, dim: int) -> bool:
-    """Whether a row has the types, the length and the checksum that it was written with."""
-    if not (isinstance(label, str) and isinstance(code, bytes) and isinstance(created, float) and len(code) == dim):
-        return False
-    if not (thumbnail is None or isinstance(thumbnail, bytes)):
-        return False
-    return checksum == _checksum(label, code, created, thumbnail)
+class _Draft:
+    """The state that a write is working out."""
 
-
-def _checksum(label: str, code: bytes, created: float, thumbnail: bytes | None) -> bytes:
-    """Eight bytes over a row: SQLite's own pages carry none."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in (label.encode(), code, repr(created).encode(), thumbnail or b""):
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.digest()
+    def __init__(self, state: State) -> None:
+        self.state = state

@@ -1,0 +1,151 @@
+"""What a gallery file holds, and the checksums over it: SQLite's own pages carry none.
+
+A row's checksum covers its number and every column, so a changed or moved row is found. The state's digest is the sum of all
+rows' checksums modulo 2^64: adding and removing a row changes it in constant time, and a row that is lost or doubled shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from oneshot_runtime.errors import GalleryError
+
+__all__ = ["MAX_METADATA_BYTES", "MAX_THUMBNAIL_BYTES", "Row", "State", "Support", "pack_metadata", "row_checksum", "row_from"]
+
+MAX_THUMBNAIL_BYTES = 1 << 20
+MAX_METADATA_BYTES = 1 << 16
+
+_MODULUS = 1 << 64
+
+
+@dataclass(frozen=True)
+class Support:
+    """One enrolled picture as a person would want to see it.
+
+    created: seconds since 1970, None where a gallery in memory did not keep it. thumbnail: a PNG of at most 128 pixels a side.
+    metadata: what the application stored with it, a JSON object.
+    """
+
+    label: str
+    created: float | None
+    thumbnail: bytes | None
+    metadata: dict[str, Any] | None
+
+    @classmethod
+    def stored(cls, label: str, created: float, thumbnail: bytes | None, metadata: str | None) -> Support:
+        """From a row's columns, metadata as a JSON object's text."""
+        return cls(label, created, thumbnail, None if metadata is None else json.loads(metadata))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A support as the file holds it; code: D bytes, metadata: a JSON object's text."""
+
+    id: int
+    label: str
+    code: bytes
+    created: float
+    thumbnail: bytes | None
+    metadata: str | None
+
+    @property
+    def checksum(self) -> bytes:
+        """Eight bytes over the row."""
+        return row_checksum(self.id, self.label, self.code, self.created, self.thumbnail, self.metadata)
+
+    def support(self) -> Support:
+        """The row without its code."""
+        return Support.stored(self.label, self.created, self.thumbnail, self.metadata)
+
+
+def row_checksum(number: int, label: str, code: bytes, created: float, thumbnail: bytes | None, metadata: str | None) -> bytes:
+    """Eight bytes over all columns; a missing column and an empty one differ."""
+    name = label.encode()
+    picture, text = thumbnail or b"", (metadata or "").encode()
+    sizes = (len(name), len(code), -1 if thumbnail is None else len(picture), -1 if metadata is None else len(text))
+    message = b"".join((struct.pack("<qd4q", number, created, *sizes), name, code, picture, text))
+    return hashlib.blake2b(message, digest_size=8).digest()
+
+
+def row_from(values: tuple[Any, ...], dim: int) -> Row | None:
+    """The row of the columns id, label, code, created, thumbnail, metadata, checksum; None when it is damaged."""
+    number, label, code, created, thumbnail, metadata, checksum = values
+    if not (isinstance(label, str) and isinstance(code, bytes) and isinstance(created, float) and len(code) == dim):
+        return None
+    if not (thumbnail is None or isinstance(thumbnail, bytes)) or not (metadata is None or isinstance(metadata, str)):
+        return None
+    if checksum != row_checksum(number, label, code, created, thumbnail, metadata):
+        return None
+    return Row(number, label, code, created, thumbnail, metadata)
+
+
+def pack_metadata(metadata: dict[str, Any] | None) -> str | None:
+    """Metadata as the file holds it. Raises `GalleryError` for what is no JSON object or too large."""
+    if metadata is None:
+        return None
+    if not isinstance(metadata, dict):
+        raise GalleryError(f"metadata is a dict that JSON can hold, got {type(metadata).__name__}: {metadata!r:.80}")
+    try:
+        text = json.dumps(metadata, allow_nan=False)
+        size = len(text.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise GalleryError(f"metadata {metadata!r:.80} cannot be written as JSON: {error}") from error
+    if size > MAX_METADATA_BYTES:
+        raise GalleryError(f"metadata takes {size} bytes as JSON, more than the {MAX_METADATA_BYTES} that a support may have")
+    return text
+
+
+@dataclass(frozen=True)
+class State:
+    """The one row that says what the file must hold; every write replaces it in the same transaction.
+
+    identity: random, made with the file. revision: counts the writes. supports, digest: number of rows and the sum of their
+    checksums. last_support, last_removal: the highest numbers given out. forgotten: removals up to this number are no longer
+    listed.
+    """
+
+    identity: str
+    fingerprint: str
+    dim: int
+    revision: int = 0
+    supports: int = 0
+    digest: int = 0
+    last_support: int = 0
+    last_removal: int = 0
+    forgotten: int = 0
+
+    def values(self) -> tuple[str, str]:
+        """The columns `state` and `checksum`."""
+        text = json.dumps(self.__dict__, sort_keys=True)
+        return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @classmethod
+    def from_values(cls, text: object, checksum: object) -> State | None:
+        """Inverse of `values`; None when it is damaged."""
+        if not isinstance(text, str) or checksum != hashlib.blake2b(text.encode(), digest_size=16).hexdigest():
+            return None
+        return cls(**json.loads(text))
+
+    def with_rows(self, checksums: Iterable[bytes], last: int) -> State:
+        """The state after adding rows, the last of which has the number `last`."""
+        count, total = _sum(checksums)
+        digest = (self.digest + total) % _MODULUS
+        return replace(self, supports=self.supports + count, digest=digest, last_support=max(last, self.last_support))
+
+    def without_rows(self, checksums: Iterable[bytes]) -> State:
+        """The state after deleting rows."""
+        count, total = _sum(checksums)
+        return replace(self, supports=self.supports - count, digest=(self.digest - total) % _MODULUS)
+
+
+def _sum(checksums: Iterable[bytes]) -> tuple[int, int]:
+    count = total = 0
+    for checksum in checksums:
+        count += 1
+        total += int.from_bytes(checksum, "little")
+    return count, total
