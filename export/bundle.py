@@ -55,6 +55,9 @@ def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> Expor
     if out.exists() and not _replaceable(out):
         raise FileExistsError(f"'{out}' exists and is no bundle; choose another --out")
     config, model, state = load_model(checkpoint)
+    notes = json.loads(state["notes"])
+    if "calibration" in notes:
+        model.head.calibrate(**notes["calibration"])
     canvases = golden_canvases(config.model.spec)
     expected = reference(model, canvases)
     files = {"embedding.onnx": embedding_graph(model).SerializeToString(deterministic=True)}
@@ -68,7 +71,7 @@ def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> Expor
         graph, finding = _int8(model, files["embedding.onnx"], expected)
         if graph is not None:
             files["embedding.int8.onnx"] = graph
-    manifest = _manifest(config, model, json.loads(state["notes"]), int(state["done"]), files)
+    manifest = _manifest(config, model, notes, int(state["done"]), files)
     files["manifest.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
     _write(out, files)
     sizes = {name: len(data) for name, data in files.items()}
@@ -120,6 +123,7 @@ def _manifest(
     weights = model.head.weights.detach().numpy()
     checksums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     training = {key: notes[key] for key in ("command", "commit", "torch") if key in notes}
+    training |= {key: notes[key] for key in ("calibration", "holdout") if key in notes}
     training |= {"split": config.split, "seed": config.seed, "steps": done, "of_steps": config.steps, "loss": config.loss}
     validation = notes.get("validation")
     head = {

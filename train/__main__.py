@@ -15,15 +15,14 @@ from pathlib import Path
 import torch
 
 from oneshot_runtime.errors import OneShotError
-from train.canvases import Canvases, from_folder, from_image_set, hold_out
 from train.checkpoint import CheckpointError, load_checkpoint
 from train.config import TrainConfig
-from train.episodes import within_alphabet_episodes
+from train.data import TrainingData, load_data
 from train.evaluate import evaluate
 from train.loop import run, validate
 from train.memory import keep_freed_memory
 from train.model import PRESETS, ModelConfig
-from train.omniglot import DatasetError, download, load_split
+from train.omniglot import DatasetError, download
 from train.trainer import Trainer, measure_step
 
 __all__ = ["main"]
@@ -61,6 +60,8 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--loss", choices=("all-pairs", "pairs"), default="all-pairs", help="pairs: as the paper trains")
     parser.add_argument("--classes", type=_at_least(2), default=40, help="classes in a batch")
     parser.add_argument("--shots", type=_at_least(2), default=4, help="images of each class in a batch")
+    parser.add_argument("--composed", type=_at_least(0), default=60, help="alphabets to compose of pairs of characters")
+    parser.add_argument("--invented", type=_at_least(0), default=30, help="alphabets to invent")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="auto measures both")
@@ -103,18 +104,19 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         config, state = load_checkpoint(last)
         # The run goes on with what it was started with, whatever else the command line says.
         arguments.preset, arguments.split = config.model.preset, config.split
+        arguments.composed, arguments.invented = config.composed, config.invented
         arguments.holdout = json.loads(state["notes"]).get("holdout", [])
     elif last.exists():
         raise CheckpointError(f"'{out}' holds a run already: --resume goes on with it, --out names another folder")
     model = PRESETS[arguments.preset]
-    training, validation = _load_data(arguments, model)
+    data = load_data(arguments.data, arguments.split, model.spec, arguments.holdout, arguments.composed, arguments.invented)
     if arguments.resume:
-        trainer = Trainer.resume(last, training, arguments.device)
+        trainer = Trainer.resume(last, data.training, data.synthetic, arguments.device)
     else:
-        trainer = _new_trainer(arguments, argv, model, training, validation)
-    print(f"{len(training.images)} images of {len(training.members())} classes, {trainer.config.steps} steps, "
+        trainer = _new_trainer(arguments, argv, model, data)
+    print(f"{len(data.training.images)} images of {len(data.training.members())} classes, {trainer.config.steps} steps, "
           f"{trainer.config.precision}; writing to {out}", flush=True)  # fmt: skip
-    result = run(trainer, validation, out)
+    result = run(trainer, data.validation, out)
     if not result.finished:
         print(f"interrupted at step {trainer.done}; --resume --out {out} goes on", file=sys.stderr)
         return 130
@@ -123,45 +125,28 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
     return 0
 
 
-def _load_data(arguments: argparse.Namespace, model: ModelConfig) -> tuple[Canvases, Canvases | None]:
-    if arguments.split == "folder":
-        training, validation = from_folder(arguments.data, model.spec, progress=True), None
-    else:
-        images, held_out = load_split(arguments.data, arguments.split)
-        training = from_image_set(images, model.spec, progress=True)
-        validation = from_image_set(held_out, model.spec, progress=True) if held_out else None
-    if arguments.holdout:
-        training, validation = hold_out(training, arguments.holdout)
-    if len(training.members()) < 2:
-        raise DatasetError("training needs at least two classes to tell apart")
-    if validation is not None and not within_alphabet_episodes(validation, way=20, per_group=1, seed=1):
-        raise DatasetError(
-            "the held-out groups give no episode: hold out a group of at least two classes drawn by the same people"
-        )
-    return training, validation
-
-
-def _new_trainer(
-    arguments: argparse.Namespace, argv: list[str], model: ModelConfig, training: Canvases, validation: Canvases | None
-) -> Trainer:
+def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelConfig, data: TrainingData) -> Trainer:
     settings = {
         "model": model, "split": arguments.split, "seed": arguments.seed, "loss": arguments.loss, "classes": arguments.classes,
         "shots": arguments.shots, "learning_rate": arguments.learning_rate, "device": arguments.device,
+        "composed": arguments.composed, "invented": arguments.invented,
     }  # fmt: skip
     choices = ("fp32", "bf16") if arguments.precision == "auto" else (arguments.precision,)
-    seconds = {p: measure_step(TrainConfig(steps=1000, precision=p, **settings), training) for p in choices}
+    seconds = {p: measure_step(TrainConfig(steps=1000, precision=p, **settings), data.training) for p in choices}
     precision = min(seconds, key=lambda p: seconds[p])
     config = TrainConfig(steps=1000, precision=precision, **settings)
     steps, validations = arguments.steps, config.validations
     if steps is None:
         budget = 60 * (25.0 if arguments.minutes is None else arguments.minutes)
-        if validation is not None:
+        if data.validation is not None:
             # A large network on a small budget would otherwise spend it on validation.
-            each = _timed_validation(config, training, validation)
+            each = _timed_validation(config, data)
             validations = min(validations, max(1, int(0.1 * budget / each)))
             budget -= validations * each
         steps = max(10, int(budget / seconds[precision]))
-    trainer = Trainer(TrainConfig(steps=steps, precision=precision, validations=validations, **settings), training)
+    trainer = Trainer(
+        TrainConfig(steps=steps, precision=precision, validations=validations, **settings), data.training, data.synthetic
+    )
     trainer.notes.update(
         holdout=arguments.holdout,
         command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]),
@@ -171,10 +156,11 @@ def _new_trainer(
     return trainer
 
 
-def _timed_validation(config: TrainConfig, training: Canvases, validation: Canvases) -> float:
-    trainer = Trainer(config, training)
+def _timed_validation(config: TrainConfig, data: TrainingData) -> float:
+    assert data.validation is not None
+    trainer = Trainer(config, data.training)
     start = time.perf_counter()
-    validate(trainer, validation)
+    validate(trainer, data.validation)
     return time.perf_counter() - start
 
 

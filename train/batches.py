@@ -17,13 +17,16 @@ class BatchSampler:
     """Draws batches of `classes` classes with up to `shots` images each, filling them alphabet by alphabet.
 
     Up to `per_group` classes come from one alphabet before the next is opened, so most negatives of an image are its
-    neighbours in the same alphabet: the hard ones, and the ones that the within-alphabet trials ask for.
+    neighbours in the same alphabet: the hard ones, and the ones that the within-alphabet trials ask for. groups: the names of
+    those to draw from.
     """
 
-    def __init__(self, canvases: Canvases, classes: int, shots: int, per_group: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, canvases: Canvases, groups: list[str], classes: int, shots: int, per_group: int, rng: np.random.Generator
+    ) -> None:
         self._members = canvases.members()
-        self._groups = list(canvases.groups.values())
-        self._classes = min(classes, len(self._members))
+        self._groups = [canvases.groups[name] for name in groups]
+        self._classes = min(classes, sum(len(group) for group in self._groups))
         self._shots = shots
         self._per_group = per_group
         self._rng = rng

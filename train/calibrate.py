@@ -1,23 +1,57 @@
-"""Thresholds for refusing strangers, fitted on alphabets that the network never saw."""
+"""What is fitted on alphabets that the network never saw: logits that are probabilities, and thresholds for strangers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
+from train.batches import sample_pairs
 from train.canvases import Canvases
 from train.episodes import Compare
 
-__all__ = ["FARS", "GALLERY_SIZES", "fit_thresholds", "open_set_episodes"]
+__all__ = ["FARS", "GALLERY_SIZES", "Calibration", "fit_calibration", "fit_thresholds", "open_set_episodes"]
 
 FARS = (0.05, 0.01, 0.001)
 """False accept rates: the share of queries of unknown symbols that are given a label all the same."""
 
 GALLERY_SIZES = (1, 2, 5, 10, 20, 50, 100, 200)
 """Numbers of enrolled classes for which thresholds are fitted: the best of many supports is closer than the best of few."""
+
+
+_PAIRS = 10_000
+_CHUNK = 250
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`scale * logit + offset` is the logit of a probability over balanced within-alphabet pairs (Platt 1999); scale > 0."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def applied(self, compare: Compare) -> Compare:
+        """`compare` with calibrated logits."""
+        return lambda queries, supports: (self.scale * compare(queries, supports) + self.offset).astype(np.float32)
+
+
+def fit_calibration(canvases: Canvases, embeddings: NDArray[np.float32], compare: Compare, seed: int = 3) -> Calibration:
+    """The scale and offset that give held-out pairs the highest likelihood. embeddings: float32 (N, D) of the canvases."""
+    batch = sample_pairs(canvases, _PAIRS, np.random.default_rng(seed), within_group=True)
+    parts = [slice(start, start + _CHUNK) for start in range(0, _PAIRS, _CHUNK)]
+    logits = np.concatenate([np.diag(compare(embeddings[batch.left[p]], embeddings[batch.right[p]])) for p in parts])
+    signs = 2 * batch.targets - 1
+
+    def loss(values: NDArray[np.float64]) -> float:
+        # The scale is fitted as a logarithm, so that it stays positive and ranking stays as it was.
+        return float(np.logaddexp(0, -signs * (np.exp(values[0]) * logits + values[1])).mean())
+
+    found = minimize(loss, np.zeros(2)).x
+    return Calibration(round(float(np.exp(found[0])), 6), round(float(found[1]), 6))
 
 
 def fit_thresholds(

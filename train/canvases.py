@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from oneshot_runtime.errors import ImageError
 from oneshot_runtime.images import ImageSource
 from oneshot_runtime.preprocess import PreprocessSpec, preprocess
 from train.omniglot import DatasetError, ImageSet
+from train.pens import PENS, redraw
 
-__all__ = ["Canvases", "from_folder", "from_image_set", "hold_out"]
+__all__ = ["Canvases", "from_folder", "from_image_set", "hold_out", "joined"]
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
@@ -23,13 +25,15 @@ class Canvases:
     """Images ready for the network.
 
     images: uint8 (N, H, W). classes: int64 (N,), numbered from 0 without gaps. drawers: int64 (N,), who drew the image, or
-    its number within the class. groups: name -> class numbers; an alphabet, whose members are the hard negatives.
+    its number within the class. groups: name -> class numbers; an alphabet, whose members are the hard negatives. pens: uint8
+    (V, M, H, W), the first M images redrawn with V other pens; V or M may be 0.
     """
 
     images: NDArray[np.uint8]
     classes: NDArray[np.int64]
     drawers: NDArray[np.int64]
     groups: dict[str, NDArray[np.int64]]
+    pens: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0, 0), np.uint8))
 
     def members(self) -> list[NDArray[np.int64]]:
         """For each class, the indices of its images."""
@@ -37,16 +41,33 @@ class Canvases:
         return np.split(order, np.cumsum(np.bincount(self.classes))[:-1])
 
 
-def from_image_set(image_set: ImageSet, spec: PreprocessSpec, progress: bool = False) -> Canvases:
-    """Preprocess an Omniglot set."""
+def from_image_set(image_set: ImageSet, spec: PreprocessSpec, pens: bool = False, progress: bool = False) -> Canvases:
+    """Preprocess an Omniglot set; with `pens`, each drawing also as narrower and wider pens would have drawn it."""
     characters, drawers = image_set.images.shape[:2]
-    flat = image_set.images.reshape(-1, *image_set.images.shape[2:])
+    flat = list(image_set.images.reshape(-1, *image_set.images.shape[2:]))
+    images = _preprocess_all(list(flat), spec, progress)
     return Canvases(
-        images=_preprocess_all(list(flat), spec, progress),
+        images=images,
         classes=image_set.labels[:, 0],
         drawers=np.tile(np.arange(drawers), characters),
         groups={name: np.arange(first, last + 1) for name, (first, last) in image_set.alphabets.items()},
+        **({"pens": _redrawn(flat, images, spec, progress)} if pens else {}),
     )
+
+
+def _redrawn(
+    drawings: list[NDArray[np.uint8]], images: NDArray[np.uint8], spec: PreprocessSpec, progress: bool
+) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(0)
+    pens = np.stack([images] * len(PENS))
+    for pen, (least, most) in enumerate(PENS):
+        shown = tqdm(drawings, desc=f"pen {pen + 1} of {len(PENS)}", unit="image", disable=not progress, leave=False)
+        for number, drawing in enumerate(shown):
+            try:
+                pens[pen, number] = preprocess(redraw(drawing, int(rng.integers(least, most + 1))), spec)
+            except ImageError:
+                continue  # no ink is left under a narrower pen: the drawing stays as it is
+    return pens
 
 
 def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False) -> Canvases:
@@ -87,6 +108,18 @@ def _preprocess_all(images: list[ImageSource], spec: PreprocessSpec, progress: b
     return np.stack([preprocess(image, spec) for image in shown])
 
 
+def joined(first: Canvases, second: Canvases) -> Canvases:
+    """Both, the classes of `second` numbered on from those of `first`. Only `first` keeps its pens."""
+    start = int(first.classes.max()) + 1
+    return Canvases(
+        images=np.concatenate((first.images, second.images)),
+        classes=np.concatenate((first.classes, second.classes + start)),
+        drawers=np.concatenate((first.drawers, second.drawers)),
+        groups=first.groups | {name: members + start for name, members in second.groups.items()},
+        pens=first.pens,
+    )
+
+
 def hold_out(canvases: Canvases, names: list[str]) -> tuple[Canvases, Canvases]:
     """Split by groups: everything else for training, the named groups for validation. Raises `DatasetError`."""
     unknown = sorted(set(names) - set(canvases.groups))
@@ -105,4 +138,5 @@ def _subset(canvases: Canvases, names: list[str]) -> Canvases:
         classes=np.array([number[int(c)] for c in canvases.classes[kept]]),
         drawers=canvases.drawers[kept],
         groups={name: np.array([number[int(c)] for c in canvases.groups[name]]) for name in names},
+        pens=canvases.pens[:, kept] if canvases.pens.size else canvases.pens,
     )

@@ -17,7 +17,9 @@ class TrainConfig:
 
     steps is always set: `--minutes` was turned into it once. classes, shots, per_group: see `BatchSampler`. loss: "all-pairs"
     or "pairs" (then a step takes classes * shots / 2 labelled pairs). precision: "bf16" or "fp32" for the convolutions.
-    validations: how often the held-out alphabets are looked at.
+    validations: how often the held-out alphabets are looked at. redrawn: share of the drawings shown as another pen drew them,
+    where such versions were made. synthetic: share of the batches that come from composed and invented alphabets, of which
+    there are `composed` and `invented`.
     """
 
     model: ModelConfig
@@ -35,6 +37,10 @@ class TrainConfig:
     precision: str = "fp32"
     device: str = "cpu"
     validations: int = 12
+    redrawn: float = 0.5
+    synthetic: float = 0.3
+    composed: int = 60
+    invented: int = 30
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def to_dict(self) -> dict[str, Any]:

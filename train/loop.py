@@ -6,19 +6,19 @@ import json
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from train.calibrate import fit_thresholds
+from train.calibrate import fit_calibration, fit_thresholds
 from train.canvases import Canvases
 from train.curves import draw_curves
 from train.episodes import Score, score_episodes, within_alphabet_episodes
 from train.trainer import Trainer
 
-__all__ = ["RunResult", "run", "validate"]
+__all__ = ["RunResult", "Validation", "run", "validate"]
 
 _LOG_EVERY = 50
 _SAVE_SECONDS = 120.0
@@ -72,21 +72,33 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path) -> RunResult:
     return RunResult(checkpoint, finished, score)
 
 
-def validate(trainer: Trainer, validation: Canvases) -> tuple[Score, list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class Validation:
     """The averaged weights on held-out alphabets.
 
-    Returns the within-alphabet 20-way one-shot score (any two drawers), and the thresholds for refusing strangers.
+    score: within-alphabet 20-way, one shot, any two drawers. notes: JSON-ready `calibration` of the head and `thresholds` for
+    refusing strangers, those in calibrated logits.
     """
+
+    score: Score
+    notes: dict[str, Any]
+
+
+def validate(trainer: Trainer, validation: Canvases) -> Validation:
+    """Score the averaged weights on held-out alphabets, and fit there what training cannot give."""
     embeddings = trainer.embed_average(validation.images)
     episodes = within_alphabet_episodes(validation, way=20, per_group=20, seed=1)
     score = score_episodes(embeddings, episodes, trainer.compare_average)
-    return score, fit_thresholds(validation, embeddings, trainer.compare_average)
+    calibration = fit_calibration(validation, embeddings, trainer.compare_average)
+    thresholds = fit_thresholds(validation, embeddings, calibration.applied(trainer.compare_average))
+    return Validation(score, {"calibration": asdict(calibration), "thresholds": thresholds})
 
 
 def _record_validation(trainer: Trainer, validation: Canvases, out: Path, log: Path) -> Score:
-    score, thresholds = validate(trainer, validation)
+    found = validate(trainer, validation)
+    score = found.score
     record = {"accuracy": round(score.accuracy, 5), "interval": [round(end, 5) for end in score.interval]}
-    trainer.notes.update(validation=record | {"alphabets": sorted(validation.groups)}, thresholds=thresholds)
+    trainer.notes.update(validation=record | {"alphabets": sorted(validation.groups)}, **found.notes)
     _append(log, {"event": "validation", "step": trainer.done, **record})
     if score.accuracy > trainer.best:
         trainer.best = score.accuracy

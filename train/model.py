@@ -144,6 +144,14 @@ class WeightedL1Head(nn.Module):
         """The non-negative weights, float32 (D,)."""
         return F.softplus(self.raw)
 
+    @torch.no_grad()
+    def calibrate(self, scale: float, offset: float) -> None:
+        """Make every logit `scale * logit + offset`; scale > 0."""
+        # The inverse of softplus, in the form that does not overflow.
+        weights = scale * self.weights
+        self.raw.copy_(weights + torch.log(-torch.expm1(-weights)))
+        self.bias.copy_(scale * self.bias + offset)
+
     def forward(self, queries: Tensor, supports: Tensor) -> Tensor:
         """Logits of every query against every support: (Q, D), (S, D) -> (Q, S)."""
         weights = self.weights

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from train.augment import augment
 from train.batches import BatchSampler, sample_pairs
-from train.canvases import Canvases
+from train.canvases import Canvases, joined
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.losses import all_pairs_loss, pairs_loss
@@ -29,10 +29,11 @@ __all__ = ["Trainer", "measure_step"]
 class Trainer:
     """Holds model, averaged weights, optimiser and random states; `step()` advances all of them by one batch.
 
-    notes: JSON-ready facts for the record (command, commit, validation, thresholds) that travel with the checkpoint.
+    notes: JSON-ready facts for the record (command, commit, validation, thresholds) that travel with the checkpoint. synthetic:
+    alphabets that `config.synthetic` of the batches come from.
     """
 
-    def __init__(self, config: TrainConfig, canvases: Canvases) -> None:
+    def __init__(self, config: TrainConfig, canvases: Canvases, synthetic: Canvases | None = None) -> None:
         self.config = config
         self.done = 0
         torch.manual_seed(config.seed)
@@ -43,16 +44,20 @@ class Trainer:
         self.rng = np.random.default_rng(config.seed)
         self.best = -1.0
         self.notes: dict[str, Any] = {}
-        self._canvases = canvases
-        self._images = torch.from_numpy(canvases.images)
-        self._classes = torch.from_numpy(canvases.classes)
-        self._sampler = BatchSampler(canvases, config.classes, config.shots, config.per_group, self.rng)
+        self._real = canvases
+        everything = canvases if synthetic is None else joined(canvases, synthetic)
+        self._images = torch.from_numpy(everything.images)
+        self._pens = torch.from_numpy(everything.pens)
+        self._classes = torch.from_numpy(everything.classes)
+        shape = (config.classes, config.shots, config.per_group, self.rng)
+        self._sampler = BatchSampler(everything, list(canvases.groups), *shape)
+        self._synthetic = None if synthetic is None else BatchSampler(everything, list(synthetic.groups), *shape)
 
     @classmethod
-    def resume(cls, path: Path, canvases: Canvases, device: str = "cpu") -> Trainer:
+    def resume(cls, path: Path, canvases: Canvases, synthetic: Canvases | None = None, device: str = "cpu") -> Trainer:
         """Continue a run so that it ends as if it had never stopped; on another device, to its rounding."""
         config, state = load_checkpoint(path, device)
-        trainer = cls(dataclasses.replace(config, device=device), canvases)
+        trainer = cls(dataclasses.replace(config, device=device), canvases, synthetic)
         trainer.model.load_state_dict(state["model"])
         trainer.average.load_state_dict(state["ema"])
         trainer.optimizer.load_state_dict(state["optimizer"])
@@ -105,24 +110,40 @@ class Trainer:
         return np.asarray(logits.cpu().numpy())
 
     def _all_pairs_step(self) -> tuple[Tensor, int]:
-        index = torch.from_numpy(self._sampler.draw())
+        index = torch.from_numpy(self._draw())
         embeddings = self._augmented_embeddings(index)
         logits = self.model.head(embeddings, embeddings)
         return all_pairs_loss(logits, self._classes[index].to(logits.device)), len(index)
 
     def _pairs_step(self) -> tuple[Tensor, int]:
         pairs = self.config.classes * self.config.shots // 2
-        batch = sample_pairs(self._canvases, pairs, self.rng)
+        batch = sample_pairs(self._real, pairs, self.rng)
         index = torch.from_numpy(np.concatenate((batch.left, batch.right)))
         left, right = self._augmented_embeddings(index).chunk(2)
         logits = self.model.head.paired(left, right)
         return pairs_loss(logits, torch.from_numpy(batch.targets).to(logits.device)), len(index)
 
+    def _draw(self) -> NDArray[np.int64]:
+        if self._synthetic is not None and self.rng.random() < self.config.synthetic:
+            return self._synthetic.draw()
+        return self._sampler.draw()
+
     def _augmented_embeddings(self, index: Tensor) -> Tensor:
-        images = self._images[index].to(self.config.device)
+        images = self._by_any_pen(index).to(self.config.device)
         ink = augment(images, self.config.augment, self.generator)
         with self._autocast():
             return self.model.embed_ink(ink)
+
+    def _by_any_pen(self, index: Tensor) -> Tensor:
+        """The images, `config.redrawn` of those that other pens have redrawn in one of these versions. uint8 (B, H, W)."""
+        images = self._images[index]
+        pens, redrawn = self._pens.shape[:2]
+        if pens:
+            other = torch.rand(len(index), generator=self.generator) < self.config.redrawn
+            rows = torch.nonzero(other & (index < redrawn)).flatten()
+            pen = torch.randint(pens, (len(rows),), generator=self.generator)
+            images[rows] = self._pens[pen, index[rows]]
+        return images
 
     def _embed(self, model: SiameseNet, images: Tensor) -> Tensor:
         with self._autocast():

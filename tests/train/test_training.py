@@ -18,7 +18,7 @@ from PIL import Image
 from train.__main__ import main
 from train.augment import AugmentConfig, augment
 from train.batches import BatchSampler, sample_pairs
-from train.calibrate import fit_thresholds, open_set_episodes
+from train.calibrate import fit_calibration, fit_thresholds, open_set_episodes
 from train.canvases import from_image_set
 from train.checkpoint import CheckpointError, load_checkpoint, load_model
 from train.config import TrainConfig
@@ -26,8 +26,9 @@ from train.curves import read_log
 from train.episodes import Score, score_episodes, within_alphabet_episodes
 from train.hausdorff import modified_hausdorff
 from train.losses import all_pairs_loss, pairs_loss
-from train.model import PRESETS, SiameseNet
+from train.model import PRESETS, SiameseNet, WeightedL1Head
 from train.omniglot import load_images
+from train.synthetic import invented_alphabets
 from train.trainer import Trainer
 
 
@@ -98,10 +99,31 @@ def test_pairs_are_balanced_labelled_and_repeatable(canvases, pairs: int, seed: 
 @settings(max_examples=25, deadline=None)
 @given(classes=st.integers(2, 12), shots=st.integers(1, 20), per_group=st.integers(1, 6), seed=st.integers(0, 99))
 def test_batches_hold_what_was_asked_for(canvases, classes: int, shots: int, per_group: int, seed: int) -> None:
-    index = BatchSampler(canvases, classes, shots, per_group, np.random.default_rng(seed)).draw()
+    index = BatchSampler(canvases, list(canvases.groups), classes, shots, per_group, np.random.default_rng(seed)).draw()
     assert len(set(index.tolist())) == len(index) == classes * shots
     counts = np.bincount(canvases.classes[index])
     assert set(counts[counts > 0]) == {shots}
+
+
+def test_batches_come_from_the_groups_that_are_named(canvases) -> None:
+    sampler = BatchSampler(canvases, ["Bet"], 12, 2, 20, np.random.default_rng(0))
+    assert set(canvases.classes[sampler.draw()]) == set(canvases.groups["Bet"])
+
+
+def test_other_pens_and_synthetic_alphabets_are_drawn_from(images, config) -> None:
+    spec = PRESETS["edge"].spec
+    real = from_image_set(images, spec, pens=True)
+    marked = dataclasses.replace(real, images=np.zeros_like(real.images), pens=np.full_like(real.pens, 255))
+    trainer = Trainer(dataclasses.replace(config, redrawn=0.5), marked)
+    shown = trainer._by_any_pen(torch.arange(len(marked.images)))
+    assert 0.4 < float(shown.float().mean()) / 255 < 0.6
+    assert torch.equal(trainer._images, torch.zeros_like(trainer._images))  # what is drawn from is not written to
+
+    synthetic = invented_alphabets(spec, 1, seed=0)
+    for share in (0.0, 1.0):
+        trainer = Trainer(dataclasses.replace(config, synthetic=share), real, synthetic)
+        assert ((trainer._draw() >= len(real.images)) == bool(share)).all()
+        assert np.isfinite(trainer.step()[0])
 
 
 def test_augmentation_redraws_within_the_canvas(canvases) -> None:
@@ -233,6 +255,34 @@ def test_thresholds_meet_their_rates_and_grow(data) -> None:
     assert np.mean(best >= table[2]["logits"]["0.05"]) == pytest.approx(0.05, abs=0.02)
 
 
+@settings(max_examples=15, deadline=None)
+@given(scale=st.floats(0.2, 5), offset=st.floats(-3, 3))
+def test_calibration_undoes_a_distortion_of_the_logits(canvases, scale: float, offset: float) -> None:
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(0, 1, (len(canvases.classes), 1)).astype(np.float32) * 0.3 + canvases.classes[:, None] % 7
+
+    def compare(queries, supports):
+        return 2 - 3 * np.abs(queries - supports.T)
+
+    def distorted(queries, supports):
+        return (compare(queries, supports) - offset) / scale
+
+    plain, found = (fit_calibration(canvases, embeddings, function) for function in (compare, distorted))
+    expected = plain.applied(compare)(embeddings, embeddings)
+    np.testing.assert_allclose(found.applied(distorted)(embeddings, embeddings), expected, atol=0.05)
+
+
+@settings(max_examples=20, deadline=None)
+@given(scale=st.floats(0.05, 50), offset=st.floats(-20, 20))
+def test_a_calibrated_head_gives_scaled_and_shifted_logits(scale: float, offset: float) -> None:
+    head = WeightedL1Head(8)
+    a, b = torch.rand(5, 8), torch.rand(4, 8)
+    expected = scale * head(a, b) + offset
+    head.calibrate(scale, offset)
+    torch.testing.assert_close(head(a, b), expected, rtol=1e-4, atol=1e-3)
+    assert float(head.weights.min()) > 0
+
+
 def test_strangers_are_not_in_the_gallery(data) -> None:
     canvases = from_image_set(load_images(data, "images_evaluation"), PRESETS["edge"].spec)
     for supports, strangers in open_set_episodes(canvases, 5, episodes=20, seed=0):
@@ -248,9 +298,13 @@ def test_modified_hausdorff_equals_a_naive_loop() -> None:
     assert modified_hausdorff(a, b) == pytest.approx(max(one, two))
 
 
+def real_only(data) -> list[str]:
+    return ["--data", str(data), "--composed", "0", "--invented", "0"]
+
+
 @pytest.fixture
 def run_folder(data, tmp_path):
-    words = ["--data", str(data), "--steps", "3", "--classes", "6", "--shots", "2", "--precision", "fp32"]
+    words = [*real_only(data), "--steps", "3", "--classes", "6", "--shots", "2", "--precision", "fp32"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     return tmp_path / "run"
 
@@ -267,12 +321,13 @@ def test_the_command_leaves_log_curves_and_checkpoints(run_folder) -> None:
     assert "--steps 3" in notes["command"]
     assert str(run_folder.parent) not in json.dumps(notes)
     assert notes["thresholds"]
+    assert notes["calibration"]["scale"] > 0
     assert (run_folder / "best.pt").exists()
 
 
 def test_minutes_become_steps_that_are_recorded(data, tmp_path, capsys) -> None:
     out = tmp_path / "run"
-    assert main(["--data", str(data), "--minutes", "0.01", "--classes", "4", "--shots", "2", "--out", str(out)]) == 0
+    assert main([*real_only(data), "--minutes", "0.01", "--classes", "4", "--shots", "2", "--out", str(out)]) == 0
     config, _ = load_checkpoint(out / "last.pt")
     assert config.steps >= 10
     assert config.validations == 1
@@ -297,13 +352,13 @@ def test_impossible_arguments_are_wrong_usage(tmp_path, words) -> None:
 
 
 def test_a_holdout_is_remembered_and_must_give_episodes(data, tmp_path, capsys) -> None:
-    words = ["--data", str(data), "--classes", "4", "--shots", "2", "--precision", "fp32", "--out", str(tmp_path / "run")]
+    words = [*real_only(data), "--classes", "4", "--shots", "2", "--precision", "fp32", "--out", str(tmp_path / "run")]
     assert main([*words, "--split", "koch", "--holdout", "Bet", "--steps", "1"]) == 0
     _, state = load_checkpoint(tmp_path / "run" / "last.pt")
     assert json.loads(state["notes"])["holdout"] == ["Bet"]
     assert main([*words, "--resume"]) == 0
     assert "33 classes" not in capsys.readouterr().out
-    assert main(["--data", str(data), "--holdout", "Nun", "--steps", "1", "--out", str(tmp_path / "other")]) == 1
+    assert main([*real_only(data), "--holdout", "Nun", "--steps", "1", "--out", str(tmp_path / "other")]) == 1
 
 
 def test_errors_are_one_line(tmp_path, capsys) -> None:
@@ -317,7 +372,7 @@ def test_errors_are_one_line(tmp_path, capsys) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a console event on Windows")
 def test_ctrl_c_leaves_a_checkpoint_that_resumes(data, tmp_path) -> None:
     out = tmp_path / "run"
-    words = ["--data", str(data), "--classes", "6", "--shots", "2", "--precision", "fp32", "--out", str(out)]
+    words = [*real_only(data), "--classes", "6", "--shots", "2", "--precision", "fp32", "--out", str(out)]
     process = subprocess.Popen([sys.executable, "-m", "train", *words, "--steps", "100000"], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not any(
