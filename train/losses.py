@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,18 +12,21 @@ __all__ = ["all_pairs_loss", "pairs_loss"]
 
 
 def all_pairs_loss(logits: Tensor, classes: Tensor, bce_weight: float = 0.5) -> Tensor:
-    """Multi-way cross-entropy over the batch plus balanced binary cross-entropy.
+    """Multi-way cross-entropy over the batch, within rows and across them, plus balanced binary cross-entropy.
 
     logits: float32 (B, B), of each image against each. classes: int64 (B,). Each positive pair competes with all negatives of
-    its row (N-pair loss, Sohn 2016): `mean over positives of log(1 + sum_neg exp(l_neg - l_pos))`. The binary term keeps the
+    its row (N-pair loss, Sohn 2016), `mean over positives of log(1 + sum_neg exp(l_neg - l_pos))`, which ranks; and with those
+    of all rows, averaged to one row's number, which asks for one threshold that serves every query. The binary term keeps the
     sigmoid a probability; positives and negatives weigh the same in it. An image is never paired with itself.
     """
     same = classes[:, None] == classes[None, :]
     positive = same & ~torch.eye(len(classes), dtype=torch.bool, device=classes.device)
     negatives = torch.logsumexp(logits.masked_fill(same, -torch.inf), dim=1, keepdim=True)
-    contrast = F.softplus(negatives - logits)[positive].mean()
+    anywhere = torch.logsumexp(negatives, dim=0) - math.log(len(classes))
+    within = F.softplus(negatives - logits)[positive].mean()
+    across = F.softplus(anywhere - logits)[positive].mean()
     binary = 0.5 * (F.softplus(-logits)[positive].mean() + F.softplus(logits)[~same].mean())
-    return contrast + bce_weight * binary
+    return 0.5 * (within + across) + bce_weight * binary
 
 
 def pairs_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -70,13 +70,12 @@ def test_all_pairs_loss_equals_a_naive_loop(classes: list[int], seed: int) -> No
         return
     logits = torch.randn(count, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     l = logits.numpy()  # noqa: E741
-    contrast = np.mean(
-        [np.log(1 + sum(np.exp(l[i, k] - l[i, j]) for k in range(count) if not same[i][k])) for i, j in positives]
-    )
+    within = np.mean([np.log(1 + sum(np.exp(l[i, k] - l[i, j]) for k in range(count) if not same[i][k])) for i, j in positives])
+    across = np.mean([np.log(1 + sum(np.exp(l[p, q] - l[i, j]) for p, q in negatives) / count) for i, j in positives])
     binary = 0.5 * np.mean([np.log1p(np.exp(-l[i, j])) for i, j in positives])
     binary += 0.5 * np.mean([np.log1p(np.exp(l[i, j])) for i, j in negatives])
     found = all_pairs_loss(logits, torch.tensor(classes), bce_weight=0.5)
-    assert float(found) == pytest.approx(contrast + 0.5 * binary, rel=1e-5)
+    assert float(found) == pytest.approx(0.5 * (within + across) + 0.5 * binary, rel=1e-5)
 
 
 def test_pairs_loss_prefers_right_answers() -> None:
