@@ -11,10 +11,10 @@ from scipy.spatial.distance import cdist
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.bundle import Head
 from oneshot_runtime.codes import encode, logits
-from train.episodes import Score
+from train.episodes import Score, open_set_classes
 from train.omniglot import ImageSet
 
-__all__ = ["CodedSet", "calibration_error", "coded", "k_shot", "open_set", "verification_pairs", "way_shot"]
+__all__ = ["CodedSet", "calibration_error", "coded", "halves", "k_shot", "open_set", "verification_pairs", "way_shot"]
 
 
 @dataclass(frozen=True)
@@ -120,23 +120,23 @@ def calibration_error(
 def open_set(
     data: CodedSet, enrolled: int, episodes: int, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Galleries of `enrolled` classes, one support each, filled from one alphabet first.
+    """Galleries of `enrolled` classes, one support each, and strangers; see `open_set_classes`.
 
-    Returns the best logit of each known query, whether its best class is its own, and the best logit of each stranger (20 a
-    gallery, from all classes that are not enrolled).
+    Returns the best logit of each known query, whether its best class is its own, and the best logit of each stranger.
     """
     rng = np.random.default_rng(seed)
-    everyone = np.arange(len(data.codes))
     known, right, strangers = [], [], []
     for _ in range(episodes):
-        home = rng.permutation(data.groups[rng.integers(len(data.groups))])[:enrolled]
-        others = np.setdiff1d(everyone, home)
-        gallery = np.concatenate((home, rng.choice(others, enrolled - len(home), replace=False)))
+        gallery, unknown = open_set_classes(data.groups, enrolled, rng)
         drawers = rng.permutation(data.codes.shape[1])[:2]
         supports = data.codes[gallery, drawers[0]]
         found = data.logits(data.codes[gallery, drawers[1]], supports)
         known.append(found.max(axis=1))
         right.append(found.argmax(axis=1) == np.arange(enrolled))
-        unknown = rng.choice(np.setdiff1d(everyone, gallery), 20, replace=False)
         strangers.append(data.logits(data.codes[unknown, drawers[1]], supports).max(axis=1))
     return np.concatenate(known), np.concatenate(right), np.concatenate(strangers)
+
+
+def halves(data: CodedSet) -> tuple[CodedSet, CodedSet]:
+    """Two sets of alphabets, every second one in each: what is fitted on one can be tested on the other."""
+    return tuple(CodedSet(data.codes, data.groups[first::2], data.head) for first in (0, 1))  # type: ignore[return-value]

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 from train.batches import sample_pairs
 from train.canvases import Canvases
-from train.episodes import Compare
+from train.episodes import STRANGERS, Compare, open_set_classes
 
 __all__ = ["FARS", "GALLERY_SIZES", "Calibration", "fit_calibration", "fit_thresholds", "open_set_episodes"]
 
@@ -81,23 +81,16 @@ def fit_thresholds(
 def open_set_episodes(
     canvases: Canvases, size: int, episodes: int, seed: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Galleries of one support for each of `size` classes, and 20 queries of symbols that are not in them.
+    """Galleries of one support for each of `size` classes, and queries of symbols that are not in them.
 
-    A gallery is filled from one alphabet first, as users' galleries are, then from the others. The strangers are drawn evenly
-    from all classes that are left, those of the gallery's own alphabet among them. Yields image indices: supports (size,),
-    strangers (20,).
+    See `open_set_classes`. Yields image indices: supports (size,), strangers (STRANGERS,).
     """
     rng = np.random.default_rng(seed)
     members = canvases.members()
-    groups = list(canvases.groups.values())
-    everyone = np.arange(len(members))
-    if len(members) < size + 20:
+    if len(members) < size + STRANGERS:
         return
     for _ in range(episodes):
-        home = rng.permutation(groups[rng.integers(len(groups))])[:size]
-        others = np.setdiff1d(everyone, home)
-        gallery = np.concatenate((home, rng.choice(others, size - len(home), replace=False)))
-        strangers = rng.choice(np.setdiff1d(everyone, gallery), 20, replace=False)
+        gallery, strangers = open_set_classes(list(canvases.groups.values()), size, rng)
         yield (
             np.array([rng.choice(members[number]) for number in gallery]),
             np.array([rng.choice(members[number]) for number in strangers]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from train.canvases import Canvases
 
-__all__ = ["Episode", "Score", "score_episodes", "within_alphabet_episodes"]
+__all__ = ["STRANGERS", "Episode", "Score", "open_set_classes", "score_episodes", "within_alphabet_episodes"]
+
+STRANGERS = 20
+"""Classes that are not enrolled but asked for, in each open-set episode."""
 
 Compare = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 """Similarities (Q, S) of query embeddings (Q, D) to support embeddings (S, D); higher is more alike."""
@@ -82,3 +85,18 @@ def score_episodes(embeddings: NDArray[np.float32], episodes: list[Episode], com
         correct += int((similarity.argmax(axis=1) == np.arange(len(episode.queries))).sum())
         total += len(episode.queries)
     return Score(correct, total)
+
+
+def open_set_classes(
+    groups: Sequence[NDArray[np.int64]], size: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The classes of a gallery (size,), and `STRANGERS` classes that are not in it.
+
+    A gallery is filled from one alphabet first, as users' galleries are, then from the others. The strangers are drawn evenly
+    from all classes that are left, those of the gallery's own alphabet among them.
+    """
+    everyone = np.concatenate(groups)
+    home = rng.permutation(groups[rng.integers(len(groups))])[:size]
+    others = np.setdiff1d(everyone, home)
+    gallery = np.concatenate((home, rng.choice(others, size - len(home), replace=False)))
+    return gallery, rng.choice(np.setdiff1d(everyone, gallery), STRANGERS, replace=False)
