@@ -164,7 +164,7 @@ def _fit_ink(ink: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.uint8]:
 def _widen(canvas: NDArray[np.uint8], thin: int) -> NDArray[np.uint8]:
     """Go over thin strokes with a soft pen, the harder the thinner they are; `thin` in 1/256 pixel.
 
-    At `thin` nothing changes, one pixel below it the pen is at full strength. A hairline then looks much as a pen's stroke does.
+    At `thin` nothing changes, one pixel below it the pen is at full strength. Hairlines then look much as strokes of a pen do.
     """
     strength = min(256, thin - _stroke_width(canvas))
     if strength <= 0:
@@ -180,7 +180,7 @@ def _widen(canvas: NDArray[np.uint8], thin: int) -> NDArray[np.uint8]:
     ink = np.maximum(edge * (_PEN_EDGE * strength >> 8) >> 8, corner * (_PEN_CORNER * strength >> 8) >> 8)
     ink = np.maximum(ink, around[1:-1, 1:-1])
     # Hairlines are also faint: full strength doubles the ink.
-    return np.minimum(ink + (ink * strength >> 8), 255).astype(np.uint8)
+    return np.asarray(np.minimum(ink + (ink * strength >> 8), 255), np.uint8)
 
 
 def _stroke_width(canvas: NDArray[np.uint8]) -> int:
