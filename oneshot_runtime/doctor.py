@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.codes import encode, logits, probabilities
+from oneshot_runtime.codes import encode, logits, probabilities, sum_absolute_differences
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.matcher import OneShotMatcher
-from oneshot_runtime.search import distances
 from oneshot_runtime.sessions import Embedder, available_cpus, create_session, golden_error, import_onnxruntime
 
 __all__ = ["Check", "diagnose"]
@@ -99,7 +98,7 @@ def _head(matcher: OneShotMatcher) -> Check:
     found = session.run(None, {"queries": golden.embeddings, "supports": golden.embeddings})[0]
     error = float(np.abs(found - golden.probabilities).max())
     codes = encode(golden.embeddings, bundle.head)
-    coded = np.stack([probabilities(logits(distances(codes, code), bundle.head)) for code in codes])
+    coded = np.stack([probabilities(logits(sum_absolute_differences(codes, code), bundle.head)) for code in codes])
     coding = float(np.abs(coded - golden.probabilities).max())
     ok = error <= _HEAD_TOLERANCE and coding <= _CODE_TOLERANCE
     return Check("head", ok, f"probabilities within {error:.1e} by head.onnx, within {coding:.1e} by codes")

@@ -27,13 +27,15 @@ class Gallery:
     """Supports by label. `len()` counts supports, `labels` names the classes; safe to share between threads.
 
     With a `path` the gallery lives in that SQLite file: what `extend`, `rename` and `remove` returned from is on the disk, and
-    changes by other processes appear at the next match. A write waits for the disk, matches beside it don't.
+    changes by other processes appear at the next match. A write waits for the disk, matches beside it don't. threads: that a
+    search may use.
     """
 
-    def __init__(self, bundle: Bundle, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, bundle: Bundle, path: str | os.PathLike[str] | None = None, threads: int = 1) -> None:
         self._bundle = bundle
+        self._threads = threads
         self._lock = threading.RLock()
-        self._index = CodeIndex(bundle.dim)
+        self._index = CodeIndex(bundle.dim, threads)
         self._published = self._index.snapshot
         self._kept: dict[str, list[Support]] = {}
         self._store = None if path is None else SqliteStore(path, bundle.fingerprint, bundle.dim)
@@ -168,7 +170,7 @@ class Gallery:
 
     def _apply(self, changes: Changes) -> int:
         if changes.anew:
-            self._index = CodeIndex(self._bundle.dim)
+            self._index = CodeIndex(self._bundle.dim, self._threads)
         for label in changes.removed:
             self._index.remove(label)
         for labels, codes in changes.added:

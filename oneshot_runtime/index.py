@@ -7,28 +7,27 @@ keeps the snapshot it started with, so matches run beside enrolments and see the
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.search import distances
+from oneshot_runtime.labels import LabelNumbers
+from oneshot_runtime.search import Rows, Scanner
 
 __all__ = ["CodeIndex", "Neighbour", "Snapshot"]
-
-_Number = TypeVar("_Number", np.int32, np.int64)
 
 _FIRST_SEGMENT = 1024
 _LAST_SEGMENT = 1 << 17
 _WASTE = 1024
 """Removed rows that are kept at least: beyond it, and beyond the living ones, the index is packed."""
 
-_SCANS = 3
-"""Scans for each class wanted, before a partial sort takes over."""
+_MOST_ROWS = 64
+"""Rows that a search asks for at first, at most."""
 
-_REMOVED = np.iinfo(np.int32).max
+_END = -1
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,10 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class _Segment:
-    """codes: uint8 (n, D) of n supports. classes: int64 (n,). alive: bool (n,), None when nothing was removed."""
+class _Segment(Rows):
+    """Rows with the class number of each: classes int32 (n,)."""
 
-    codes: NDArray[np.uint8]
-    classes: NDArray[np.int64]
-    alive: NDArray[np.bool_] | None
+    classes: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -56,46 +53,53 @@ class Snapshot:
     labels: list[str]
     supports: int
     classes: int
+    scanner: Scanner
 
     def nearest(self, query: NDArray[np.uint8], count: int) -> list[Neighbour]:
         """The `count` classes nearest to the code uint8 (D,), nearest first; ties go to the support enrolled first."""
-        if not self.supports:
-            return []
-        found = _joined([_distances(segment, query) for segment in self.segments])
-        numbers = _joined([segment.classes for segment in self.segments])
         wanted = min(count, self.classes)
-        best: dict[int, int] = {}
-        # A scan for the minimum is so much faster than a partial sort that a few of them win, unless one class holds many
-        # of the nearest supports.
-        for _ in range(_SCANS * wanted):
-            row = int(found.argmin())
-            best.setdefault(int(numbers[row]), int(found[row]))
-            found[row] = _REMOVED
-            if len(best) == wanted:
-                return self._neighbours(best)
-        rows = min(8 * wanted, len(found))
+        if not wanted:
+            return []
+        # Enough for one class's supports to be among the nearest twice over; if they crowd out the others, ask for more.
+        rows = wanted if self.supports == self.classes else min(_MOST_ROWS, 2 * wanted * -(-self.supports // self.classes))
         while True:
-            for row in _smallest(found, rows).tolist():
-                best.setdefault(int(numbers[row]), int(found[row]))
+            found, numbers = self.scanner.nearest(self.segments, query, max(rows, wanted))
+            best: dict[int, int] = {}
+            for distance, row in zip(found.tolist(), numbers.tolist(), strict=True):
+                best.setdefault(self._class_of(row), distance)
                 if len(best) == wanted:
-                    return self._neighbours(best)
-            rows = min(rows * 8, len(found))
+                    return [Neighbour(self.labels[number], value) for number, value in best.items()]
+            rows *= 8
 
-    def _neighbours(self, best: dict[int, int]) -> list[Neighbour]:
-        return [Neighbour(self.labels[number], distance) for number, distance in best.items()]
+    def _class_of(self, row: int) -> int:
+        for segment in self.segments:
+            if row < len(segment.classes):
+                return int(segment.classes[row])
+            row -= len(segment.classes)
+        raise IndexError(row)
 
 
 class CodeIndex:
-    """Grows and shrinks by whole batches; `snapshot` is what readers use."""
+    """Grows and shrinks by whole batches; `snapshot` is what readers use.
 
-    def __init__(self, dim: int) -> None:
+    dim: length of a code. threads: that a search may use. A support takes its code, four bytes for its class, and four to chain
+    it to the next of that class; a class takes its label and about thirty bytes.
+    """
+
+    def __init__(self, dim: int, threads: int = 1) -> None:
         self.dim = dim
-        self._lock = threading.Lock()
-        self._storage: list[tuple[NDArray[np.uint8], NDArray[np.int64]]] = []
-        self._numbers: dict[str, int] = {}
-        self._rows: dict[int, list[int]] = {}
-        self._alive = 0
-        self._snapshot = Snapshot((), [], 0, 0)
+        self._lock = threading.RLock()
+        self._scanner = Scanner(threads)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._storage: list[tuple[NDArray[np.uint8], NDArray[np.int32]]] = []
+        self._numbers = LabelNumbers()
+        # Of each class: its first and last row, and how many it has; of each row: the next one of its class.
+        self._first, self._last, self._counts = array("i"), array("i"), array("i")
+        self._next = array("i")
+        self._alive, self._classes = 0, 0
+        self._snapshot = Snapshot((), self._numbers.names, 0, 0, self._scanner)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -104,60 +108,97 @@ class CodeIndex:
 
     def labels(self) -> list[str]:
         """Labels with at least one support, in the order of their first enrolment."""
-        return [label for label, number in list(self._numbers.items()) if self._rows.get(number)]
+        with self._lock:
+            return [name for name, count in zip(self._numbers.names, self._counts, strict=True) if count]
 
     def count(self, label: str) -> int:
         """How many supports a label has, 0 when it is unknown."""
-        return len(self._rows.get(self._numbers.get(label, -1), ()))
+        with self._lock:
+            number = self._numbers.get(label)
+            return 0 if number is None else self._counts[number]
 
     def codes(self, label: str) -> NDArray[np.uint8]:
         """The codes uint8 (n, D) of a label's supports, in the order of their enrolment; n is 0 when it is unknown."""
         with self._lock:
-            segments = self._snapshot.segments
-            starts = np.cumsum([0] + [len(segment.codes) for segment in segments])
             found = np.empty((self.count(label), self.dim), np.uint8)
-            for place, row in enumerate(self._rows.get(self._numbers.get(label, -1), ())):
-                owner = int(np.searchsorted(starts, row, side="right")) - 1
-                found[place] = segments[owner].codes[row - int(starts[owner])]
+            for place, row in enumerate(self._rows(label)):
+                owner, local = self._locate(row)
+                found[place] = self._snapshot.segments[owner].codes[local]
             return found
 
     def add(self, labels: list[str], codes: NDArray[np.uint8]) -> None:
         """Append supports; codes uint8 (n, D). They appear to readers all at once."""
         with self._lock:
-            self._append(labels, codes, list(self._snapshot.segments), self._snapshot.labels)
-
-    def _append(self, labels: list[str], codes: NDArray[np.uint8], segments: list[_Segment], names: list[str]) -> None:
-        numbers = np.array([self._number(label, names) for label in labels], np.int64)
-        first = sum(len(segment.codes) for segment in segments)
-        done = 0
-        while done < len(codes):
-            done += self._fill(segments, codes[done:], numbers[done:])
-        for offset, number in enumerate(numbers.tolist()):
-            self._rows.setdefault(number, []).append(first + offset)
-        self._alive += len(labels)
-        self._publish(segments, names)
+            segments = list(self._snapshot.segments)
+            numbers = self._chain(labels)
+            done = 0
+            while done < len(codes):
+                done += self._fill(segments, codes[done:], numbers[done:])
+            self._alive += len(labels)
+            self._publish(segments)
 
     def remove(self, label: str) -> int:
         """Hide every support of a label; returns how many there were."""
         with self._lock:
-            rows = self._rows.pop(self._numbers.get(label, -1), [])
-            segments = list(self._snapshot.segments)
-            starts = np.cumsum([0] + [len(segment.codes) for segment in segments])
             by_segment: dict[int, list[int]] = {}
-            for row in rows:
-                owner = int(np.searchsorted(starts, row, side="right")) - 1
-                by_segment.setdefault(owner, []).append(row - int(starts[owner]))
-            for owner, local in by_segment.items():
+            for row in self._rows(label):
+                owner, local = self._locate(row)
+                by_segment.setdefault(owner, []).append(local)
+            removed = sum(map(len, by_segment.values()))
+            if not removed:
+                return 0
+            segments = list(self._snapshot.segments)
+            for owner, local_rows in by_segment.items():
                 old = segments[owner]
                 alive = np.ones(len(old.codes), bool) if old.alive is None else old.alive.copy()
-                alive[local] = False
-                segments[owner] = _Segment(old.codes, old.classes, alive)
-            self._alive -= len(rows)
-            if rows:
-                self._publish(segments)
-                if int(starts[-1]) - self._snapshot.supports > max(_WASTE, self._snapshot.supports):
-                    self._pack()
-            return len(rows)
+                alive[local_rows] = False
+                segments[owner] = _Segment(old.codes, alive, old.classes)
+            self._counts[self._numbers.get(label) or 0] = 0
+            self._alive -= removed
+            self._classes -= 1
+            self._publish(segments)
+            if len(self._next) - self._alive > max(_WASTE, self._alive):
+                self._pack()
+            return removed
+
+    def _rows(self, label: str) -> Iterator[int]:
+        number = self._numbers.get(label)
+        if number is None or not self._counts[number]:
+            return
+        row = self._first[number]
+        while row != _END:
+            yield row
+            row = self._next[row]
+
+    def _locate(self, row: int) -> tuple[int, int]:
+        """The segment that holds a row, and the row's place in it."""
+        for owner, segment in enumerate(self._snapshot.segments):
+            if row < len(segment.codes):
+                return owner, row
+            row -= len(segment.codes)
+        raise IndexError(row)
+
+    def _chain(self, labels: list[str]) -> NDArray[np.int32]:
+        """Number the labels and chain the new rows to those of their classes."""
+        numbers = array("i", bytes(4 * len(labels)))
+        row = len(self._next)
+        for place, label in enumerate(labels):
+            number = self._numbers.get(label)
+            if number is None or not self._counts[number]:
+                # A label that comes back after its removal is enrolled anew, so it takes a new place in the order.
+                number = self._numbers.renew(label)
+                self._first.append(row)
+                self._last.append(row)
+                self._counts.append(1)
+                self._classes += 1
+            else:
+                self._next[self._last[number]] = row
+                self._last[number] = row
+                self._counts[number] += 1
+            self._next.append(_END)
+            numbers[place] = number
+            row += 1
+        return np.frombuffer(numbers, np.int32)
 
     def _pack(self) -> None:
         """Copy the living rows to new segments, in order; rare enough to cost each removal O(1) on average."""
@@ -165,29 +206,25 @@ class CodeIndex:
         kept = [slice(None) if s.alive is None else s.alive for s in old.segments]
         codes = np.concatenate([segment.codes[rows] for segment, rows in zip(old.segments, kept, strict=True)])
         numbers = np.concatenate([segment.classes[rows] for segment, rows in zip(old.segments, kept, strict=True)])
-        self._storage, self._numbers, self._rows, self._alive = [], {}, {}, 0
         # Readers go on with the old snapshot, labels included, until the new one replaces it in one assignment.
-        self._append([old.labels[number] for number in numbers.tolist()], codes, [], [])
+        self._clear()
+        self._snapshot = old
+        segments: list[_Segment] = []
+        fresh = self._chain([old.labels[number] for number in numbers.tolist()])
+        done = 0
+        while done < len(codes):
+            done += self._fill(segments, codes[done:], fresh[done:])
+        self._alive = len(codes)
+        self._publish(segments)
 
-    def _number(self, label: str, names: list[str]) -> int:
-        number = self._numbers.get(label)
-        if number is None or number not in self._rows:
-            # A label that comes back after its removal is enrolled anew, so it takes a new place in the order.
-            self._numbers.pop(label, None)
-            number = len(names)
-            names.append(label)
-            self._numbers[label] = number
-            self._rows[number] = []
-        return number
-
-    def _fill(self, segments: list[_Segment], codes: NDArray[np.uint8], numbers: NDArray[np.int64]) -> int:
+    def _fill(self, segments: list[_Segment], codes: NDArray[np.uint8], numbers: NDArray[np.int32]) -> int:
         """Write as many rows as the open segment holds, opening a larger one when it is full."""
         used = len(segments[-1].codes) if segments else 0
         if not segments or used == len(self._storage[-1][0]):
             capacity = _FIRST_SEGMENT if not segments else min(2 * used, _LAST_SEGMENT)
             capacity = max(capacity, min(len(codes), _LAST_SEGMENT))
-            self._storage.append((np.empty((capacity, self.dim), np.uint8), np.empty(capacity, np.int64)))
-            segments.append(_Segment(self._storage[-1][0][:0], self._storage[-1][1][:0], None))
+            self._storage.append((np.empty((capacity, self.dim), np.uint8), np.empty(capacity, np.int32)))
+            segments.append(_Segment(self._storage[-1][0][:0], None, self._storage[-1][1][:0]))
             used = 0
         matrix, classes = self._storage[-1]
         taken = min(len(codes), len(matrix) - used)
@@ -196,30 +233,8 @@ class CodeIndex:
         alive = segments[-1].alive
         if alive is not None:
             alive = np.concatenate((alive, np.ones(taken, bool)))
-        segments[-1] = _Segment(matrix[: used + taken], classes[: used + taken], alive)
+        segments[-1] = _Segment(matrix[: used + taken], alive, classes[: used + taken])
         return taken
 
-    def _publish(self, segments: Iterable[_Segment], names: list[str] | None = None) -> None:
-        labels = self._snapshot.labels if names is None else names
-        self._snapshot = Snapshot(tuple(segments), labels, self._alive, len(self._rows))
-
-
-def _joined(parts: list[NDArray[_Number]]) -> NDArray[_Number]:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _distances(segment: _Segment, query: NDArray[np.uint8]) -> NDArray[np.int32]:
-    found = distances(segment.codes, query)
-    if segment.alive is not None:
-        found[~segment.alive] = _REMOVED
-    return found
-
-
-def _smallest(values: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Indices of the `count` smallest values and of all that tie with the last of them, in order, ties by position."""
-    if count < len(values):
-        limit = np.partition(values, count - 1)[count - 1]
-        positions = np.flatnonzero(values <= limit)
-    else:
-        positions = np.flatnonzero(values < _REMOVED)
-    return positions[np.argsort(values[positions], kind="stable")]
+    def _publish(self, segments: list[_Segment]) -> None:
+        self._snapshot = Snapshot(tuple(segments), self._numbers.names, self._alive, self._classes, self._scanner)

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.codes import encode, logits, probabilities
+from oneshot_runtime.codes import encode, logits, probabilities, sum_absolute_differences
 from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.images import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.index import Snapshot
 from oneshot_runtime.preprocess import canvas_from_grey, preprocess
-from oneshot_runtime.search import distances
 from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
 
 __all__ = ["Candidate", "Match", "OneShotMatcher"]
@@ -93,7 +92,7 @@ class OneShotMatcher:
             raise OptionError(f"threads must be an integer from 1 to {_MAX_THREADS}, or None, got {threads!r}")
         count = threads or available_cpus()
         embedder = open_embedder(opened, device, precision, count)
-        return cls(opened, embedder, Gallery(opened, gallery), count, far)
+        return cls(opened, embedder, Gallery(opened, gallery, count), count, far)
 
     @property
     def device(self) -> str:
@@ -149,7 +148,7 @@ class OneShotMatcher:
     def verify(self, image_a: ImageSource, image_b: ImageSource) -> float:
         """Probability in [0, 1] that both images show the same symbol."""
         first, second = encode(self.embed([image_a, image_b]), self.bundle.head)
-        distance = distances(first[None], second)
+        distance = sum_absolute_differences(first[None], second)
         return float(probabilities(logits(distance, self.bundle.head))[0])
 
     def embed(self, images: ImageSource | Sequence[ImageSource]) -> NDArray[np.float32]:

@@ -1,8 +1,16 @@
-"""Exact L1 distances of one code to many: OpenCV where the gallery is large enough to repay its import, else numpy."""
+"""The supports nearest to a code, exactly: OpenCV where the gallery is large enough to repay its import, else numpy.
+
+Either engine scans blocks of rows, on several threads where there is much to scan, and keeps of each block the few nearest.
+"""
 
 from __future__ import annotations
 
 import functools
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
@@ -10,20 +18,124 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.codes import sum_absolute_differences
 
-__all__ = ["distances"]
+__all__ = ["Rows", "Scanner"]
 
-_OPENCV_FROM_BYTES = 1 << 20
-"""Matrices below this size are scanned by numpy in well under a millisecond; importing OpenCV takes a quarter second."""
+_OPENCV_FROM_BYTES = 1 << 18
+"""Smaller galleries are scanned by numpy in about a tenth of a millisecond; importing OpenCV takes a quarter second."""
+
+_THREADS_FROM_BYTES = 1 << 22
+"""What one thread scans in less time than it takes to wake others."""
+
+_BLOCK_BYTES = 1 << 23
+"""Blocks that threads take in turn: many enough to end together, few enough to make calls cheap."""
+
+_SCANS = 16
+"""Up to so many rows are picked by scanning for the minimum, more by a partial sort."""
+
+_REMOVED = np.iinfo(np.int32).max
 
 
-def distances(codes: NDArray[np.uint8], query: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Sums of absolute differences int32 (S,) of a code uint8 (D,) to codes uint8 (S, D); the same from either engine."""
-    opencv = _opencv() if codes.nbytes >= _OPENCV_FROM_BYTES else None
-    if opencv is not None:
-        # K=1: the nearest of the one query to each support, which is its distance.
-        found, _ = opencv.batchDistance(codes, query[None], opencv.CV_32S, normType=opencv.NORM_L1, K=1)
-        return np.ascontiguousarray(found[:, 0])
-    return sum_absolute_differences(codes, query)
+@dataclass(frozen=True)
+class Rows:
+    """Rows to search. codes: uint8 (n, D), contiguous. alive: bool (n,), None when none is to be left out."""
+
+    codes: NDArray[np.uint8]
+    alive: NDArray[np.bool_] | None
+
+
+class Scanner:
+    """Searches with at most `threads` threads, which are started when they are first needed and sleep between searches."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = 0
+
+    def nearest(
+        self, parts: Sequence[Rows], query: NDArray[np.uint8], count: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The `count` rows nearest to the code uint8 (D,), or all there are: their distances (SAD) and row numbers.
+
+        Rows are numbered through all parts; ties go to the lower number.
+        """
+        size = sum(part.codes.nbytes for part in parts)
+        opencv = _opencv() if size >= _OPENCV_FROM_BYTES else None
+        blocks = _blocks(parts)
+
+        def scan(block: tuple[int, Rows]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+            first, rows = block
+            found, numbers = _by_numpy(rows, query, count) if opencv is None else _by_opencv(opencv, rows, query, count)
+            return found, numbers + first
+
+        if self._threads == 1 or size < _THREADS_FROM_BYTES:
+            results = [scan(block) for block in blocks]
+        else:
+            results = list(self._executor().map(scan, blocks))
+        if not results:
+            return np.empty(0, np.int32), np.empty(0, np.int64)
+        if len(results) == 1:
+            return results[0]
+        found, numbers = (np.concatenate(values) for values in zip(*results, strict=True))
+        order = np.argsort(found, kind="stable")[:count]
+        return found[order], numbers[order]
+
+    def _executor(self) -> ThreadPoolExecutor:
+        with self._lock:
+            # A forked process has the pool, but not its threads.
+            if self._pool is None or self._process != os.getpid():
+                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="oneshot-search")
+                self._process = os.getpid()
+            return self._pool
+
+
+def _blocks(parts: Sequence[Rows]) -> list[tuple[int, Rows]]:
+    """The parts in blocks, each with the number of its first row."""
+    blocks, first = [], 0
+    for part in parts:
+        total, dim = part.codes.shape
+        step = max(1, _BLOCK_BYTES // dim)
+        for start in range(0, total, step):
+            alive = None if part.alive is None else part.alive[start : start + step]
+            blocks.append((first + start, Rows(part.codes[start : start + step], alive)))
+        first += total
+    return blocks
+
+
+def _by_opencv(
+    cv2: ModuleType, rows: Rows, query: NDArray[np.uint8], count: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    mask = None if rows.alive is None else rows.alive.view(np.uint8)[None]
+    kept = min(count, len(rows.codes))
+    # One query against many rows: OpenCV runs this call on the calling thread, whatever its own number of threads is.
+    found, numbers = cv2.batchDistance(query[None], rows.codes, cv2.CV_32S, normType=cv2.NORM_L1, K=kept, mask=mask)
+    living = numbers[0] >= 0  # fewer were alive
+    return found[0][living], numbers[0][living].astype(np.int64)
+
+
+def _by_numpy(rows: Rows, query: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    found = sum_absolute_differences(rows.codes, query)
+    if rows.alive is not None:
+        found[~rows.alive] = _REMOVED
+    living = len(found) if rows.alive is None else int(np.count_nonzero(rows.alive))
+    kept = min(count, living)
+    if kept > _SCANS:
+        return _sorted_smallest(found, kept)
+    distances, numbers = np.empty(kept, np.int32), np.empty(kept, np.int64)
+    # A scan for the minimum is so much faster than a partial sort that a few of them win.
+    for place in range(kept):
+        row = int(found.argmin())
+        numbers[place], distances[place] = row, found[row]
+        found[row] = _REMOVED
+    return distances, numbers
+
+
+def _sorted_smallest(values: NDArray[np.int32], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The `count` smallest values that are not removed, and where they are; in order, ties by position."""
+    limit = np.partition(values, count - 1)[count - 1]
+    positions = np.flatnonzero(values <= limit)
+    positions = positions[np.argsort(values[positions], kind="stable")][:count]
+    return values[positions], positions
 
 
 @functools.cache

@@ -16,8 +16,7 @@ from export.graphs import embedding_graph
 from export.parity import ParityError, check_embedding, check_head, reference
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.codes import logits, probabilities
-from oneshot_runtime.search import distances
+from oneshot_runtime.codes import logits, probabilities, sum_absolute_differences
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 from train.checkpoint import load_model
 from train.model import PRESETS, PositiveBatchNorm2d
@@ -87,7 +86,7 @@ def test_an_exported_preset_matches_like_pytorch(checkpoints, tmp_path, preset) 
         expected = torch.sigmoid(model.head(embeddings, embeddings)).numpy()
     head = matcher.bundle.head
     codes = bundle_module_codes(matcher, drawings)
-    coded = np.stack([probabilities(logits(distances(codes, code), head)) for code in codes])
+    coded = np.stack([probabilities(logits(sum_absolute_differences(codes, code), head)) for code in codes])
     np.testing.assert_allclose(coded, expected, atol=0.1)
 
 

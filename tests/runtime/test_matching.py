@@ -11,7 +11,6 @@ from oneshot_runtime import BundleError, DeviceError, GalleryError, ImageError, 
 from oneshot_runtime.bundle import Bundle, Head
 from oneshot_runtime.codes import encode, logits, probabilities, sum_absolute_differences
 from oneshot_runtime.index import CodeIndex
-from oneshot_runtime.search import distances
 from oneshot_runtime.sessions import create_session
 
 
@@ -175,7 +174,7 @@ def test_the_head_graph_the_codes_and_the_formula_are_one(matcher, drawings) -> 
     )
     np.testing.assert_allclose(graph, 1 / (1 + np.exp(-naive)), atol=1e-5)
     codes = encode(embeddings, head)
-    coded = np.stack([logits(distances(codes, code), head) for code in codes])
+    coded = np.stack([logits(sum_absolute_differences(codes, code), head) for code in codes])
     assert np.abs(coded - naive).max() < 0.35
     assert np.abs(coded - naive).mean() < 0.1
 
@@ -185,7 +184,7 @@ def test_coding_costs_no_decision(matcher, drawings) -> None:
     head = matcher.bundle.head
     exact = np.abs(embeddings[:, None] - embeddings[None]) @ head.weights
     codes = encode(embeddings, head)
-    coded = np.stack([distances(codes, code) for code in codes]).astype(float)
+    coded = np.stack([sum_absolute_differences(codes, code) for code in codes]).astype(float)
     np.fill_diagonal(exact, np.inf)
     np.fill_diagonal(coded, np.inf)
     assert (exact.argmin(axis=1) == coded.argmin(axis=1)).mean() >= 0.95
@@ -201,13 +200,6 @@ def test_sad_equals_a_naive_loop(rows: int, dim: int, seed: int, extreme: bool) 
         codes, query = (codes // 128) * 255, (query // 128) * 255
     expected = [sum(abs(int(a) - int(b)) for a, b in zip(row, query, strict=True)) for row in codes]
     assert sum_absolute_differences(codes, query).tolist() == expected
-
-
-def test_both_engines_give_the_same_distances() -> None:
-    pytest.importorskip("cv2")
-    rng = np.random.default_rng(0)
-    codes, query = rng.integers(0, 256, (9000, 256), np.uint8), rng.integers(0, 256, 256, np.uint8)
-    np.testing.assert_array_equal(distances(codes, query), sum_absolute_differences(codes, query))
 
 
 def test_probabilities_do_not_overflow() -> None:
