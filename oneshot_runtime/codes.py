@@ -6,12 +6,14 @@ integer that is the same on every machine, and `bias - SAD / scale` is the head'
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.bundle import Head
 
-__all__ = ["encode", "logits", "probabilities", "sum_absolute_differences"]
+__all__ = ["encode", "logits", "probabilities", "probability", "sum_absolute_differences"]
 
 
 def encode(embeddings: NDArray[np.float32], head: Head) -> NDArray[np.uint8]:
@@ -50,6 +52,11 @@ def logits(distances: NDArray[np.integer], head: Head) -> NDArray[np.float64]:
 def probabilities(logit: NDArray[np.float64]) -> NDArray[np.float64]:
     """The logistic function, without overflow at either end."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * logit)))
+
+
+def probability(distance: int, head: Head) -> float:
+    """The head's probability at one SAD; for a few of them faster than arrays are."""
+    return 0.5 * (1 + math.tanh(0.5 * (head.bias - distance / head.code_scale)))
 
 
 _BLOCK_BYTES = 1 << 19

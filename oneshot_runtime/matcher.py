@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot_runtime.batches import BatchEmbedder
 from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.codes import encode, logits, probabilities, sum_absolute_differences
+from oneshot_runtime.codes import encode, probabilities, probability, sum_absolute_differences
 from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.images import ImageSource, as_image_list, name_of, thumbnail, to_grey
@@ -21,9 +22,6 @@ from oneshot_runtime.preprocess import canvas_from_grey, preprocess
 from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
 
 __all__ = ["Candidate", "Match", "OneShotMatcher"]
-
-_BATCH = 64
-"""Images embedded at once: larger batches only take more memory."""
 
 _MAX_THREADS = 1024
 
@@ -60,6 +58,7 @@ class OneShotMatcher:
         self.threads = threads
         self.far = far
         self._embedder = embedder
+        self._batches = BatchEmbedder(bundle, embedder, threads)
         self._thresholds: dict[int, float] = {}
 
     @classmethod
@@ -126,7 +125,7 @@ class OneShotMatcher:
         canvases = [
             canvas_from_grey(grey, self.bundle.spec, name_of(source)) for grey, source in zip(greys, sources, strict=True)
         ]
-        embeddings = self._embed_canvases(canvases)
+        embeddings = self._batches.embed_canvases(canvases)
         self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys], [metadata] * len(greys))
 
     def remove(self, label: str) -> None:
@@ -148,19 +147,16 @@ class OneShotMatcher:
     def verify(self, image_a: ImageSource, image_b: ImageSource) -> float:
         """Probability in [0, 1] that both images show the same symbol."""
         first, second = encode(self.embed([image_a, image_b]), self.bundle.head)
-        distance = sum_absolute_differences(first[None], second)
-        return float(probabilities(logits(distance, self.bundle.head))[0])
+        return probability(int(sum_absolute_differences(first[None], second)[0]), self.bundle.head)
 
     def embed(self, images: ImageSource | Sequence[ImageSource]) -> NDArray[np.float32]:
         """Embeddings float32 (N, D), components in [0, 1], of one image or a list of them."""
-        return self._embed_canvases([preprocess(image, self.bundle.spec) for image in as_image_list(images)])
+        return self._batches.embed_images(as_image_list(images))
 
-    def _embed_canvases(self, canvases: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        if not canvases:
-            return np.empty((0, self.bundle.dim), np.float32)
-        stack = np.stack(canvases)
-        batches = [self._embedder(stack[start : start + _BATCH]) for start in range(0, len(stack), _BATCH)]
-        return np.concatenate(batches)
+    def warmup(self) -> None:
+        """Do now what the first calls would wait for: batch sizes new to a GPU, and the search engine of a large gallery."""
+        self._batches.warmup()
+        self.gallery.snapshot().nearest(np.zeros(self.bundle.dim, np.uint8), 1)
 
     def close(self) -> None:
         """Close a durable gallery's file."""
@@ -179,9 +175,7 @@ class OneShotMatcher:
         neighbours = snapshot.nearest(code, int(top_k))
         if not neighbours:
             return Match(None, 0.0, (), threshold)
-        distance = np.array([neighbour.distance for neighbour in neighbours], np.int64)
-        values = probabilities(logits(distance, self.bundle.head)).tolist()
-        candidates = tuple(Candidate(n.label, value) for n, value in zip(neighbours, values, strict=True))
+        candidates = tuple(Candidate(n.label, probability(n.distance, self.bundle.head)) for n in neighbours)
         best = candidates[0]
         return Match(best.label if best.probability >= threshold else None, best.probability, candidates, threshold)
 

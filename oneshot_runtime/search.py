@@ -6,10 +6,7 @@ Either engine scans blocks of rows, on several threads where there is much to sc
 from __future__ import annotations
 
 import functools
-import os
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -17,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.codes import sum_absolute_differences
+from oneshot_runtime.workers import Workers
 
 __all__ = ["Rows", "Scanner"]
 
@@ -47,10 +45,7 @@ class Scanner:
     """Searches with at most `threads` threads, which are started when they are first needed and sleep between searches."""
 
     def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
-        self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-        self._process = 0
+        self._here, self._workers = Workers(1), Workers(threads)
 
     def nearest(
         self, parts: Sequence[Rows], query: NDArray[np.uint8], count: int
@@ -68,10 +63,8 @@ class Scanner:
             found, numbers = _by_numpy(rows, query, count) if opencv is None else _by_opencv(opencv, rows, query, count)
             return found, numbers + first
 
-        if self._threads == 1 or size < _THREADS_FROM_BYTES:
-            results = [scan(block) for block in blocks]
-        else:
-            results = list(self._executor().map(scan, blocks))
+        workers = self._here if size < _THREADS_FROM_BYTES else self._workers
+        results = workers.map(scan, blocks)
         if not results:
             return np.empty(0, np.int32), np.empty(0, np.int64)
         if len(results) == 1:
@@ -79,14 +72,6 @@ class Scanner:
         found, numbers = (np.concatenate(values) for values in zip(*results, strict=True))
         order = np.argsort(found, kind="stable")[:count]
         return found[order], numbers[order]
-
-    def _executor(self) -> ThreadPoolExecutor:
-        with self._lock:
-            # A forked process has the pool, but not its threads.
-            if self._pool is None or self._process != os.getpid():
-                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="oneshot-search")
-                self._process = os.getpid()
-            return self._pool
 
 
 def _blocks(parts: Sequence[Rows]) -> list[tuple[int, Rows]]:

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oneshot_runtime import ImageError, OneShotMatcher
+from oneshot_runtime.batches import BatchEmbedder
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.preprocess import preprocess
+from oneshot_runtime.sessions import Embedder, open_embedder
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return open_embedder(Bundle.open(), "cpu", "fp32", 2)
+
+
+class Recorder:
+    """Runs a session and notes the shapes that it was given, as a GPU would be given them."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.session, self.shapes = embedder.session, []
+
+    def run(self, names, inputs):
+        self.shapes.append(inputs["images"].shape)
+        return self.session.run(names, inputs)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 16, 17, 50])
+def test_batches_give_what_single_images_give(embedder, drawings, count) -> None:
+    images = (drawings[0] + drawings[1])[:24] * 3
+    images = images[:count]
+    bundle = Bundle.open()
+    found = BatchEmbedder(bundle, embedder, threads=2).embed_images(images)
+    assert found.shape == (count, bundle.dim)
+    if count:
+        single = np.concatenate([embedder(preprocess(image, bundle.spec)[None]) for image in images])
+        np.testing.assert_allclose(found, single, atol=1e-5)
+        canvases = [preprocess(image, bundle.spec) for image in images]
+        assert np.array_equal(BatchEmbedder(bundle, embedder, threads=2).embed_canvases(canvases), found)
+
+
+@settings(max_examples=15, deadline=None)
+@given(count=st.integers(1, 300))
+def test_a_gpu_sees_few_shapes_and_answers_alike(embedder, count: int) -> None:
+    recorder = Recorder(embedder)
+    bundle = Bundle.open()
+    batches = BatchEmbedder(bundle, dataclasses.replace(embedder, session=recorder, device="cuda"), threads=2)
+    batches.warmup()
+    warm = set(recorder.shapes)
+    canvases = np.random.default_rng(count).integers(0, 256, (count, bundle.spec.height, bundle.spec.width), np.uint8)
+    found = batches.embed_canvases(list(canvases))
+    assert set(recorder.shapes) == warm
+    np.testing.assert_allclose(found, embedder(canvases), atol=1e-4)
+
+
+def test_an_unusable_image_in_a_batch_is_named(drawings) -> None:
+    with OneShotMatcher.load(precision="fp32", threads=2, far=None) as matcher:
+        matcher.enroll("a", drawings[0][0])
+        with pytest.raises(ImageError, match="blank"):
+            matcher.match_batch(drawings[0] * 3 + [np.full((40, 40), 255, np.uint8)])
+
+
+def test_warmup_changes_no_answer_and_starts_no_thread_for_one(drawings) -> None:
+    before = threading.active_count()
+    with OneShotMatcher.load(precision="fp32", threads=1, far=None) as matcher:
+        matcher.enroll("a", drawings[0][0])
+        expected = matcher.match(drawings[1][0])
+        matcher.warmup()
+        assert matcher.match(drawings[1][0]) == expected
+        assert matcher.match_batch([drawings[1][0]] * 40)[-1].candidates[0].label == "a"
+    assert threading.active_count() == before
