@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import threading
 
 import numpy as np
@@ -21,14 +20,18 @@ def embedder() -> Embedder:
 
 
 class Recorder:
-    """Runs a session and notes the shapes that it was given, as a GPU would be given them."""
+    """Stands for a session on a GPU: notes the shapes that it is given, and embeds a canvas as its first pixels."""
 
-    def __init__(self, embedder: Embedder) -> None:
-        self.session, self.shapes = embedder.session, []
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
 
     def run(self, names, inputs):
         self.shapes.append(inputs["images"].shape)
-        return self.session.run(names, inputs)
+        return [first_pixels(inputs["images"])]
+
+
+def first_pixels(canvases: np.ndarray) -> np.ndarray:
+    return canvases.reshape(len(canvases), -1)[:, : Bundle.open().dim].astype(np.float32)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 16, 17, 50])
@@ -46,17 +49,16 @@ def test_batches_give_what_single_images_give(embedder, drawings, count) -> None
 
 
 @settings(max_examples=15, deadline=None)
-@given(count=st.integers(1, 300))
-def test_a_gpu_sees_few_shapes_and_answers_alike(embedder, count: int) -> None:
-    recorder = Recorder(embedder)
+@given(count=st.integers(1, 600))
+def test_a_gpu_sees_few_shapes_and_answers_alike(count: int) -> None:
+    recorder = Recorder()
     bundle = Bundle.open()
-    batches = BatchEmbedder(bundle, dataclasses.replace(embedder, session=recorder, device="cuda"), threads=2)
+    batches = BatchEmbedder(bundle, Embedder(recorder, "cuda", "fp32"), threads=2)
     batches.warmup()
     warm = set(recorder.shapes)
     canvases = np.random.default_rng(count).integers(0, 256, (count, bundle.spec.height, bundle.spec.width), np.uint8)
-    found = batches.embed_canvases(list(canvases))
+    assert np.array_equal(batches.embed_canvases(list(canvases)), first_pixels(canvases))
     assert set(recorder.shapes) == warm
-    np.testing.assert_allclose(found, embedder(canvases), atol=1e-4)
 
 
 def test_an_unusable_image_in_a_batch_is_named(drawings) -> None:
