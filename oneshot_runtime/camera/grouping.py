@@ -7,29 +7,29 @@ from numpy.typing import NDArray
 
 __all__ = ["group_parts", "union"]
 
-_NEAR, _NEAR_USUAL = 0.35, 0.22
-"""Parts of one symbol are closer than this share of the larger part's longer side, or of the usual symbol's."""
+_TOUCHING, _NEAR, _LOOSE = 0.15, 0.35, 0.6
+"""Gaps between parts, as a share of the size that goes with each."""
 
-_LARGEST = 1.4
-"""Parts that are only near for the usual symbol's size may make up this many usual symbols' sizes together."""
+_LARGE, _USUAL = 1.6, 1.15
+"""Near parts make up at most so many usual sides together, loose ones so many."""
 
 
 def group_parts(boxes: NDArray[np.int64]) -> list[list[int]]:
     """Groups of parts, by the index of their box int64 (n, 4) of x, y, width, height.
 
-    Parts join when they are near for the larger one's size: a dot belongs to its stem. Then groups join when they are near for
-    the size that is usual among them, unless they are too large together: two loose strokes of one symbol join.
+    Parts join when they almost touch, or are near for the larger one's size and not too large together: a dot belongs to its
+    stem. Then loose groups join when they are together no larger than what is usual: two far strokes of one symbol do.
     """
     groups = [[index] for index in range(len(boxes))]
     if len(groups) > 1:
-        gap, larger, _ = _pairs(boxes)
-        groups = _joined(groups, gap <= _NEAR * larger)
+        gap, larger, together = _pairs(boxes)
+        near = (gap <= _NEAR * larger) & (together <= _LARGE * _usual_side(boxes))
+        groups = _joined(groups, near | (gap <= _TOUCHING * larger))
     if len(groups) > 1:
         merged = np.stack([union(boxes[group]) for group in groups])
-        sides = merged[:, 2:].max(axis=1)
-        usual = float(np.median(sides[sides >= np.median(sides)]))
+        usual = _usual_side(merged)
         gap, _, together = _pairs(merged)
-        groups = _joined(groups, (gap <= _NEAR_USUAL * usual) & (together <= _LARGEST * usual))
+        groups = _joined(groups, (gap <= _LOOSE * usual) & (together <= _USUAL * usual))
     return groups
 
 
@@ -37,6 +37,12 @@ def union(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
     """The box int64 (4,) around boxes int64 (n, 4)."""
     low = boxes[:, :2].min(axis=0)
     return np.concatenate((low, (boxes[:, :2] + boxes[:, 2:]).max(axis=0) - low))
+
+
+def _usual_side(boxes: NDArray[np.int64]) -> float:
+    """The longer side that the larger half of the boxes usually has: dots and accents don't lower it."""
+    sides = boxes[:, 2:].max(axis=1)
+    return float(np.median(sides[sides >= np.median(sides)]))
 
 
 def _pairs(boxes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
