@@ -14,6 +14,7 @@ from oneshot_runtime.errors import (
     LabelError,
     OneShotError,
     OptionError,
+    SourceError,
 )
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.matcher import Candidate, Match, OneShotMatcher
@@ -33,5 +34,6 @@ __all__ = [
     "OneShotError",
     "OneShotMatcher",
     "OptionError",
+    "SourceError",
     "__version__",
 ]

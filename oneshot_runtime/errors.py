@@ -11,6 +11,7 @@ __all__ = [
     "LabelError",
     "OneShotError",
     "OptionError",
+    "SourceError",
 ]
 
 
@@ -48,3 +49,7 @@ class DeviceError(OneShotError, RuntimeError):
 
 class DependencyError(OneShotError, ImportError):
     """An optional dependency is missing; the message says which extra installs it."""
+
+
+class SourceError(OneShotError, OSError):
+    """A camera, an address or a video cannot be opened, read or written."""

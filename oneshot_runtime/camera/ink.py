@@ -1,7 +1,8 @@
 """Ink in a frame: dark, or on a board light, and narrower than the widest pen, whatever the light.
 
-A morphological closing fills in what is narrow and dark: it shows the paper's level, to which the ink has its contrast. The border of a shadow, of the sheet or of the table is a step and not narrow, so it leaves nothing, however
-strong it is. An opening does the same for chalk on a dark board.
+A morphological closing fills in what is narrow and dark: it shows the paper's level, to which the ink has its contrast. The
+border of a shadow, of the sheet or of the table is a step and not narrow: it leaves nothing, however strong it is. An opening
+does the same for chalk on a dark board.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Ink:
     """The ink of a picture (h, w).
 
     labels: int32 (h, w), the number of the part each pixel belongs to. numbers: int64 (n,), those parts that are ink. boxes:
-    int64 (n, 4), their x, y, width, height. paper: uint8 (h, w), the paper's level everywhere. light: whether the ink is lighter.
-    amount: how much ink there is; its contrast counts for more than its area, as grain and seams are large and faint.
+    int64 (n, 4), their x, y, width, height. paper: uint8 (h, w), the paper's level everywhere. light: whether the ink is the
+    lighter of the two. amount: how much ink there is; contrast counts for more than area, as grain and seams are large and faint.
     """
 
     labels: NDArray[np.int32]
@@ -130,7 +131,7 @@ def _is_on_paper(
     number: int,
     light: bool,
 ) -> bool:
-    """Whether paper surrounds a part on all sides. The tip of something dark, or a seam, borders on what is as dark as itself."""
+    """Whether paper surrounds a part on all sides: a seam, or the tip of something dark, borders on what is as dark."""
     x, y, width, height = (int(value) for value in stat[:4])
     area = np.s_[max(0, y - _SURROUND) : y + height + _SURROUND, max(0, x - _SURROUND) : x + width + _SURROUND]
     level, own = paper[area], labels[area] == number

@@ -45,8 +45,8 @@ class Film:
     """How a scene is filmed.
 
     height, width: of a frame. fps: frames per second, of which motion is counted in. motion: how far the camera wanders, 0 to
-    1. tilt: how slanted it looks at the sheet, 0 to 1. blur: sigma in pixels. noise: sigma in grey levels. shadow: share of the light
-    that a passing shadow takes.
+    1. tilt: how slanted it looks at the sheet, 0 to 1. blur: sigma in pixels. noise: sigma in grey levels. shadow: share of the
+    light that a passing shadow takes.
     """
 
     height: int = 720
@@ -75,7 +75,7 @@ def lay_out(
         y = _CELL // 4 + cell // columns * _CELL + int(jitter[0])
         x = _CELL // 4 + cell % columns * _CELL + int(jitter[1])
         sheet[y : y + side, x : x + side] = np.maximum(sheet[y : y + side, x : x + side], ink)
-        points = np.argwhere(ink > 0.5)[:, ::-1].astype(np.float32) + (x, y)
+        points = np.argwhere(ink > 0.5)[:, ::-1] + np.array((x, y))
         outlines.append(cv2.convexHull(points.astype(np.float32)).reshape(-1, 2))
     grain = cv2.GaussianBlur(rng.normal(0, 1, sheet.shape).astype(np.float32), (0, 0), 1.2)
     paper, pen = (0.2, 0.75) if board else (0.92, rng.uniform(0.1, 0.3))

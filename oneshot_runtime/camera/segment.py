@@ -15,7 +15,7 @@ from oneshot_runtime.camera.ink import INKS, Ink, find_ink
 from oneshot_runtime.camera.opencv import cv2
 from oneshot_runtime.errors import ImageError, OptionError
 
-__all__ = ["Box", "Found", "find_symbols"]
+__all__ = ["Box", "Found", "dominant_ink", "find_symbols"]
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the frame."""
@@ -53,12 +53,24 @@ def find_symbols(frame: NDArray[np.uint8], ink: str = "auto") -> list[Found]:
     if ink not in INKS:
         raise OptionError(f"ink must be one of {', '.join(INKS)}, got {ink!r}")
     grey = _grey(frame)
-    scale = min(1.0, _WORKING_SIDE / max(grey.shape))
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    found = find_ink(cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey, ink)
+    small, scale = _working(grey)
+    found = find_ink(small, ink)
     boxes = [(group, union(found.boxes[group])) for group in group_parts(found.boxes)]
     symbols = [_cut(grey, found, group, box, scale) for group, box in boxes if box[2:].max() >= _MIN_SIDE]
     return sorted(symbols, key=lambda symbol: symbol.box[1])
+
+
+def dominant_ink(frame: NDArray[np.uint8]) -> str:
+    """Whether a frame, as `find_symbols` takes it, shows rather "dark" or "light" ink. Finding one kind takes half the time."""
+    return "light" if find_ink(_working(_grey(frame))[0]).light else "dark"
+
+
+def _working(grey: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    scale = min(1.0, _WORKING_SIDE / max(grey.shape))
+    if scale == 1:
+        return grey, scale
+    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA), scale
 
 
 def _grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,0 +1,81 @@
+"""Draw on a frame what was read in it: a box, label and probability for each symbol, and a line with rate and stages."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from oneshot_runtime.camera.opencv import cv2
+from oneshot_runtime.camera.reader import Sighting
+
+__all__ = ["annotate", "draw_aim"]
+
+_KNOWN, _UNKNOWN, _LINE, _WHITE = (62, 145, 20), (110, 110, 110), (40, 40, 40), (255, 255, 255)
+"""Blue, green, red."""
+
+_LONGEST = 40
+"""Characters of a text at most."""
+
+
+def annotate(
+    frame: NDArray[np.uint8], symbols: Sequence[Sighting], fps: float | None = None, stages: Mapping[str, float] | None = None
+) -> NDArray[np.uint8]:
+    """A copy of a frame uint8 (H, W, 3) with its symbols marked. stages: milliseconds by name, shown beside the rate."""
+    image = frame.copy() if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+    size = max(12, round(image.shape[0] / 36))
+    for symbol in symbols:
+        colour = _UNKNOWN if symbol.label is None else _KNOWN
+        x, y, width, height = symbol.box
+        margin = size // 3
+        corners = (x - margin, y - margin), (x + width + margin, y + height + margin)
+        cv2.rectangle(image, *corners, colour, max(1, size // 9), cv2.LINE_AA)
+        text = f"{_short(symbol.label)} {symbol.probability:.2f}" if symbol.label is not None else "unknown"
+        _write(image, text, (corners[0][0], corners[0][1]), size, colour, above=True)
+    if fps is not None:
+        parts = [f"{fps:.0f} frames/s"] + [f"{name} {value:.1f} ms" for name, value in (stages or {}).items()]
+        _write(image, "   ".join(parts), (0, 0), size, _LINE)
+    return image
+
+
+def draw_aim(image: NDArray[np.uint8], text: str) -> None:
+    """Mark the middle of a picture, where a symbol is taken from, and write `text` at the bottom; changes the picture."""
+    height, width = image.shape[:2]
+    reach = min(height, width) // 8
+    for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
+        corner = (width // 2 + x * reach, height // 2 + y * reach)
+        cv2.line(image, corner, (corner[0] - x * reach // 3, corner[1]), _WHITE, 2, cv2.LINE_AA)
+        cv2.line(image, corner, (corner[0], corner[1] - y * reach // 3), _WHITE, 2, cv2.LINE_AA)
+    size = max(12, round(height / 36))
+    _write(image, text, (0, height - size * 3 // 2), size, _LINE)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _write(
+    image: NDArray[np.uint8], text: str, corner: tuple[int, int], size: int, colour: tuple[int, int, int], above: bool = False
+) -> None:
+    """Lay a plate with white text on the picture, as much of it as fits in."""
+    plate = _plate(text, size, colour)
+    x, y = corner
+    y = y - plate.shape[0] if above else y
+    x, y = (max(0, min(place, room - length)) for place, room, length in zip(
+        (x, y), (image.shape[1], image.shape[0]), (plate.shape[1], plate.shape[0]), strict=True
+    ))  # fmt: skip
+    target = image[y : y + plate.shape[0], x : x + plate.shape[1]]
+    target[:] = plate[: target.shape[0], : target.shape[1]]
+
+
+@functools.lru_cache(maxsize=512)
+def _plate(text: str, size: int, colour: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Text on its ground: Pillow's font, since OpenCV's has ASCII only."""
+    font = ImageFont.load_default(size)
+    left, _, right, _ = font.getbbox(text)
+    plate = Image.new("RGB", (round(right - left) + size, size * 3 // 2), colour[::-1])
+    ImageDraw.Draw(plate).text((size // 2 - left, size // 6), text, fill=_WHITE, font=font)
+    return np.ascontiguousarray(np.asarray(plate)[:, :, ::-1])

@@ -1,0 +1,113 @@
+"""Reads the symbols of one frame after another: segment, follow, match, vote."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_runtime.camera.segment import Box, dominant_ink, find_symbols
+from oneshot_runtime.camera.tracks import Track, Tracker
+from oneshot_runtime.matcher import OneShotMatcher
+
+__all__ = ["Reading", "Sighting", "SymbolReader"]
+
+_SETTLED = 8
+"""Views after which a track is matched only in every so many frames as `_EVERY` says: its vote hardly changes any more."""
+
+_EVERY = 4
+
+_INK_EVERY = 15
+"""Frames after which "auto" looks again whether the ink is dark or light."""
+
+_CONFIRMED = 2
+"""Frames in which something must be found before it counts in a moving picture: specks of noise rarely last."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A symbol in a frame. track: number that it keeps from frame to frame. box: x, y, width, height in pixels. label: None
+    when unknown. probability: in [0, 1], that of the label or of the best candidate."""
+
+    track: int
+    box: Box
+    label: str | None
+    probability: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a frame shows. milliseconds: by stage, "segment", "track" and "match"."""
+
+    symbols: tuple[Sighting, ...]
+    milliseconds: dict[str, float]
+
+
+class SymbolReader:
+    """Reads frames with a matcher. Not for use by several threads at once; the matcher may be shared.
+
+    ink: "dark", "light" or "auto", see `find_symbols`. still: every frame is another picture, and nothing carries over.
+    """
+
+    def __init__(self, matcher: OneShotMatcher, *, ink: str = "auto", still: bool = False) -> None:
+        self.matcher = matcher
+        self._ink = ink
+        self._still = still
+        self._chosen = ink
+        self._frames = 0
+        self._tracker = Tracker()
+        self._tracks: list[Track] = []
+        self._size = (0, 0)
+        self._known = matcher.gallery.snapshot()
+
+    def read(self, frame: NDArray[np.uint8]) -> Reading:
+        """The symbols of the next frame uint8 (H, W, 3) in OpenCV's blue, green, red, or (H, W) grey. Raises `ImageError`."""
+        start = time.perf_counter()
+        if self._ink == "auto" and (self._still or self._frames % _INK_EVERY == 0):
+            self._chosen = dominant_ink(frame)
+        symbols = find_symbols(frame, self._chosen)
+        segmented = time.perf_counter()
+        if self._still:
+            self._tracker.forget()
+        self._size = (frame.shape[1], frame.shape[0])
+        tracks = self._tracker.follow(symbols)
+        self._tracks = [track for track in tracks if self._still or track.seen >= _CONFIRMED]
+        tracked = time.perf_counter()
+        self._match(self._tracks)
+        self._frames += 1
+        seen = tuple(Sighting(track.number, track.box, track.label, track.probability) for track in self._tracks)
+        stages = {"segment": segmented - start, "track": tracked - segmented, "match": time.perf_counter() - tracked}
+        return Reading(seen, {name: 1000 * seconds for name, seconds in stages.items()})
+
+    def enroll(self, label: str) -> Sighting | None:
+        """Teach the symbol in the middle of the frame read last under this label; None when there is none.
+
+        It is recognised from the next frame on. Raises `LabelError` or `GalleryError`.
+        """
+        track = self._middle()
+        if track is None:
+            return None
+        self.matcher.enroll(label, track.found.crop)
+        return Sighting(track.number, track.box, label, 1.0)
+
+    def _middle(self) -> Track | None:
+        """The symbol whose middle is nearest to that of the frame, within a quarter of its shorter side."""
+        x, y = self._size[0] / 2, self._size[1] / 2
+        distances = [
+            (np.hypot(box[0] + box[2] / 2 - x, box[1] + box[3] / 2 - y), track) for track in self._tracks for box in [track.box]
+        ]
+        distance, nearest = min(distances, key=lambda pair: pair[0], default=(np.inf, None))
+        return nearest if distance <= min(self._size) / 4 else None
+
+    def _match(self, tracks: list[Track]) -> None:
+        """Embed, in one batch, the symbols whose vote is not settled, and of the others each in its turn."""
+        known = self.matcher.gallery.snapshot()
+        if known is not self._known:
+            self._known = known
+            self._tracker.forget_votes()
+        due = [track for track in tracks if track.vote.views < _SETTLED or (track.number + self._frames) % _EVERY == 0]
+        if due and known.supports:
+            for track, match in zip(due, self.matcher.match_batch([track.found.crop for track in due]), strict=True):
+                track.vote.add(match)

@@ -1,0 +1,71 @@
+"""Write annotated frames to a video file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_runtime.camera.opencv import cv2
+from oneshot_runtime.errors import SourceError
+
+__all__ = ["Recorder"]
+
+_CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
+
+_LONGEST_GAP = 10.0
+"""Seconds: a live source that was away longer leaves no longer gap in the recording."""
+
+
+class Recorder:
+    """A video file that grows frame by frame; `close` completes it."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        """fps: of the file. Raises `SourceError` for an ending that names no video format, or a folder that isn't there."""
+        if path.suffix.lower() not in _CODECS:
+            raise SourceError(f"cannot write '{path}': the ending must be one of {', '.join(_CODECS)}")
+        if not path.absolute().parent.is_dir() or path.is_dir():
+            raise SourceError(f"cannot write '{path}': its folder does not exist, or it is one itself")
+        self._path, self._fps = path, fps
+        self._writer: Any | None = None
+        self._size = (0, 0)
+        self._written = 0
+
+    def write(self, image: NDArray[np.uint8], seconds: float) -> None:
+        """Add a frame uint8 (H, W, 3) as of `seconds` from the start: repeated or left out so that the file runs in real time.
+
+        All frames get the first one's size; others are fitted into it. Raises `SourceError` when the file cannot be written.
+        """
+        if self._writer is None:
+            self._size = (image.shape[1], image.shape[0])
+            code = cv2.VideoWriter.fourcc(*_CODECS[self._path.suffix.lower()])
+            self._writer = cv2.VideoWriter(str(self._path), code, self._fps, self._size)
+            if not self._writer.isOpened():
+                self._writer = None
+                raise SourceError(f"cannot write '{self._path}': no permission, or this OpenCV cannot write the format")
+        fitted = _fit(image, self._size)
+        due = round(seconds * self._fps) + 1 - self._written
+        for _ in range(min(due, round(_LONGEST_GAP * self._fps))):
+            self._writer.write(fitted)
+        self._written += max(0, due)
+
+    def close(self) -> None:
+        """Complete the file."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+
+
+def _fit(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The picture within width and height `size`, on black where its proportions differ."""
+    height, width = image.shape[:2]
+    if (width, height) == size:
+        return image
+    scale = min(size[0] / width, size[1] / height)
+    small = cv2.resize(image, (max(1, int(width * scale)), max(1, int(height * scale))), interpolation=cv2.INTER_AREA)
+    fitted = np.zeros((size[1], size[0], 3), np.uint8)
+    y, x = (size[1] - small.shape[0]) // 2, (size[0] - small.shape[1]) // 2
+    fitted[y : y + small.shape[0], x : x + small.shape[1]] = small
+    return fitted
