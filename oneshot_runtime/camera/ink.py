@@ -39,7 +39,7 @@ _MAX_SIDE = 0.85
 _MAX_PARTS = 400
 """Parts that are looked at, largest first: a page of print must not stall a live picture."""
 
-_SURROUND = 3
+_SURROUND = 4
 """Pixels around a part that must be paper."""
 
 
@@ -49,7 +49,8 @@ class Ink:
 
     labels: int32 (h, w), the number of the part each pixel belongs to. numbers: int64 (n,), those parts that are ink. boxes:
     int64 (n, 4), their x, y, width, height. paper: uint8 (h, w), the paper's level everywhere. light: whether the ink is the
-    lighter of the two. amount: how much ink there is; contrast counts for more than area, as grain and seams are large and faint.
+    lighter of the two. amount: how much ink there is, by its parts' longer sides, as what strokes enclose has
+    more area than they; contrast counts more, as grain and seams are long and faint.
     """
 
     labels: NDArray[np.int32]
@@ -69,12 +70,13 @@ def find_ink(grey: NDArray[np.uint8], ink: str = "auto") -> Ink:
 
 def _find(grey: NDArray[np.uint8], light: bool) -> Ink:
     paper, contrast = _narrow(grey, light)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.compare(contrast, _CONTRAST, cv2.CMP_GT), connectivity=8)
+    mask = cv2.threshold(contrast, _CONTRAST, 255, cv2.THRESH_BINARY)[1]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     numbers = _plausible(stats, grey.shape)
     peaks = _peaks(labels, contrast, stats, numbers)
     numbers, peaks = _strong(numbers, peaks, stats)
     on_paper = np.array([_is_on_paper(grey, paper, labels, stats[number], int(number), light) for number in numbers], bool)
-    amount = float((stats[numbers, 4] * (peaks / 255.0) ** 3)[on_paper].sum())
+    amount = float((stats[numbers, 2:4].max(axis=1) * (peaks / 255.0) ** 3)[on_paper].sum())
     numbers = numbers[on_paper]
     return Ink(labels, numbers, stats[numbers, :4].astype(np.int64), paper, light, amount)
 
@@ -137,5 +139,5 @@ def _is_on_paper(
     level, own = paper[area], labels[area] == number
     levels = np.sort(grey[area][own])  # the ink's darkest tenth: in a half-shadow its mean is no darker than shaded paper
     ink = float(levels[-1 - len(levels) // 10 if light else len(levels) // 10])
-    limit = ink + 0.25 * (float(level.mean()) - ink)
+    limit = ink + 0.4 * (float(level.mean()) - ink)
     return float((level > limit if light else level < limit).mean()) < 0.1

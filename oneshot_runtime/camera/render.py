@@ -62,9 +62,13 @@ class Film:
 def lay_out(
     drawings: Sequence[tuple[str, NDArray[np.uint8]]], rng: np.random.Generator, board: bool = False, columns: int | None = None
 ) -> Scene:
-    """A sheet with named drawings uint8 (side, side), dark ink on white, in shuffled cells; `board`: chalk on a dark board."""
+    """A sheet with named drawings uint8 (side, side), dark ink on white, in shuffled cells; `board`: chalk on a dark board.
+
+    columns: of cells; by default enough of them that the sheet is broad, with a few cells empty.
+    """
+    rows = -(-len(drawings) // columns) if columns else 2
     columns = columns or max(2, int(np.ceil(np.sqrt(len(drawings) * 1.6))))
-    rows = max(2, -(-len(drawings) // columns))
+    rows = max(rows, -(-len(drawings) // columns))
     sheet = np.zeros((rows * _CELL + _CELL // 2, columns * _CELL + _CELL // 2), np.float32)
     cells = rng.permutation(rows * columns)[: len(drawings)]
     outlines = []

@@ -174,7 +174,7 @@ class LiveSource(Source):
         last = -1
         while not self._stop.is_set():
             with self._news:
-                if self.newest_number <= last:
+                if self.newest_number <= last and self._failure is None:
                     self._news.wait(timeout=0.5)
                 frame = self._newest
             if self._failure is not None:
@@ -210,6 +210,8 @@ class LiveSource(Source):
         finally:
             if capture is not None:
                 capture.release()
+            with self._news:
+                self._news.notify_all()
 
     def _again(self, wait: float) -> Capture | None:
         self._report(f"{self._title} is lost; opening it again in {wait:g} s")

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+cv2 = pytest.importorskip("cv2")
+
+from oneshot_runtime import LabelError, OneShotMatcher  # noqa: E402
+from oneshot_runtime.camera import SymbolReader, annotate, open_source  # noqa: E402
+from oneshot_runtime.camera.render import Film, film, lay_out  # noqa: E402
+from oneshot_runtime.camera.window import Prompt  # noqa: E402
+from oneshot_runtime.cli import main  # noqa: E402
+from oneshot_runtime.strokes import draw, invent_alphabet, random_hand  # noqa: E402
+
+FILM = Film(height=360, width=640, motion=0.3, noise=2.0)
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[np.ndarray]:
+    """A sheet with one symbol in its middle."""
+    rng = np.random.default_rng(1)
+    symbol = max(invent_alphabet(9, seed=6), key=lambda symbol: len(symbol.strokes))
+    scene = lay_out([("sign", draw(symbol, random_hand(rng), rng, 210))], rng, columns=1)
+    return [image for image, _ in film(scene, FILM, 20, rng)]
+
+
+@pytest.fixture(scope="module")
+def video(frames: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (640, 360))
+    for image in frames:
+        writer.write(image)
+    writer.release()
+    return path
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_symbol_taught_by_pointing_is_read_from_the_next_frame_on(frames: list[np.ndarray], matcher: OneShotMatcher) -> None:
+    reader = SymbolReader(matcher)
+    assert reader.enroll("sign") is None  # nothing was read yet
+    assert reader.read(frames[0]).symbols == ()
+    assert [symbol.label for symbol in reader.read(frames[1]).symbols] == [None]
+    with pytest.raises(LabelError):
+        reader.enroll("")
+    taught = reader.enroll("sign")
+    assert taught is not None
+    assert matcher.labels == ["sign"]
+    for image in frames[2:]:
+        (symbol,) = reader.read(image).symbols
+        assert (symbol.label, symbol.track) == ("sign", taught.track)
+        assert symbol.probability > 0.5
+    matcher.remove("sign")
+    assert [symbol.label for symbol in reader.read(frames[-1]).symbols] == [None]
+
+
+def test_stills_carry_nothing_over(frames: list[np.ndarray], matcher: OneShotMatcher) -> None:
+    reader = SymbolReader(matcher, still=True)
+    numbers = [symbol.track for image in frames[:3] for symbol in reader.read(image).symbols]
+    assert len(numbers) == len(set(numbers)) == 3
+
+
+def test_a_film_is_taught_read_and_recorded(video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    gallery, output = str(tmp_path / "signs.db"), tmp_path / "out.mp4"
+    arguments = ["camera", str(video), "--gallery", gallery, "--json", "--precision", "fp32"]
+    assert main([*arguments, "--enroll", "sign"]) == 0
+    first = lines(capfd.readouterr().out)
+    assert first[0]["label"] is None
+    assert {line["label"] for line in first[1:]} == {"sign"}
+    assert main([*arguments, "--output", str(output)]) == 0  # the gallery is durable
+    second = lines(capfd.readouterr().out)
+    assert {line["label"] for line in second} == {"sign"}
+    assert set(second[0]) == {"time", "frame", "track", "box", "label", "probability"}
+    assert all(0 <= line["probability"] <= 1 and len(line["box"]) == 4 for line in second)
+    with open_source(str(output)) as source:
+        assert len(list(source)) == 20
+
+
+def test_nothing_to_teach_is_an_error_and_teaches_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    cv2.imwrite(str(tmp_path / "blank.png"), np.full((120, 160), 200, np.uint8))
+    gallery = str(tmp_path / "g.db")
+    assert main(["camera", str(tmp_path / "blank.png"), "--gallery", gallery, "--enroll", "sign"]) == 1
+    assert "sign" in capfd.readouterr().err
+    assert main(["camera", str(tmp_path / "blank.png"), "--gallery", gallery, "--enroll", " "]) == 1
+
+
+def test_errors_name_the_source_the_output_and_the_way_without_a_window(
+    tmp_path: Path, video: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery = ["--gallery", str(tmp_path / "g.db")]
+    assert main(["camera", "nowhere.mp4", "--json", *gallery]) == 1
+    assert "nowhere.mp4" in capfd.readouterr().err
+    assert main(["camera", str(video), "--output", str(tmp_path / "out.gif"), *gallery]) == 1
+    assert "out.gif" in capfd.readouterr().err
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    if sys.platform.startswith("linux"):
+        assert main(["camera", str(video), *gallery]) == 1
+        assert "--output" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_completes_the_recording(video: Path, tmp_path: Path, kind: signal.Signals) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    image = next(iter(open_source(str(video)))).image
+    for number in range(3000):
+        path = pictures / f"{number:04}.jpg"
+        if number:
+            path.hardlink_to(pictures / "0000.jpg")
+        else:
+            cv2.imwrite(str(path), image)
+    output = tmp_path / "out.mp4"
+    code = "import sys; from oneshot_runtime.cli import main; sys.exit(main())"
+    command = ["camera", str(pictures), "--json", "--output", str(output), "--gallery", str(tmp_path / "g.db")]
+    with subprocess.Popen([sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        time.sleep(0.2)
+        process.send_signal(kind)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    with open_source(str(output)) as source:
+        assert len(list(source)) >= 1
+
+
+def test_the_overlay_marks_symbols_and_leaves_the_frame_alone(frames: list[np.ndarray], matcher: OneShotMatcher) -> None:
+    reader = SymbolReader(matcher)
+    reader.read(frames[0])
+    reading = reader.read(frames[1])
+    before = frames[1].copy()
+    image = annotate(frames[1], reading.symbols, 30.0, reading.milliseconds)
+    assert (frames[1] == before).all()
+    x, y, width, height = reading.symbols[0].box
+    around = np.s_[y - 15 : y + height + 15, x - 15 : x + width + 15]
+    assert (image[around] != before[around]).any()
+    assert (image[:15, :100] != before[:15, :100]).any()
+    assert set(reading.milliseconds) == {"segment", "track", "match"}
+
+
+def test_a_name_is_typed_key_by_key() -> None:
+    prompt = Prompt()
+    for key in [None, 13, *map(ord, "alex"), 8, ord("f")]:
+        prompt.press(key)
+    assert (prompt.text, prompt.done) == ("alef", False)
+    prompt.press(13)
+    assert prompt.done
+    prompt = Prompt()
+    prompt.press(27)
+    assert prompt.cancelled
