@@ -1,4 +1,4 @@
-"""A camera that prints what it reads. Run: python examples/camera.py 0 letters.db (teach with `oneshot camera 0 --enroll NAME`)."""
+"""A camera that prints what it reads: python examples/camera.py 0 letters.db (`oneshot camera 0 --enroll NAME` teaches)."""
 
 import sys
 
