@@ -15,10 +15,11 @@ from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.index import CodeIndex, Snapshot
+from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.rows import MAX_THUMBNAIL_BYTES, Support, pack_metadata
-from oneshot_runtime.store import BLOCK, Block, Changes, SqliteStore
+from oneshot_runtime.store import Block, Changes, SqliteStore
 
-__all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_label", "check_thumbnail"]
+__all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail"]
 
 MAX_LABEL_LENGTH = 256
 
@@ -188,8 +189,7 @@ class Gallery:
             part = slice(start, start + BLOCK)
             names = [check_label(label) for label in labels[part]]
             rows = np.asarray(embeddings[part])
-            if not ((rows >= 0) & (rows <= 1)).all():
-                raise GalleryError("embeddings must lie in [0, 1], as this model's do; NaN or another model's cannot be stored")
+            check_embeddings(rows)
             pictures = [None] * len(names) if thumbnails is None else [check_thumbnail(picture) for picture in thumbnails[part]]
             texts = [None] * len(names) if metadata is None else [pack_metadata(values) for values in metadata[part]]
             yield Block(names, encode(rows, self._bundle.head), pictures, texts)
@@ -217,6 +217,12 @@ def check_label(label: str) -> str:
     if not label.strip() or len(label) > MAX_LABEL_LENGTH or not label.isprintable():
         raise LabelError(f"a label needs 1 to {MAX_LABEL_LENGTH} printable characters and not only spaces, got {label!r:.80}")
     return label
+
+
+def check_embeddings(embeddings: NDArray[np.float32]) -> None:
+    """Raise `GalleryError` unless all embeddings lie in [0, 1]."""
+    if not ((embeddings >= 0) & (embeddings <= 1)).all():
+        raise GalleryError("embeddings must lie in [0, 1], as this model's do; NaN or another model's cannot be stored")
 
 
 def check_thumbnail(thumbnail: bytes | None) -> bytes | None:

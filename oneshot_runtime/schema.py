@@ -32,10 +32,11 @@ _SCHEMA = (
 COLUMNS = "id, label, code, created, thumbnail, metadata, checksum"
 
 
-def prepare(connection: sqlite3.Connection, file: GalleryFile, fingerprint: str, dim: int) -> None:
+def prepare(connection: sqlite3.Connection, file: GalleryFile, model: tuple[str, int] | None) -> None:
     """Make `connection` one to a gallery of this version, creating or upgrading it in one transaction.
 
-    Raises `GalleryError` for another program's file, a newer version, or a file that lost its content.
+    model: fingerprint and dimension that a new gallery gets; None creates none. Raises `GalleryError` for another program's
+    file, a newer version, or a file that lost its content.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     tables = _tables(connection)
@@ -43,16 +44,7 @@ def prepare(connection: sqlite3.Connection, file: GalleryFile, fingerprint: str,
         raise GalleryError(f"'{file.path}' is an SQLite file of another program, not a gallery; choose another path")
     file.use_wal(connection)
     if not tables:
-        noted = file.acknowledged()
-        with transaction(connection):
-            # Looked up again inside the transaction: two processes may create the same file.
-            if not _tables(connection):
-                if noted is not None:
-                    raise GalleryError(
-                        f"gallery '{file.path}' is empty, but it held {noted} acknowledged writes: restore it from a copy, or "
-                        f"remove it and '{file.acknowledgement.name}' to start anew"
-                    )
-                create(connection, State(uuid.uuid4().hex, fingerprint, dim))
+        _create_new(connection, file, model)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 1:
         with transaction(connection):
@@ -60,6 +52,22 @@ def prepare(connection: sqlite3.Connection, file: GalleryFile, fingerprint: str,
                 _upgrade_first_version(connection, file)
     elif version != _VERSION:
         raise GalleryError(f"gallery '{file.path}' has schema version {version}, this runtime reads {_VERSION}")
+
+
+def _create_new(connection: sqlite3.Connection, file: GalleryFile, model: tuple[str, int] | None) -> None:
+    noted = file.acknowledged()
+    with transaction(connection):
+        # Looked up again inside the transaction: two processes may create the same file.
+        if _tables(connection):
+            return
+        if noted is not None:
+            raise GalleryError(
+                f"gallery '{file.path}' is empty, but it held {noted} acknowledged writes: restore it from a copy, or "
+                f"remove it and '{file.acknowledgement.name}' to start anew"
+            )
+        if model is None:
+            raise GalleryError(f"gallery '{file.path}' is empty: `oneshot enroll` makes a gallery of it")
+        create(connection, State(uuid.uuid4().hex, *model))
 
 
 def create(connection: sqlite3.Connection, state: State) -> None:

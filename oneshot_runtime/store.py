@@ -9,20 +9,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.dbfile import REPAIR, GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError, LabelError
-from oneshot_runtime.rows import Row, State, Support, row_from
+from oneshot_runtime.reader import intact, read_blocks, require_rows
+from oneshot_runtime.rows import Row, State, Support
 from oneshot_runtime.schema import COLUMNS, insert_rows, prepare, read_state, write_state
 
-__all__ = ["BLOCK", "Block", "Changes", "SqliteStore"]
-
-BLOCK = 8192
-"""Rows that are held at once beside the gallery, however many are written or read."""
+__all__ = ["Block", "Changes", "SqliteStore"]
 
 _LISTED_REMOVALS = 1000
 """A process that missed more removals than are listed reads the file anew."""
@@ -68,7 +65,7 @@ class SqliteStore:
         self._reader = self._writer
         try:
             with self._file.errors():
-                prepare(self._writer, self._file, fingerprint, dim)
+                prepare(self._writer, self._file, (fingerprint, dim))
                 self._reader = self._file.connect()
                 self._file.use_wal(self._reader)
                 self._bind()
@@ -119,14 +116,14 @@ class SqliteStore:
         Returns how many rows there are. This store, opened for the old model, refuses the gallery afterwards.
         """
         with self._writing() as draft:
-            state = replace(draft.state, supports=0, digest=0)
-            for rows in self._blocks(self._writer, 0):
+            state = found = replace(draft.state, supports=0, digest=0)
+            for rows in read_blocks(self._writer, self._file, self._dim):
+                found = found.with_rows([row.checksum for row in rows], 0)
                 fresh = [replace(row, code=code_of(row)) for row in rows]
                 updates = [(row.code, row.checksum, row.id) for row in fresh]
                 self._writer.executemany("UPDATE supports SET code = ?, checksum = ? WHERE id = ?", updates)
                 state = state.with_rows([checksum for _, checksum, _ in updates], rows[-1].id)
-            if state.supports != draft.state.supports:
-                raise GalleryError(f"gallery '{self._file.path}' lacks supports that were written: {REPAIR}")
+            require_rows(self._file, found, draft.state)
             draft.state = replace(state, fingerprint=fingerprint, dim=dim)
             return state.supports
 
@@ -187,34 +184,17 @@ class SqliteStore:
     def _codes(self, after: int, expected: State | None) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
         """Labels and codes of the rows after number `after`; all rows together must be those of `expected`."""
         found = State("", "", self._dim)
-        for rows in self._blocks(self._reader, after):
+        for rows in read_blocks(self._reader, self._file, self._dim, after):
             if expected is not None:
                 found = found.with_rows([row.checksum for row in rows], 0)
             codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self._dim)
             yield [row.label for row in rows], codes
-        if expected is not None and (found.supports, found.digest) != (expected.supports, expected.digest):
-            raise GalleryError(
-                f"gallery '{self._file.path}' holds {found.supports} supports, but not the {expected.supports} that were "
-                f"written (the checksum over all differs): {REPAIR}"
-            )
-
-    def _blocks(self, connection: sqlite3.Connection, after: int) -> Iterator[list[Row]]:
-        cursor = connection.execute(f"SELECT {COLUMNS} FROM supports WHERE id > ? ORDER BY id", (after,))
-        while values := cursor.fetchmany(BLOCK):
-            yield [self._intact(row) for row in values]
+        if expected is not None:
+            require_rows(self._file, found, expected)
 
     def _labelled(self, connection: sqlite3.Connection, label: str) -> list[Row]:
         cursor = connection.execute(f"SELECT {COLUMNS} FROM supports WHERE label = ? ORDER BY id", (label,))
-        return [self._intact(values) for values in cursor.fetchall()]
-
-    def _intact(self, values: tuple[Any, ...]) -> Row:
-        row = row_from(values, self._dim)
-        if row is None:
-            raise GalleryError(
-                f"gallery '{self._file.path}': support {values[0]} of {values[1]!r:.80} is damaged (its checksum does not "
-                f"match): {REPAIR}"
-            )
-        return row
+        return [intact(values, self._dim, self._file) for values in cursor.fetchall()]
 
     def _insert(self, draft: _Draft, block: Block) -> None:
         first = draft.state.last_support + 1

@@ -1,12 +1,14 @@
-"""`oneshot list` and `remove`: what a gallery holds."""
+"""`oneshot list`, `remove`, and `gallery check`, `export`, `import`, `migrate`, `rename`: looking after a gallery."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import Any
 
-from oneshot_runtime.commands.common import add_command, load_existing, print_result
-from oneshot_runtime.errors import LabelError
+from oneshot_runtime.commands.common import add_command, load, load_existing, print_result
+from oneshot_runtime.errors import GalleryError, LabelError
 
 __all__ = ["register"]
 
@@ -16,6 +18,23 @@ def register(commands: Any) -> None:
     add_command(commands, "list", _list, "list the enrolled symbols", gallery=True)
     remove = add_command(commands, "remove", _remove, "forget symbols", gallery=True)
     remove.add_argument("labels", nargs="+", metavar="LABEL")
+
+    text = "look after a gallery file"
+    group = commands.add_parser("gallery", help=f"{text}: check, export, import, migrate, rename", description=f"{text}.")
+    parts = group.add_subparsers(dest="part", required=True, metavar="PART")
+    check = add_command(parts, "check", _check, "read all of a gallery and report damage (exit code for CI)", gallery=True)
+    check.add_argument("--repair", action="store_true", help="save what is intact, keeping the damaged file beside it")
+    export = add_command(parts, "export", _export, "write a gallery to an .npz, or its pictures to a new folder", gallery=True)
+    export.add_argument("target", metavar="FOLDER_OR_FILE.npz")
+    import_ = add_command(parts, "import", _import, "add an exported .npz, or a folder of pictures per label", gallery=True)
+    import_.add_argument("source", metavar="FOLDER_OR_FILE.npz")
+    migrate = add_command(
+        parts, "migrate", _migrate, "re-embed a gallery for the model --bundle from its pictures", gallery=True
+    )
+    migrate.add_argument("--force", action="store_true", help="even when the gallery belongs to that model already")
+    rename = add_command(parts, "rename", _rename, "give a symbol another name", gallery=True)
+    rename.add_argument("old", metavar="OLD")
+    rename.add_argument("new", metavar="NEW")
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -37,3 +56,92 @@ def _remove(arguments: argparse.Namespace) -> int:
     text = f"removed {', '.join(arguments.labels)}; {arguments.gallery} now holds {classes} symbol(s)"
     print_result(arguments, {"removed": arguments.labels, "classes": classes}, text)
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from oneshot_runtime.bundle import Bundle
+    from oneshot_runtime.repair import check_file, repair_file
+
+    bundle = Bundle.open(arguments.bundle)
+    health = check_file(arguments.gallery, bundle.fingerprint)
+    values = {"gallery": arguments.gallery, "ok": health.ok, "problems": health.problems}
+    values |= {"supports": health.supports, "classes": health.classes, "fingerprint": health.fingerprint}
+    lines = [f"FAIL {problem}" for problem in health.problems]
+    lines.append(f"{arguments.gallery}: {health.supports} intact support(s) of {health.classes} symbol(s)")
+    if arguments.repair and health.damaged:
+        repair = repair_file(arguments.gallery, (bundle.fingerprint, bundle.dim))
+        values["repair"] = {"damaged": str(repair.damaged), "supports": repair.supports, "lost": repair.lost}
+        lines.append(f"saved {repair.supports} support(s); the damaged file is now {repair.damaged}")
+        lines += [f"lost: {loss}" for loss in repair.lost]
+    print_result(arguments, values, "\n".join(lines))
+    return 0 if health.ok else 1
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from oneshot_runtime.folders import export_folder
+    from oneshot_runtime.npz import export_npz
+
+    if _is_npz(arguments.target):
+        count = export_npz(arguments.gallery, arguments.target, _progress)
+    else:
+        count = export_folder(arguments.gallery, arguments.target)
+    text = f"{count} support(s) of {arguments.gallery} are now in {arguments.target}"
+    print_result(arguments, {"gallery": arguments.gallery, "target": arguments.target, "supports": count}, text)
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from oneshot_runtime.folders import Imported, import_folder
+    from oneshot_runtime.npz import import_npz
+
+    if not Path(arguments.source).exists():
+        raise GalleryError(f"'{arguments.source}' does not exist; nothing was imported")
+    with load(arguments) as matcher:
+        if _is_npz(arguments.source):
+            result = Imported(added=import_npz(matcher.gallery, matcher.bundle, arguments.source, _progress))
+        else:
+            result = import_folder(matcher, arguments.source, _progress)
+        classes = len(matcher.labels)
+    values = {"added": result.added, "present": result.present, "failed": result.failed, "classes": classes}
+    lines = [f"FAIL {reason}" for reason in result.failed]
+    lines.append(
+        f"{result.added} support(s) added, {result.present} there already; {arguments.gallery} holds {classes} symbol(s)"
+    )
+    print_result(arguments, values, "\n".join(lines))
+    return 1 if result.failed else 0
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    from oneshot_runtime.matcher import OneShotMatcher
+    from oneshot_runtime.migration import migrate
+    from oneshot_runtime.reader import GalleryReader
+
+    with GalleryReader(arguments.gallery) as reader:
+        before = reader.state.fingerprint
+    matcher = OneShotMatcher.load(
+        arguments.bundle, device=arguments.device, precision=arguments.precision, threads=arguments.threads, far=arguments.far
+    )
+    after = matcher.bundle.fingerprint
+    if before == after and not arguments.force:
+        raise GalleryError(f"gallery '{arguments.gallery}' belongs to model {after} already: pass the new model with --bundle")
+    count = migrate(arguments.gallery, matcher, _progress)
+    values = {"gallery": arguments.gallery, "supports": count, "from": before, "to": after}
+    print_result(arguments, values, f"{arguments.gallery}: {count} support(s) moved from model {before} to {after}")
+    return 0
+
+
+def _rename(arguments: argparse.Namespace) -> int:
+    with load_existing(arguments) as matcher:
+        count = matcher.gallery.rename(arguments.old, arguments.new)
+    values = {"old": arguments.old, "new": arguments.new, "supports": count}
+    print_result(arguments, values, f"{arguments.old} is now {arguments.new} ({count} support(s))")
+    return 0
+
+
+def _is_npz(path: str) -> bool:
+    return Path(path).suffix.lower() == ".npz"
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -1,0 +1,84 @@
+"""Moving a gallery to another model: its supports are embedded again from the thumbnails that it keeps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from oneshot_runtime.codes import encode
+from oneshot_runtime.errors import GalleryError, ImageError
+from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.reader import GalleryReader
+from oneshot_runtime.rows import Row
+from oneshot_runtime.store import SqliteStore
+
+__all__ = ["migrate"]
+
+_BATCH = 64
+_NAMED = 10
+"""Labels that an error lists."""
+
+
+def migrate(path: str | os.PathLike[str], matcher: OneShotMatcher, progress: Callable[[int, int], None] | None = None) -> int:
+    """Bind the gallery file at `path` to `matcher`'s model; returns how many supports it holds.
+
+    The supports are embedded before the file is locked; what other processes enrol meanwhile is embedded inside the one
+    transaction that changes the file, so whenever the process dies, the file holds the old gallery or the new one. Processes
+    that have the gallery open with the old model get a `GalleryError` from then on.
+
+    progress: called with the supports embedded so far and their number. Raises `GalleryError`, naming labels, when a support
+    has no usable thumbnail: nothing is changed then.
+    """
+    codes: dict[int, bytes] = {}
+    failed: list[str] = []
+    with GalleryReader(path) as reader:
+        state = reader.state
+        for block in reader.rows():
+            for start in range(0, len(block), _BATCH):
+                rows = block[start : start + _BATCH]
+                codes.update(_codes(matcher, rows, failed))
+                if progress is not None:
+                    progress(len(codes) + len(failed), state.supports)
+    _refuse(path, failed)
+    store = SqliteStore(path, state.fingerprint, state.dim)
+
+    def code_of(row: Row) -> bytes:
+        if row.id not in codes:
+            codes.update(_codes(matcher, [row], failed))
+            _refuse(path, failed)
+        return codes[row.id]
+
+    try:
+        return store.recode(matcher.bundle.fingerprint, matcher.bundle.dim, code_of)
+    finally:
+        store.close()
+
+
+def _codes(matcher: OneShotMatcher, rows: list[Row], failed: list[str]) -> dict[int, bytes]:
+    """Codes by row number; labels of rows that cannot be embedded go to `failed`."""
+    pictures = [(row, row.thumbnail) for row in rows if row.thumbnail is not None]
+    failed.extend(row.label for row in rows if row.thumbnail is None)
+    if not pictures:
+        return {}
+    try:
+        embeddings = matcher.embed([picture for _, picture in pictures])
+    except ImageError:
+        if len(rows) == 1:
+            failed.append(rows[0].label)
+            return {}
+        return {
+            number: code for row in rows if row.thumbnail is not None for number, code in _codes(matcher, [row], failed).items()
+        }
+    codes = encode(embeddings, matcher.bundle.head)
+    return {row.id: code.tobytes() for (row, _), code in zip(pictures, codes, strict=True)}
+
+
+def _refuse(path: str | os.PathLike[str], failed: list[str]) -> None:
+    if not failed:
+        return
+    labels = list(dict.fromkeys(failed))
+    names = ", ".join(map(repr, labels[:_NAMED])) + (f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else "")
+    raise GalleryError(
+        f"gallery '{path}': {len(failed)} support(s) have no usable thumbnail to embed again, of {names}; nothing was changed. "
+        "Remove these symbols first and enrol them anew after the migration"
+    )

@@ -1,0 +1,91 @@
+"""Reading a gallery file row by row, as one unchanging state, without the model that it was made with."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from oneshot_runtime.dbfile import REPAIR, GalleryFile
+from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.rows import Row, State, row_from
+from oneshot_runtime.schema import COLUMNS, prepare, read_state
+
+__all__ = ["BLOCK", "GalleryReader", "intact", "read_blocks", "require_rows"]
+
+BLOCK = 8192
+"""Rows that are held at once beside the gallery, however many are written or read."""
+
+
+class GalleryReader:
+    """A context manager: inside it, `state` and `rows` show what the file held when it was entered, whoever writes meanwhile.
+
+    Raises `GalleryError` for a file that is missing, no gallery, or damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.file = GalleryFile(path)
+        if not self.file.exists():
+            raise GalleryError(f"gallery '{path}' does not exist; `oneshot enroll` creates it")
+
+    def __enter__(self) -> GalleryReader:
+        self._connection = self.file.connect()
+        try:
+            with self.file.errors():
+                prepare(self._connection, self.file, None)
+                self._connection.execute("BEGIN DEFERRED")
+                state = read_state(self._connection)
+            if state is None:
+                raise GalleryError(f"gallery '{self.file.path}' is damaged: {REPAIR}")
+        except BaseException:
+            self._connection.close()
+            raise
+        self.state = state
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+
+    def longest_label(self) -> int:
+        """Characters of the longest label, 0 when there is none."""
+        with self.file.errors():
+            return int(self._connection.execute("SELECT coalesce(max(length(label)), 0) FROM supports").fetchone()[0])
+
+    def rows(self) -> Iterator[list[Row]]:
+        """All rows in the order of their enrolment, in blocks; after the last one it is sure that none is missing."""
+        with self.file.errors():
+            found = State("", "", self.state.dim)
+            for rows in read_blocks(self._connection, self.file, self.state.dim):
+                found = found.with_rows([row.checksum for row in rows], 0)
+                yield rows
+            require_rows(self.file, found, self.state)
+
+
+def read_blocks(connection: sqlite3.Connection, file: GalleryFile, dim: int, after: int = 0) -> Iterator[list[Row]]:
+    """The rows behind number `after`, in blocks and in order; raises `GalleryError` for a damaged one."""
+    query = f"SELECT {COLUMNS} FROM supports WHERE id > ? ORDER BY id LIMIT {BLOCK}"
+    while values := connection.execute(query, (after,)).fetchall():
+        yield [intact(row, dim, file) for row in values]
+        after = values[-1][0]
+
+
+def intact(values: tuple[Any, ...], dim: int, file: GalleryFile) -> Row:
+    """The row of the columns `COLUMNS`; raises `GalleryError` when it is damaged."""
+    row = row_from(values, dim)
+    if row is None:
+        raise GalleryError(
+            f"gallery '{file.path}': support {values[0]} of {values[1]!r:.80} is damaged (its checksum does not "
+            f"match): {REPAIR}"
+        )
+    return row
+
+
+def require_rows(file: GalleryFile, found: State, expected: State) -> None:
+    """Raise `GalleryError` unless the rows found are those that were written, none missing and none twice."""
+    if (found.supports, found.digest) != (expected.supports, expected.digest):
+        raise GalleryError(
+            f"gallery '{file.path}' holds {found.supports} supports, but not the {expected.supports} that were written "
+            f"(the checksum over all differs): {REPAIR}"
+        )

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oneshot_runtime import GalleryError, OneShotMatcher
+from oneshot_runtime.bundle import Bundle, fingerprint_of
+from oneshot_runtime.cli import main
+from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.migration import migrate
+from oneshot_runtime.preprocess import PreprocessSpec
+from oneshot_runtime.repair import check_file, repair_file
+
+BUNDLE = Bundle.open()
+MODEL = (BUNDLE.fingerprint, BUNDLE.dim)
+
+
+@pytest.fixture
+def path(tmp_path):
+    gallery = Gallery(BUNDLE, tmp_path / "letters.db")
+    labels = [f"s{index}" for index in range(60)]
+    gallery.extend(labels, np.random.default_rng(0).random((60, BUNDLE.dim), np.float32), [b"\x89PNG" + bytes(300)] * 60)
+    gallery.remove("s7")
+    gallery.close()
+    return tmp_path / "letters.db"
+
+
+@pytest.fixture
+def other_bundle(altered_bundle):
+    """The shipped graphs with another head and preprocessing: another model."""
+
+    def change(manifest) -> None:
+        manifest["head"]["bias"] += 0.5
+        manifest["preprocess"]["ink_share"] = 0.7
+        spec = PreprocessSpec.from_dict(manifest["preprocess"])
+        manifest["fingerprint"] = fingerprint_of(manifest["sha256"], spec, manifest["head"])
+
+    return altered_bundle(change)
+
+
+def behind_the_back(path, statement: str) -> None:
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def labels_of(path) -> list[str]:
+    gallery = Gallery(BUNDLE, path)
+    labels = gallery.labels
+    gallery.close()
+    return labels
+
+
+def test_a_sound_gallery_has_no_problems(path) -> None:
+    health = check_file(path, BUNDLE.fingerprint)
+    assert (health.ok, health.supports, health.classes, health.fingerprint) == (True, 59, 59, BUNDLE.fingerprint)
+    assert not check_file(path, "other").ok
+
+
+@pytest.mark.parametrize(
+    ("statement", "left", "named"),
+    [
+        ("UPDATE supports SET code = zeroblob(256) WHERE label = 's9'", 58, "support 10 of 's9'"),
+        ("UPDATE supports SET label = x'ff' WHERE label = 's9'", 58, "support 10"),
+        ("UPDATE supports SET label = CAST(x'ff' AS TEXT) WHERE label = 's9'", 58, "support 10"),
+        ("DELETE FROM supports WHERE label = 's9'", 58, "58 intact supports, but 59 were written"),
+        ("DELETE FROM supports", 0, "0 intact supports, but 59"),
+        ("DELETE FROM state", 59, "state"),
+        ("DROP TABLE removals", 59, "removals"),
+    ],
+)
+def test_damage_is_named_and_what_is_intact_is_saved(path, statement, left, named) -> None:
+    behind_the_back(path, statement)
+    health = check_file(path, BUNDLE.fingerprint)
+    assert (health.damaged, health.supports) == (True, left)
+    assert any(named in problem for problem in health.problems)
+    damaged = path.read_bytes()
+    repair = repair_file(path, MODEL)
+    assert repair.supports == left
+    assert repair.damaged.read_bytes() == damaged
+    assert check_file(path, BUNDLE.fingerprint).ok
+    assert len(labels_of(path)) == left
+    if left < 59:
+        assert repair.lost
+
+
+@settings(max_examples=40, deadline=None)
+@given(place=st.floats(0, 1), length=st.integers(1, 6000), value=st.integers(0, 255))
+def test_a_damaged_stretch_of_the_file_costs_only_what_lies_in_it(tmp_path_factory, place, length, value) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "letters.db"
+    gallery = Gallery(BUNDLE, path)
+    gallery.extend([f"s{index}" for index in range(60)], np.full((60, BUNDLE.dim), 0.5, np.float32))
+    gallery.close()
+    content = bytearray(path.read_bytes())
+    start = int(place * (len(content) - 1))
+    content[start : start + length] = bytes([value]) * len(content[start : start + length])
+    path.write_bytes(content)
+    try:
+        health = check_file(path)
+        repair = repair_file(path, MODEL) if health.damaged else None
+    except GalleryError:
+        assert path.read_bytes() == content  # nothing can be read: left alone
+        return
+    assert health.supports == (60 if repair is None else repair.supports)
+    labels = labels_of(path)
+    assert set(labels) <= {f"s{index}" for index in range(60)}
+    assert len(labels) == health.supports
+
+
+def test_a_process_that_has_the_damaged_file_open_loses_no_write(path) -> None:
+    gallery = Gallery(BUNDLE, path)
+    repair_file(path, MODEL)
+    with pytest.raises(GalleryError, match="replaced"):
+        gallery.extend(["late"], np.full((1, BUNDLE.dim), 0.5, np.float32))
+    with pytest.raises(GalleryError, match="replaced"):
+        gallery.snapshot()
+    gallery.close()
+    assert len(labels_of(path)) == 59
+
+
+def test_the_command_checks_and_repairs(path, capsys) -> None:
+    def call(*words: str) -> tuple[int, dict]:
+        code = main(["gallery", "check", "--gallery", str(path), *words, "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    assert call("--repair")[0] == 0
+    behind_the_back(path, "DELETE FROM supports WHERE label = 's9'")
+    assert main(["list", "--gallery", str(path)]) == 1
+    assert "oneshot gallery check --repair" in capsys.readouterr().err
+    code, answer = call()
+    assert (code, answer["ok"], answer["supports"]) == (1, False, 58)
+    code, answer = call("--repair")
+    assert answer["repair"]["supports"] == 58
+    code, answer = call()
+    assert (code, answer["ok"]) == (0, True)
+
+
+def test_a_migration_keeps_symbols_and_recognises_with_the_new_model(tmp_path, drawings, other_bundle) -> None:
+    path = tmp_path / "symbols.db"
+    first, second = drawings
+    with OneShotMatcher.load(gallery=path, precision="fp32", far=None) as matcher:
+        for index, drawing in enumerate(first):
+            matcher.enroll(f"s{index}", drawing, metadata={"index": index})
+        labels, before = matcher.labels, matcher.gallery.supports("s3")
+        with OneShotMatcher.load(other_bundle, precision="fp32", far=None) as other:
+            assert migrate(path, other) == 12
+        with pytest.raises(GalleryError, match=Bundle.open(other_bundle).fingerprint):
+            matcher.enroll("late", first[0])
+        with pytest.raises(GalleryError, match="migrate"):
+            matcher.match(first[0])
+    with OneShotMatcher.load(other_bundle, gallery=path, precision="fp32", far=None) as matcher:
+        assert matcher.labels == labels
+        assert matcher.gallery.supports("s3") == before
+        answers = [matcher.match(drawing).label for drawing in second]
+        assert sum(answer == f"s{index}" for index, answer in enumerate(answers)) >= 10
+        expected = OneShotMatcher.load(other_bundle, precision="fp32", far=None)
+        for index, drawing in enumerate(first):
+            expected.enroll(f"s{index}", drawing)
+        assert answers == [expected.match(drawing).label for drawing in second]
+
+
+def test_what_another_process_enrols_during_a_migration_is_migrated_too(tmp_path, drawings, other_bundle) -> None:
+    path = tmp_path / "symbols.db"
+    with OneShotMatcher.load(gallery=path, precision="fp32") as matcher:
+        matcher.enroll("early", drawings[0][0])
+        matcher.enroll("gone", drawings[0][1])
+
+        def meanwhile(done: int, total: int) -> None:
+            matcher.enroll("late", drawings[0][2])
+            matcher.remove("gone")
+
+        with OneShotMatcher.load(other_bundle, precision="fp32") as other:
+            assert migrate(path, other, meanwhile) == 2
+    with OneShotMatcher.load(other_bundle, gallery=path, precision="fp32", far=None) as matcher:
+        assert matcher.labels == ["early", "late"]
+        assert matcher.match(drawings[0][2]).label == "late"
+
+
+def test_supports_without_pictures_stop_a_migration_and_are_named(path, other_bundle, capsys) -> None:
+    gallery = Gallery(BUNDLE, path)
+    gallery.extend(["bare"], np.full((1, BUNDLE.dim), 0.5, np.float32))
+    for index in range(60):
+        if index != 7:
+            gallery.remove(f"s{index}")
+    gallery.close()
+    assert main(["gallery", "migrate", "--gallery", str(path), "--bundle", str(other_bundle)]) == 1
+    assert "'bare'" in capsys.readouterr().err
+    assert labels_of(path) == ["bare"]
+
+
+def test_a_migration_to_the_same_model_is_refused(path, capsys) -> None:
+    assert main(["gallery", "migrate", "--gallery", str(path)]) == 1
+    assert "already" in capsys.readouterr().err

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from oneshot_runtime import GalleryError, LabelError, OneShotMatcher
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.cli import main
+from oneshot_runtime.codes import encode
+from oneshot_runtime.folders import export_folder, folder_name, import_folder, label_of
+from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.npz import export_npz, import_npz
+
+BUNDLE = Bundle.open()
+LABELS = ["alef", "Alef", "ה", "a/b", "..", "con", "50%", "x" * 256, "ü" * 90, " spaced "]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "letters.db"
+
+
+@pytest.fixture
+def filled(path, drawings):
+    """A gallery file with pictures, metadata and awkward labels."""
+    with OneShotMatcher.load(gallery=path, precision="fp32", threads=1) as matcher:
+        for number, label in enumerate(LABELS):
+            metadata = {"page": number, "by": "ה"} if number % 2 else None
+            matcher.enroll(label, [drawings[0][number], drawings[1][number]], metadata=metadata)
+    return path
+
+
+def content(path) -> list:
+    gallery = Gallery(BUNDLE, path)
+    found = [(label, gallery.supports(label)) for label in gallery.labels]
+    snapshot = gallery.snapshot()
+    codes = [segment.codes.tobytes() for segment in snapshot.segments]
+    gallery.close()
+    return [found, codes]
+
+
+def test_an_npz_brings_everything_back(filled, tmp_path) -> None:
+    archive = tmp_path / "letters.npz"
+    assert export_npz(filled, archive) == 20
+    copy = Gallery(BUNDLE, tmp_path / "copy.db")
+    seen = []
+    assert import_npz(copy, BUNDLE, archive, lambda done, total: seen.append((done, total))) == 20
+    copy.close()
+    assert content(tmp_path / "copy.db") == content(filled)
+    assert seen == [(20, 20)]
+    with np.load(archive, allow_pickle=False) as arrays:
+        assert arrays["labels"].tolist() == [label for label in LABELS for _ in range(2)]
+        assert arrays["codes"].shape == (20, BUNDLE.dim)
+    assert {entry.name for entry in tmp_path.iterdir() if "part" in entry.name} == set()
+
+
+def test_an_npz_of_embeddings_made_elsewhere(path, tmp_path, matcher, drawings) -> None:
+    archive = tmp_path / "made.npz"
+    embeddings = matcher.embed(drawings[0])
+    labels = [f"s{index}" for index in range(12)]
+    np.savez_compressed(archive, fingerprint=BUNDLE.fingerprint, labels=labels, embeddings=embeddings)
+    assert import_npz(matcher.gallery, BUNDLE, archive) == 12
+    assert [matcher.match(drawing).label for drawing in drawings[0]] == labels
+
+
+def made(tmp_path, **changes):
+    arrays = {"fingerprint": BUNDLE.fingerprint, "labels": ["a", "b"], "codes": np.zeros((2, BUNDLE.dim), np.uint8)}
+    arrays |= changes
+    archive = tmp_path / "made.npz"
+    np.savez(archive, **{name: values for name, values in arrays.items() if values is not None})
+    return archive
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"fingerprint": "0123"}, "0123"),
+        ({"fingerprint": "0123"}, BUNDLE.fingerprint),
+        ({"fingerprint": None}, "fingerprint"),
+        ({"version": np.int64(9)}, "9"),
+        ({"labels": ["a"]}, "codes"),
+        ({"labels": ["a", ""]}, "label"),
+        ({"labels": np.array(["a", object()], object)}, "labels"),
+        ({"labels": ["a", "x" * 300]}, "300|256"),
+        ({"codes": np.zeros((2, 7), np.uint8)}, "codes"),
+        ({"codes": np.zeros((2, BUNDLE.dim), np.float64)}, "codes"),
+        ({"codes": None}, "codes"),
+        ({"codes": None, "embeddings": np.full((2, BUNDLE.dim), 2, np.float32)}, r"\[0, 1\]"),
+        ({"created": np.array([1, np.nan])}, "finite"),
+        ({"thumbnails": np.zeros(9, np.uint8)}, "thumbnail_sizes"),
+        ({"thumbnails": np.zeros(9, np.uint8), "thumbnail_sizes": np.array([5, -1])}, "PNG"),
+        ({"metadata": np.frombuffer(b"[1]{", np.uint8), "metadata_sizes": np.array([3, 1])}, "dict|JSON"),
+        ({"metadata": np.frombuffer(b"{}", np.uint8), "metadata_sizes": np.array([2, 9])}, "ends early"),
+        ({"metadata": np.frombuffer(b"{}{}", np.uint8), "metadata_sizes": np.array([2, -1])}, "goes on"),
+        ({"metadata": np.frombuffer(b"{}", np.uint8), "metadata_sizes": np.array([2, -7])}, "-7|sizes"),
+    ],
+)
+@pytest.mark.parametrize("durable", [True, False])
+def test_an_npz_that_does_not_fit_is_refused_and_nothing_added(path, tmp_path, changes, named, durable) -> None:
+    gallery = Gallery(BUNDLE, path if durable else None)
+    with pytest.raises((GalleryError, LabelError), match=named):
+        import_npz(gallery, BUNDLE, made(tmp_path, **changes))
+    assert gallery.labels == []
+    gallery.close()
+
+
+def test_a_zip_bomb_and_a_lying_header_are_refused_before_anything_is_unpacked(path, tmp_path) -> None:
+    rows = 1_000_000
+    archive = tmp_path / "bomb.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (rows, BUNDLE.dim)})
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, values in (("fingerprint", BUNDLE.fingerprint), ("labels", ["a"])):
+            part = io.BytesIO()
+            np.save(part, np.array(values))
+            file.writestr(f"{name}.npy", part.getvalue())
+        with file.open("codes.npy", "w") as part:
+            part.write(header.getvalue())
+            for _ in range(BUNDLE.dim):
+                part.write(bytes(rows))
+    gallery = Gallery(BUNDLE, path)
+    with pytest.raises(GalleryError, match="bomb"):
+        import_npz(gallery, BUNDLE, archive)
+    lying = made(tmp_path)
+    with zipfile.ZipFile(lying, "a") as file:
+        file.writestr("embeddings.npy", b"")
+        file.writestr("created.npy", header.getvalue() + bytes(8))
+    with pytest.raises(GalleryError, match="created|codes"):
+        import_npz(gallery, BUNDLE, lying)
+    assert len(gallery) == 0
+    gallery.close()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archive")
+    gallery = Gallery(BUNDLE, folder / "letters.db")
+    gallery.extend(["a", "b"], np.full((2, BUNDLE.dim), 0.5, np.float32), [b"\x89PNG", None], [None, {"a": 1}])
+    gallery.close()
+    export_npz(folder / "letters.db", folder / "letters.npz")
+    return (folder / "letters.npz").read_bytes()
+
+
+@settings(max_examples=150, deadline=None)
+@given(place=st.floats(0, 1), change=st.integers(1, 255), cut=st.booleans())
+def test_a_damaged_npz_is_refused_or_harmless(tmp_path_factory, archive, place, change, cut) -> None:
+    position = int(place * (len(archive) - 1))
+    damaged = tmp_path_factory.mktemp("npz") / "damaged.npz"
+    damaged.write_bytes(
+        archive[:position] if cut else archive[:position] + bytes([archive[position] ^ change]) + archive[position + 1 :]
+    )
+    gallery = Gallery(BUNDLE)
+    try:
+        import_npz(gallery, BUNDLE, damaged)
+    except (GalleryError, LabelError):
+        assert gallery.labels == []
+        return
+    assert gallery.labels == ["a", "b"]
+    half = np.full((1, BUNDLE.dim), 0.5, np.float32)
+    assert [found.distance for found in gallery.snapshot().nearest(encode(half, BUNDLE.head)[0], 2)] == [0, 0]
+
+
+def test_a_folder_of_pictures_brings_labels_and_pictures_back(filled, tmp_path) -> None:
+    folder = tmp_path / "letters"
+    assert export_folder(filled, folder) == 20
+    with OneShotMatcher.load(gallery=tmp_path / "copy.db", precision="fp32", threads=1) as matcher:
+        result = import_folder(matcher, folder)
+        assert (result.added, result.present, result.failed) == (20, 0, [])
+        assert sorted(matcher.labels) == sorted(LABELS)
+        again = import_folder(matcher, folder)
+        assert (again.added, again.present) == (0, 20)
+        pictures = {label: [s.thumbnail for s in matcher.gallery.supports(label)] for label in LABELS}
+    gallery = Gallery(BUNDLE, filled)
+    assert {label: [s.thumbnail for s in gallery.supports(label)] for label in LABELS} == pictures
+    gallery.close()
+
+
+def test_a_folder_lists_what_it_cannot_use_and_goes_on(tmp_path, matcher, drawings) -> None:
+    folder = tmp_path / "symbols" / "Alef"
+    folder.mkdir(parents=True)
+    Image.fromarray(drawings[0][0]).save(folder / "good.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    Image.new("L", (40, 40), 255).save(folder / "blank.png")
+    (folder / ".hidden").write_bytes(b"")
+    result = import_folder(matcher, folder.parent)
+    assert result.added == 1
+    assert sorted(reason.split("'")[1].rsplit("/")[-1] for reason in result.failed) == ["blank.png", "broken.png"]
+    assert matcher.labels == ["Alef"]
+    with pytest.raises(GalleryError, match="nothing"):
+        import_folder(matcher, tmp_path / "nothing")
+    with pytest.raises(GalleryError, match="no pictures"):
+        import_folder(matcher, folder)
+
+
+def test_a_support_without_a_picture_is_not_left_out_silently(path, tmp_path) -> None:
+    gallery = Gallery(BUNDLE, path)
+    gallery.extend(["a"], np.full((1, BUNDLE.dim), 0.5, np.float32))
+    gallery.close()
+    with pytest.raises(GalleryError, match="'a'"):
+        export_folder(path, tmp_path / "letters")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["letters.db", "letters.db-ack"]
+
+
+@pytest.mark.parametrize("export", [export_folder, export_npz])
+def test_an_export_overwrites_nothing(filled, export) -> None:
+    before = filled.read_bytes()
+    with pytest.raises(GalleryError, match="exists already"):
+        export(filled, filled)
+    with pytest.raises(GalleryError, match="nowhere"):
+        export(filled, filled.parent / "nowhere" / "x")
+    assert filled.read_bytes() == before
+
+
+@settings(max_examples=300, deadline=None)
+@given(label=st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=12))
+@example(label="LPT1.txt")
+@example(label="x.")
+@example(label="%41")
+@example(label="é")
+def test_a_folder_name_is_safe_and_comes_back(label) -> None:
+    if not label.isprintable():
+        return
+    name = folder_name(label)
+    assert label_of(name) == label
+    assert not set(name) & set('/\\:*?"<>|\0')
+    assert name == name.casefold() or "%" in name
+    assert name.split(".")[0].lower() not in ("con", "nul", "prn", "aux", "lpt1")
+    assert name[-1] not in " ."
+
+
+def test_the_commands_export_and_import(filled, tmp_path, capsys) -> None:
+    def call(*words: str) -> tuple[int, dict]:
+        code = main(["gallery", *words, "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    for target, copy in (("out.npz", "one.db"), ("out", "two.db")):
+        place = str(tmp_path / target)
+        assert call("export", place, "--gallery", str(filled))[1]["supports"] == 20
+        code, answer = call("import", place, "--gallery", str(tmp_path / copy))
+        assert (code, answer["added"], answer["classes"]) == (0, 20, len(LABELS))
+    code, answer = call("import", str(tmp_path / "missing"), "--gallery", str(tmp_path / "three.db"))
+    assert (code, answer["error"]) == (1, "GalleryError")
+    assert not (tmp_path / "three.db").exists()
+    code, answer = call("rename", "alef", "Beth", "--gallery", str(filled))
+    assert answer == {"old": "alef", "new": "Beth", "supports": 2}
