@@ -22,6 +22,8 @@ from oneshot_runtime.schema import COLUMNS, create, insert_rows, prepare, read_s
 __all__ = ["Health", "Repair", "check_file", "repair_file"]
 
 _SHOWN_PROBLEMS = 10
+_BLIND_PROBES = 1 << 14
+"""Numbers looked up behind an unreadable page when nothing says how many there are."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class _Salvage:
     def _one_by_one(self, after: int) -> Iterator[list[Row]]:
         """Past unreadable pages: every number that may have been given out is looked up by itself."""
         unreadable = 0
-        for number in range(after + 1, after + 1 + self._numbers(after)):
+        for number in range(after + 1, self._highest(after) + 1):
             try:
                 values = self._connection.execute(f"SELECT {COLUMNS} FROM supports WHERE id = ?", (number,)).fetchall()
             except sqlite3.DatabaseError:
@@ -149,9 +151,14 @@ class _Salvage:
         if unreadable:
             self.lost.append(f"supports could not be read at {unreadable} of the numbers after {after}")
 
-    def _numbers(self, after: int) -> int:
+    def _highest(self, after: int) -> int:
         state = _state_or_none(self._connection)
-        return (state.last_support if state is not None else after + (1 << 20)) - after
+        if state is not None:
+            return state.last_support
+        try:
+            return int(self._connection.execute("SELECT max(id) FROM supports").fetchone()[0] or 0)
+        except (sqlite3.DatabaseError, ValueError):
+            return after + _BLIND_PROBES
 
     def _intact(self, values: list[tuple[Any, ...]]) -> list[Row]:
         rows = [(row_from(columns, self._dim), columns) for columns in values]
@@ -169,6 +176,7 @@ def _existing(path: str | os.PathLike[str]) -> GalleryFile:
 def _page_problems(connection: sqlite3.Connection) -> list[str]:
     try:
         found = [str(line) for (line,) in connection.execute(f"PRAGMA integrity_check({_SHOWN_PROBLEMS})")]
+        connection.execute("SELECT max(id) FROM removals").fetchone()
     except sqlite3.DatabaseError as error:
         found = [str(error)]
     return [] if found == ["ok"] else [f"SQLite: {line}" for line in found]
