@@ -67,8 +67,12 @@ def read_blocks(connection: sqlite3.Connection, file: GalleryFile, dim: int, aft
     """The rows behind number `after`, in blocks and in order; raises `GalleryError` for a damaged one."""
     query = f"SELECT {COLUMNS} FROM supports WHERE id > ? ORDER BY id LIMIT {BLOCK}"
     while values := connection.execute(query, (after,)).fetchall():
-        yield [intact(row, dim, file) for row in values]
-        after = values[-1][0]
+        rows = [intact(row, dim, file) for row in values]
+        for row in rows:
+            if row.id <= after:
+                raise GalleryError(f"gallery '{file.path}' is damaged, its pages lead in circles: {REPAIR}")
+            after = row.id
+        yield rows
 
 
 def intact(values: tuple[Any, ...], dim: int, file: GalleryFile) -> Row:

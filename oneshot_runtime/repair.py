@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sqlite3
@@ -63,15 +64,15 @@ def check_file(path: str | os.PathLike[str], fingerprint: str | None = None) -> 
     file = _existing(path)
     with file.errors(), closing(file.connect()) as connection:
         prepare(connection, file, None)
-        with transaction(connection, "DEFERRED"):
-            problems = _page_problems(connection)
-            state = _state_or_none(connection)
-            dim = state.dim if state is not None else _usual_dim(connection)
-            found, rows = State("", "", dim), _Salvage(connection, dim)
-            labels: set[str] = set()
-            for block in rows:
-                found = found.with_rows([row.checksum for row in block], 0)
-                labels.update(row.label for row in block)
+        connection.execute("BEGIN DEFERRED")  # never committed: on a damaged file that fails too
+        problems = _page_problems(connection)
+        state = _state_or_none(connection)
+        dim = state.dim if state is not None else _usual_dim(connection)
+        found, rows = State("", "", dim), _Salvage(connection, dim)
+        labels: set[str] = set()
+        for block in rows:
+            found = found.with_rows([row.checksum for row in block], 0)
+            labels.update(row.label for row in block)
     problems += rows.lost
     if state is None:
         problems.append("the state that says what the file must hold is damaged")
@@ -129,7 +130,7 @@ class _Salvage:
                 values = self._connection.execute(query, (after,)).fetchall()
             except sqlite3.DatabaseError:
                 values = None
-            if values is None:
+            if values is None or not _in_order(values, after):
                 yield from self._one_by_one(after)
                 return
             if not values:
@@ -164,6 +165,12 @@ class _Salvage:
         rows = [(row_from(columns, self._dim), columns) for columns in values]
         self.lost += [f"support {columns[0]} of {columns[1]!r:.80} is damaged" for row, columns in rows if row is None]
         return [row for row, _ in rows if row is not None]
+
+
+def _in_order(values: list[tuple[Any, ...]], after: int) -> bool:
+    """Whether row numbers grow: damaged pages can lead in circles."""
+    numbers = [after, *(columns[0] for columns in values)]
+    return all(first < second for first, second in itertools.pairwise(numbers))
 
 
 def _existing(path: str | os.PathLike[str]) -> GalleryFile:
