@@ -80,10 +80,12 @@ def after(operation: tuple[str, str, str, int], model: Model, generation: int) -
     return model, generation + (step == "migrate")
 
 
+_SHIPPED = Bundle.open()
+
+
 def bundle_of(generation: int) -> Bundle:
     """The shipped model under another name for each migration."""
-    bundle = Bundle.open()
-    return replace(bundle, fingerprint=f"{bundle.fingerprint[:24]}{generation:08d}")
+    return replace(_SHIPPED, fingerprint=f"{_SHIPPED.fingerprint[:24]}{generation:08d}")
 
 
 def play(path: Path, seed: int, model: Model, generation: int) -> tuple[list[tuple[Model, int]], int]:
