@@ -52,7 +52,7 @@ def single(path: Path, rows: int, rounds: int) -> dict[str, float]:
     for start in range(0, rows, 50_000):
         count = min(50_000, rows - start)
         gallery.extend([f"s{start + index}" for index in range(count)], rng.random((count, bundle.dim), np.float32))
-    bare = sqlite3.connect(path.with_name("bare.db"), isolation_level=None)
+    bare = sqlite3.connect(path.with_suffix(".bare"), isolation_level=None)
     bare.execute("PRAGMA journal_mode = WAL")
     bare.execute("PRAGMA synchronous = FULL")
     bare.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, code BLOB)")

@@ -1,0 +1,77 @@
+"""How equal the answers stay when a gallery is embedded again from its thumbnails, with the same model.
+
+    python -m benchmarks.migration --alphabets 20 --json migration.json
+
+Each alphabet of invented symbols is enrolled by one hand, asked for by another, migrated, and asked again. `--enlarge` makes
+the pages that many times as large as the strokes come, so that thumbnails (128 pixels at most) lose something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from oneshot_runtime import OneShotMatcher
+from oneshot_runtime.migration import migrate
+from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+
+_SYMBOLS = 20
+
+
+def compare(path: Path, seed: int, enlarge: int, other: OneShotMatcher) -> dict[str, float]:
+    """Counts for one alphabet: queries, equal and right answers before and after, and the largest change of a probability."""
+    rng = np.random.default_rng(seed)
+    hands = random_hand(rng), random_hand(rng)
+    pages = [[draw(symbol, hand, rng) for symbol in invent_alphabet(_SYMBOLS, seed=seed)] for hand in hands]
+    first, second = ([_enlarged(page, enlarge) for page in side] for side in pages)
+    labels = [f"s{index}" for index in range(_SYMBOLS)]
+    with OneShotMatcher.load(gallery=path, precision="fp32", far=None) as matcher:
+        for label, page in zip(labels, first, strict=True):
+            matcher.enroll(label, page)
+        before = matcher.match_batch(second, top_k=1)
+    migrate(path, other)
+    with OneShotMatcher.load(gallery=path, precision="fp32", far=None) as matcher:
+        after = matcher.match_batch(second, top_k=1)
+    return {
+        "queries": _SYMBOLS,
+        "equal": sum(a.label == b.label for a, b in zip(before, after, strict=True)),
+        "right_before": sum(a.label == label for a, label in zip(before, labels, strict=True)),
+        "right_after": sum(b.label == label for b, label in zip(after, labels, strict=True)),
+        "largest_change": max(abs(a.probability - b.probability) for a, b in zip(before, after, strict=True)),
+        "side": max(first[0].shape),
+    }
+
+
+def _enlarged(page: np.ndarray, times: int) -> np.ndarray:
+    image = Image.fromarray(page)
+    return np.asarray(image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC))
+
+
+def main() -> None:
+    """Measure, print a table, and write JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--alphabets", type=int, default=20)
+    parser.add_argument("--enlarge", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    other, results = OneShotMatcher.load(precision="fp32", far=None), []
+    with tempfile.TemporaryDirectory() as folder:
+        for times in arguments.enlarge:
+            found = [compare(Path(folder) / f"{times}-{s}.db", s, times, other) for s in range(arguments.alphabets)]
+            total = {key: sum(row[key] for row in found) for key in ("queries", "equal", "right_before", "right_after")}
+            results.append({"side": found[0]["side"], **total, "largest_change": max(row["largest_change"] for row in found)})
+    for result in results:
+        print(
+            "  ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in result.items())
+        )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
