@@ -22,7 +22,7 @@ from export.drawings import calibration_canvases, golden_canvases
 from export.graphs import embedding_graph, head_graph
 from export.parity import Reference, check_decisions, check_embedding, check_head, decisions, reference
 from export.quantize import quantize_embedding
-from oneshot_runtime.bundle import SCHEMA_VERSION, Bundle, fingerprint_of
+from oneshot_runtime.bundle import SCHEMA_VERSION, Bundle, checksum_of, fingerprint_of
 from train.checkpoint import load_model
 from train.config import TrainConfig
 from train.model import SiameseNet
@@ -132,7 +132,7 @@ def _manifest(
         "code_scale": 255 / float(weights.max()),
         "weights": [float(str(weight)) for weight in weights],
     }
-    return {
+    manifest = {
         "schema_version": SCHEMA_VERSION,
         "preset": config.model.preset,
         "preprocess": config.model.spec.to_dict(),
@@ -144,6 +144,7 @@ def _manifest(
         "head": head,
         "sha256": checksums,
     }
+    return manifest | {"checksum": checksum_of(manifest)}
 
 
 def _replaceable(out: Path) -> bool:

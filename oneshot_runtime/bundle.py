@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import BundleError
+from oneshot_runtime.graphscan import why_refused
 from oneshot_runtime.preprocess import PreprocessSpec
 from oneshot_runtime.thresholds import ThresholdTable
 
-__all__ = ["DEFAULT_BUNDLE", "SCHEMA_VERSION", "Bundle", "Golden", "Head", "fingerprint_of"]
+__all__ = ["DEFAULT_BUNDLE", "SCHEMA_VERSION", "Bundle", "Golden", "Head", "checksum_of", "fingerprint_of"]
 
 SCHEMA_VERSION = 1
 DEFAULT_BUNDLE = Path(__file__).parent / "models" / "edge"
@@ -99,6 +101,8 @@ class Bundle:
 
     @classmethod
     def _from_manifest(cls, folder: Path, manifest: dict[str, Any]) -> Bundle:
+        if manifest["checksum"] != checksum_of(manifest):
+            raise BundleError("its own checksum does not match, so it was altered or damaged; copy the bundle again")
         checksums = {str(name): str(value) for name, value in manifest["sha256"].items()}
         missing = [name for name in _REQUIRED if name not in checksums]
         if missing:
@@ -126,18 +130,21 @@ class Bundle:
         """The embedding graph's bytes, "fp32" or "int8", checked against the manifest."""
         if precision == "int8" and not self.has_int8:
             raise BundleError(f"bundle '{self.path}' has no {_INT8}; load it with precision='fp32' or 'auto'")
-        return self._checked(_INT8 if precision == "int8" else "embedding.onnx", _MAX_GRAPH_BYTES)
+        return self._graph(_INT8 if precision == "int8" else "embedding.onnx")
 
     def head_graph(self) -> bytes:
         """The head graph's bytes, checked against the manifest."""
-        return self._checked("head.onnx", _MAX_GRAPH_BYTES)
+        return self._graph("head.onnx")
 
     def golden(self) -> Golden:
         """The golden vectors, checked against the manifest and against the model's shapes."""
         data = self._checked("golden.npz", _MAX_GOLDEN_BYTES)
         try:
+            _bound_archive(data)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 golden = Golden(arrays["images"], arrays["embeddings"], arrays["probabilities"])
+        except BundleError as error:
+            raise BundleError(f"{self.path / 'golden.npz'}: {error}") from error
         except Exception as error:  # numpy, zipfile and zlib each have their own for a damaged archive
             raise BundleError(f"{self.path / 'golden.npz'} is damaged: {error!r}; export the model again") from error
         count = len(golden.images)
@@ -150,6 +157,13 @@ class Bundle:
                 "two images at least; export the model again"
             )
         return golden
+
+    def _graph(self, name: str) -> bytes:
+        data = self._checked(name, _MAX_GRAPH_BYTES)
+        reason = why_refused(data)
+        if reason is not None:
+            raise BundleError(f"{self.path / name} is refused: {reason}; export the model again")
+        return data
 
     def _checked(self, name: str, limit: int) -> bytes:
         data = _read(self.path / name, limit)
@@ -167,6 +181,20 @@ def fingerprint_of(checksums: dict[str, str], spec: PreprocessSpec, head: dict[s
     parts = [checksums["embedding.onnx"], checksums["head.onnx"]]
     parts += [json.dumps(values, sort_keys=True) for values in (spec.to_dict(), head)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def checksum_of(manifest: dict[str, Any]) -> str:
+    """A hash over every entry of a manifest but the checksum itself: thresholds and records bind no gallery, but count."""
+    rest = {key: value for key, value in manifest.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _bound_archive(data: bytes) -> None:
+    """Refuse an archive that would unpack to more than the golden vectors may have."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > _MAX_GOLDEN_BYTES:
+        raise BundleError(f"unpacks to {size} bytes, more than the {_MAX_GOLDEN_BYTES} that are read")
 
 
 def _read(path: Path, limit: int) -> bytes:
