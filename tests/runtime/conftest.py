@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.bundle import DEFAULT_BUNDLE
+from oneshot_runtime.bundle import DEFAULT_BUNDLE, checksum_of
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 
 Drawings = list[NDArray[np.uint8]]
@@ -34,7 +34,7 @@ def matcher() -> OneShotMatcher:
 
 @pytest.fixture
 def altered_bundle(tmp_path: Path) -> Callable[..., Path]:
-    """A copy of the shipped bundle whose manifest was changed by a function."""
+    """A copy of the shipped bundle whose manifest was changed by a function, its checksum made right again."""
 
     def make(change: Callable[[dict[str, Any]], object] = lambda manifest: None) -> Path:
         folder = tmp_path / "bundle"
@@ -42,6 +42,7 @@ def altered_bundle(tmp_path: Path) -> Callable[..., Path]:
         path = folder / "manifest.json"
         manifest = json.loads(path.read_text())
         change(manifest)
+        manifest["checksum"] = checksum_of(manifest)
         path.write_text(json.dumps(manifest))
         return folder
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from oneshot_runtime import BundleError, DeviceError, OneShotError, OneShotMatcher
-from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle, fingerprint_of
+from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerprint_of
+from oneshot_runtime.graphscan import why_refused
 from oneshot_runtime.preprocess import PreprocessSpec
 from oneshot_runtime.sessions import Embedder, create_session, golden_error
 
@@ -36,9 +38,10 @@ def test_golden_images_in_any_batch(matcher) -> None:
 
 
 def bind(manifest: dict[str, Any]) -> None:
-    """Make the fingerprint right again, as whoever forges a bundle would."""
+    """Make fingerprint and checksum right again, as whoever forges a bundle would."""
     spec = PreprocessSpec.from_dict(manifest["preprocess"])
     manifest["fingerprint"] = fingerprint_of(manifest["sha256"], spec, manifest["head"])
+    manifest["checksum"] = checksum_of(manifest)
 
 
 def rehash(folder: Path, name: str) -> None:
@@ -95,6 +98,70 @@ def test_a_garbled_manifest_is_named(altered_bundle, change, words) -> None:
         OneShotMatcher.load(altered_bundle(change))
 
 
+def test_a_changed_threshold_is_found(altered_bundle) -> None:
+    path = altered_bundle() / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["thresholds"][0]["logits"]["0.01"] -= 0.1
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="altered"):
+        Bundle.open(path.parent)
+
+
+def varint(number: int) -> bytes:
+    head, rest = number & 0x7F, number >> 7
+    return bytes([head | (0x80 if rest else 0)]) + (varint(rest) if rest else b"")
+
+
+def message(field: int, content: bytes | int) -> bytes:
+    """A protocol buffer field: a number, or bytes with their length."""
+    if isinstance(content, int):
+        return varint(field << 3) + varint(content)
+    return varint(field << 3 | 2) + varint(len(content)) + content
+
+
+OUTSIDE = message(13, message(1, b"location") + message(2, b"/etc/passwd"))
+IN_A_BRANCH = message(7, message(1, message(5, message(6, message(5, OUTSIDE)))))  # model.graph.node.attribute.graph.tensor
+
+
+@pytest.mark.parametrize(
+    ("graph", "words"),
+    [
+        (message(7, message(5, OUTSIDE)), "another file"),
+        (message(7, message(5, message(14, 1))), "another file"),
+        (IN_A_BRANCH, "another file"),
+        (message(7, message(1, message(7, b"my.company"))), "my.company"),
+        (message(25, message(7, message(7, b"my.company"))), "my.company"),
+        (b"\xff" * 40, "no ONNX model"),
+        (message(7, b"")[:-1] + b"\x7f", "no ONNX model"),
+    ],
+)
+def test_a_graph_that_reaches_outside_itself_is_refused(altered_bundle, graph, words) -> None:
+    folder = altered_bundle()
+    for name in ("embedding.onnx", "head.onnx"):
+        (folder / name).write_bytes(graph)
+        rehash(folder, name)
+    with pytest.raises(BundleError, match=words):
+        OneShotMatcher.load(folder, precision="fp32")
+    with pytest.raises(BundleError, match=words):
+        Bundle.open(folder).head_graph()
+
+
+def test_nesting_has_a_bound() -> None:
+    graph = b""
+    for _ in range(40):
+        graph = message(1, message(5, message(6, graph)))
+    assert "nested" in (why_refused(message(7, graph)) or "")
+
+
+def test_golden_vectors_that_unpack_too_large_are_refused(altered_bundle) -> None:
+    folder = altered_bundle()
+    with zipfile.ZipFile(folder / "golden.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", bytes(70_000_000))
+    rehash(folder, "golden.npz")
+    with pytest.raises(BundleError, match="unpacks"):
+        Bundle.open(folder).golden()
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"schema_version": 1}'])
 def test_a_manifest_that_is_no_manifest(altered_bundle, text) -> None:
     folder = altered_bundle()
@@ -110,7 +177,8 @@ def test_golden_vectors_that_do_not_fit_are_named(altered_bundle, content) -> No
     if content == "cut":
         path.write_bytes(path.read_bytes()[:-100])
     elif content == "no archive":
-        np.save(path.open("wb"), np.zeros(3))
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
     else:
         with np.load(path) as arrays:
             kept = {name: arrays[name][:1] for name in arrays}
@@ -133,7 +201,7 @@ def test_a_graph_of_another_shape_is_refused_at_load(altered_bundle) -> None:
 
 def test_an_int8_graph_that_does_not_load_falls_back_to_fp32(altered_bundle) -> None:
     folder = altered_bundle()
-    (folder / "embedding.int8.onnx").write_bytes(b"from the future")
+    (folder / "embedding.int8.onnx").write_bytes(b"\x08\xe7\x07")  # a model of IR version 999
     rehash(folder, "embedding.int8.onnx")
     assert OneShotMatcher.load(folder).precision == "fp32"
     with pytest.raises(DeviceError):
