@@ -79,7 +79,12 @@ def row_from(values: tuple[Any, ...], dim: int) -> Row | None:
         return None
     if not (thumbnail is None or isinstance(thumbnail, bytes)) or not (metadata is None or isinstance(metadata, str)):
         return None
-    if checksum != row_checksum(number, label, code, created, thumbnail, metadata):
+    try:
+        if checksum != row_checksum(number, label, code, created, thumbnail, metadata):
+            return None
+        if metadata is not None and not isinstance(json.loads(metadata), dict):
+            return None
+    except (struct.error, ValueError, RecursionError):  # a number that is none, a text that cannot be encoded, no JSON
         return None
     return Row(number, label, code, created, thumbnail, metadata)
 
