@@ -39,8 +39,8 @@ _MAX_SIDE = 0.85
 _MAX_PARTS = 400
 """Parts that are looked at, largest first: a page of print must not stall a live picture."""
 
-_SURROUND = 4
-"""Pixels around a part that must be paper."""
+_SURROUND, _SURROUND_SHARE = 4, 0.12
+"""Around a part, this many pixels and this share of its longer side must be paper."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,10 @@ def _is_on_paper(
 ) -> bool:
     """Whether paper surrounds a part on all sides: a seam, or the tip of something dark, borders on what is as dark."""
     x, y, width, height = (int(value) for value in stat[:4])
-    area = np.s_[max(0, y - _SURROUND) : y + height + _SURROUND, max(0, x - _SURROUND) : x + width + _SURROUND]
+    around = _SURROUND + round(_SURROUND_SHARE * max(width, height))
+    area = np.s_[max(0, y - around) : y + height + around, max(0, x - around) : x + width + around]
     level, own = paper[area], labels[area] == number
     levels = np.sort(grey[area][own])  # the ink's darkest tenth: in a half-shadow its mean is no darker than shaded paper
     ink = float(levels[-1 - len(levels) // 10 if light else len(levels) // 10])
-    limit = ink + 0.4 * (float(level.mean()) - ink)
+    limit = ink + 0.2 * (float(level.mean()) - ink)
     return float((level > limit if light else level < limit).mean()) < 0.1

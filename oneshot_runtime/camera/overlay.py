@@ -32,7 +32,7 @@ def annotate(
         x, y, width, height = symbol.box
         margin = size // 3
         corners = (x - margin, y - margin), (x + width + margin, y + height + margin)
-        cv2.rectangle(image, *corners, colour, max(1, size // 9), cv2.LINE_AA)
+        cv2.rectangle(image, *corners, colour, max(2, size // 8), cv2.LINE_AA)
         text = f"{_short(symbol.label)} {symbol.probability:.2f}" if symbol.label is not None else "unknown"
         _write(image, text, (corners[0][0], corners[0][1]), size, colour, above=True)
     if fps is not None:
