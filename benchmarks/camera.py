@@ -27,6 +27,7 @@ from PIL import Image
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.camera import Sighting, SymbolReader, annotate
+from oneshot_runtime.camera.overlay import draw_aim
 from oneshot_runtime.camera.render import Film, Scene, Shown, film, lay_out
 from oneshot_runtime.camera.sources import LiveSource, open_source
 from oneshot_runtime.demo import symbol_names
@@ -270,23 +271,34 @@ def lag(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def picture(arguments: argparse.Namespace) -> None:
-    """A short animated picture of a sheet being read: the first symbols are known, the last one is taught on the way."""
+    """A short animated picture of a sheet being read: eight symbols are known, the one in the middle is taught on the way."""
     taught, written = own_symbols(arguments.seed)
-    rng = np.random.default_rng(arguments.seed)
-    names = [*list(taught)[:8], list(written)[-1]]
-    scene = lay_out([(name, written[name]) for name in names], rng)
+    stranger = list(written)[-1]
     matcher = OneShotMatcher.load(far=arguments.far)
-    for name in list(taught):
-        matcher.enroll(name, taught[name])
+    for name, drawing in taught.items():
+        matcher.enroll(name, drawing)
+    rng = np.random.default_rng(arguments.seed)
+    middle = -1
+    while middle != 8:  # cells are shuffled
+        scene = lay_out([(name, written[name]) for name in [*list(taught)[:8], stranger]], rng, columns=3)
+        centre = np.array(scene.reflectance.shape[::-1]) / 2
+        middle = int(np.argmin([np.hypot(*(outline.mean(axis=0) - centre)) for outline in scene.outlines]))
     reader = SymbolReader(matcher)
+    settings = Film(height=540, width=960, motion=0.7, noise=2.0)
     shown = []
-    for number, (image, _) in enumerate(film(scene, Film(height=540, width=960, noise=2.0), 120, rng)):
+    for number, (image, _) in enumerate(film(scene, settings, 150, rng)):
         reading = reader.read(image)
-        if number % 4 == 0:
-            small = cv2.resize(annotate(image, reading.symbols), (640, 360), interpolation=cv2.INTER_AREA)
+        marked = annotate(image, reading.symbols)
+        if number == 64:
+            reader.enroll(stranger)
+        if 52 <= number < 88:
+            done = f"taught '{stranger}' from the symbol in the middle"
+            draw_aim(marked, done if number > 64 else "teach the symbol in the middle")
+        if number % 4 == 0 and number > 0:
+            small = cv2.resize(marked, (640, 360), interpolation=cv2.INTER_AREA)
             shown.append(Image.fromarray(np.ascontiguousarray(small[:, :, ::-1])))
     arguments.picture.parent.mkdir(parents=True, exist_ok=True)
-    shown[0].save(arguments.picture, save_all=True, append_images=shown[1:], duration=133, loop=0, quality=50, method=6)
+    shown[0].save(arguments.picture, save_all=True, append_images=shown[1:], duration=133, loop=0, quality=60, method=6)
     print(f"{arguments.picture}: {arguments.picture.stat().st_size // 1000} kB")
 
 

@@ -72,7 +72,7 @@ class Watch:
                 self._lines(frame, reading)
                 if self._enroll is not None and not self.summary.enrolled:
                     self.summary.enrolled = self._teach(self._enroll, frame.number)
-                if not self._show(frame, reading):
+                if not self._show(frame, reading) or self._is_done():
                     break
         finally:
             self.summary.seconds = time.perf_counter() - start
@@ -80,6 +80,10 @@ class Watch:
                 if thing is not None:
                     thing.close()
         return self.summary
+
+    def _is_done(self) -> bool:
+        """Whether the symbol is taught and nobody watches the rest."""
+        return self.summary.enrolled and self._recorder is None and self._window is None and self._emit is None
 
     def _smooth(self, reading: Reading, seconds: float) -> None:
         keep = _SMOOTH if self.summary.frames else 0.0

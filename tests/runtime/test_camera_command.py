@@ -87,6 +87,14 @@ def test_a_film_is_taught_read_and_recorded(video: Path, tmp_path: Path, capfd: 
         assert len(list(source)) == 20
 
 
+def test_teaching_alone_ends_once_it_is_done(video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    gallery = str(tmp_path / "signs.db")
+    assert main(["camera", str(video), "--gallery", gallery, "--enroll", "sign"]) == 0
+    assert "2 frames" in capfd.readouterr().err
+    with OneShotMatcher.load(gallery=gallery) as matcher:
+        assert matcher.labels == ["sign"]
+
+
 def test_nothing_to_teach_is_an_error_and_teaches_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     cv2.imwrite(str(tmp_path / "blank.png"), np.full((120, 160), 200, np.uint8))
     gallery = str(tmp_path / "g.db")
