@@ -286,19 +286,19 @@ def picture(arguments: argparse.Namespace) -> None:
     reader = SymbolReader(matcher)
     settings = Film(height=540, width=960, motion=0.7, noise=2.0)
     shown = []
-    for number, (image, _) in enumerate(film(scene, settings, 150, rng)):
+    for number, (image, _) in enumerate(film(scene, settings, 108, rng)):
         reading = reader.read(image)
         marked = annotate(image, reading.symbols)
-        if number == 64:
+        if number == 44:
             reader.enroll(stranger)
-        if 52 <= number < 88:
+        if 36 <= number < 68:
             done = f"taught '{stranger}' from the symbol in the middle"
-            draw_aim(marked, done if number > 64 else "teach the symbol in the middle")
+            draw_aim(marked, done if number > 44 else "teach the symbol in the middle")
         if number % 4 == 0 and number > 0:
             small = cv2.resize(marked, (640, 360), interpolation=cv2.INTER_AREA)
             shown.append(Image.fromarray(np.ascontiguousarray(small[:, :, ::-1])))
     arguments.picture.parent.mkdir(parents=True, exist_ok=True)
-    shown[0].save(arguments.picture, save_all=True, append_images=shown[1:], duration=133, loop=0, quality=60, method=6)
+    shown[0].save(arguments.picture, save_all=True, append_images=shown[1:], duration=150, loop=0, quality=60, method=3)
     print(f"{arguments.picture}: {arguments.picture.stat().st_size // 1000} kB")
 
 
