@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +134,10 @@ def test_an_interrupt_completes_the_recording(video: Path, tmp_path: Path, kind:
     command = ["camera", str(pictures), "--json", "--output", str(output), "--gallery", str(tmp_path / "g.db")]
     with subprocess.Popen([sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
-        assert process.stdout.readline()
-        time.sleep(0.2)
+        while json.loads(process.stdout.readline())["frame"] < 2:  # the frames before are recorded then
+            pass
         process.send_signal(kind)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     assert process.returncode == 130
     with open_source(str(output)) as source:
         assert len(list(source)) >= 1
