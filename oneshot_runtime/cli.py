@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from oneshot_runtime import __version__
-from oneshot_runtime.commands import camera, gallery, model, recognise
+from oneshot_runtime.commands import camera, gallery, model, recognise, server
 from oneshot_runtime.errors import OneShotError
 
 __all__ = ["main"]
 
-_GROUPS = (recognise, gallery, camera, model)
+_GROUPS = (recognise, gallery, camera, server, model)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,5 +22,5 @@ def test_the_wheel_holds_the_runtime_and_its_model_and_nothing_else(tmp_path) ->
     assert {top for top in tops if not top.endswith(".dist-info")} == {"oneshot_runtime"}
     model = {"embedding.onnx", "embedding.int8.onnx", "head.onnx", "golden.npz", "manifest.json"}
     assert {f"oneshot_runtime/models/edge/{name}" for name in model} <= names
-    assert "oneshot_runtime/py.typed" in names
+    assert {"oneshot_runtime/py.typed", "oneshot_runtime/server/static/index.html"} <= names
     assert wheel.stat().st_size < 9_000_000

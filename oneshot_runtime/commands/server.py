@@ -1,0 +1,89 @@
+"""`oneshot serve`: the page to draw on, and the HTTP API beneath it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from oneshot_runtime.commands.common import add_command, count, load
+from oneshot_runtime.errors import OptionError
+
+__all__ = ["register"]
+
+_TOKEN = "ONESHOT_TOKEN"
+_PORT = 8765
+_FAR = 0.05
+"""Someone who draws looks at the answer: a symbol that is refused is more of a nuisance than a stranger with a name."""
+
+_CONNECTIONS = 1024
+
+
+def register(commands: Any) -> None:
+    """Add this group's parser to the command line's sub-parsers."""
+    text = "open a page to draw and teach symbols on, with an HTTP API beneath it"
+    serve = add_command(commands, "serve", _serve, text, gallery=True, far=_FAR)
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to bind; beyond loopback needs a token (default: 127.0.0.1)"
+    )
+    serve.add_argument("--port", type=int, default=_PORT, help=f"0 takes any that is free (default: {_PORT})")
+    serve.add_argument("--token-file", type=Path, metavar="FILE", help=f"file with the token of clients (or {_TOKEN} is set)")
+    serve.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name clients may call the server by"
+    )
+    serve.add_argument("--max-megabytes", type=count, default=16, help="size of a request with images (default: 16)")
+    serve.add_argument(
+        "--timeout", type=count, default=30, help="seconds for a request to arrive and be answered (default: 30)"
+    )
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    import oneshot_runtime.server  # noqa: I001  first, since it names the extra when it is missing
+    import uvicorn
+
+    options = oneshot_runtime.server.ServerOptions(
+        host=arguments.host,
+        token=_token(arguments.token_file),
+        names=frozenset(name.lower() for name in arguments.allow_host),
+        max_bytes=arguments.max_megabytes << 20,
+        timeout=arguments.timeout,
+    )
+    with _bind(arguments.host, arguments.port) as bound, load(arguments) as matcher:
+        matcher.warmup()
+        app = oneshot_runtime.server.create_app(matcher, options, gallery=arguments.gallery)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            server_header=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_keep_alive=arguments.timeout,
+            timeout_graceful_shutdown=arguments.timeout,
+        )
+        host, port = bound.getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        print(json.dumps({"url": url}) if arguments.json else f"oneshot: {url} (Ctrl-C stops)", flush=True)
+        try:
+            uvicorn.Server(config).run(sockets=[bound])
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get(_TOKEN) or None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"cannot read the token file '{path}': {error}") from error
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        raise OptionError(f"cannot serve on {host!r} port {port}: {error}; --host and --port choose others") from error

@@ -1,0 +1,98 @@
+"""The application: routes, guard, errors, and the page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict
+
+from oneshot_runtime import __version__
+from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.server import classes, recognition, transfer
+from oneshot_runtime.server.guard import Guard
+from oneshot_runtime.server.metrics import CONTENT_TYPE, MetricsMiddleware
+from oneshot_runtime.server.options import ServerOptions
+from oneshot_runtime.server.problems import PROBLEMS, add_handlers
+from oneshot_runtime.server.service import Service, TheService
+
+__all__ = ["create_app"]
+
+_STATIC = Path(__file__).parent / "static"
+
+router = APIRouter(tags=["service"], responses=PROBLEMS)
+
+
+class HealthBody(BaseModel):
+    """Answered only when the gallery can be read. model: the fingerprint of the network."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"status": "ok", "version": "0.1.0", "model": "9f2c", "device": "cpu", "precision": "fp32"}
+        }
+    )
+
+    status: str
+    version: str
+    model: str
+    device: str
+    precision: str
+
+
+def create_app(
+    matcher: OneShotMatcher, options: ServerOptions | None = None, *, gallery: str | os.PathLike[str] | None = None
+) -> FastAPI:
+    """The ASGI application over a loaded matcher; the caller closes the matcher. gallery: the file that the matcher has open,
+    for exports; None for a gallery in memory.
+    """
+    options = options or ServerOptions()
+    app = FastAPI(
+        title="oneshot",
+        summary="Recognise a symbol after seeing it once.",
+        version=__version__,
+        docs_url=None,  # the usual pages load their scripts from other servers
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    service = Service(matcher, options, None if gallery is None else Path(gallery))
+    app.state.service = service
+    add_handlers(app)
+    app.add_middleware(Guard, options=options)
+    app.add_middleware(MetricsMiddleware, metrics=service.metrics)
+    for part in (recognition.router, classes.router, transfer.router, router):
+        app.include_router(part)
+    app.add_api_route("/", _page, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=_STATIC), "static")
+    return app
+
+
+@router.get("/v1/health", summary="Whether the server can answer")
+async def health(service: TheService) -> HealthBody:
+    """Needs no token."""
+    matcher = service.matcher
+    await service.read(lambda: len(matcher.gallery))
+    return HealthBody(
+        status="ok",
+        version=__version__,
+        model=matcher.bundle.fingerprint,
+        device=matcher.device,
+        precision=matcher.precision,
+    )
+
+
+@router.get("/metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)
+async def metrics(service: TheService) -> PlainTextResponse:
+    """Requests, durations, matches, and the gallery's size."""
+    snapshot = await service.read(service.matcher.gallery.snapshot)
+    gauges = {
+        "oneshot_gallery_classes": ("Enrolled symbols.", float(snapshot.classes)),
+        "oneshot_gallery_supports": ("Enrolled pictures.", float(snapshot.supports)),
+    }
+    return PlainTextResponse(service.metrics.text(gauges), media_type=CONTENT_TYPE)
+
+
+async def _page() -> FileResponse:
+    return FileResponse(_STATIC / "index.html", headers={"Cache-Control": "no-cache"})

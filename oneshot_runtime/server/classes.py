@@ -1,0 +1,128 @@
+"""Routes that list, teach, rename and forget symbols."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict
+
+from oneshot_runtime.errors import LabelError
+from oneshot_runtime.gallery import check_label
+from oneshot_runtime.server.problems import PROBLEMS, ProblemError
+from oneshot_runtime.server.service import IMAGES_BODY, Images, Service, TheService
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/classes", tags=["gallery"], responses=PROBLEMS)
+
+
+class ClassBody(BaseModel):
+    """A symbol and how many pictures of it are enrolled."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"label": "alef", "supports": 2}})
+
+    label: str
+    supports: int
+
+
+class ClassesBody(BaseModel):
+    """Symbols in the order of their first enrolment. total: how many there are, listed here or not."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"classes": [{"label": "alef", "supports": 2}], "total": 1}})
+
+    classes: list[ClassBody]
+    total: int
+
+
+class RenameBody(BaseModel):
+    """The new name."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"label": "aleph"}})
+
+    label: str
+
+
+@router.get("", summary="The enrolled symbols")
+async def classes(
+    service: TheService,
+    offset: Annotated[int, Query(ge=0, le=1 << 40)] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> ClassesBody:
+    """A part of the list, from `offset` on."""
+
+    def work() -> ClassesBody:
+        gallery = service.matcher.gallery
+        labels = gallery.labels
+        part = [ClassBody(label=label, supports=gallery.count(label)) for label in labels[offset : offset + limit]]
+        # Between the two another client may have removed one.
+        return ClassesBody(classes=[body for body in part if body.supports], total=len(labels))
+
+    return await service.read(work)
+
+
+@router.get(
+    "/{label:path}/supports/{number}",
+    summary="An enrolled picture, small",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "A PNG of at most 128 pixels a side"}},
+)
+async def support(service: TheService, label: str, number: int) -> Response:
+    """Counted from 0 in the order of enrolment."""
+
+    def work() -> bytes | None:
+        supports = service.matcher.gallery.supports(label)
+        return supports[number].thumbnail if 0 <= number < len(supports) else None
+
+    try:
+        picture = await service.read(work)
+    except LabelError as error:
+        raise _refused(service, label, error) from error
+    if picture is None:
+        raise ProblemError(404, f"label {label!r} has no picture {number}")
+    return Response(picture, media_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+@router.post("/{label:path}", openapi_extra=IMAGES_BODY, summary="Teach a symbol", status_code=201)
+async def enroll(service: TheService, label: str, images: Images) -> ClassBody:
+    """Adds the images to the symbol, which may be new; all of them or, when one cannot be used, none."""
+
+    def work() -> ClassBody:
+        check_label(label)
+        service.matcher.enroll(label, list(images))
+        return ClassBody(label=label, supports=service.matcher.gallery.count(label))
+
+    return await service.write(work)
+
+
+@router.patch("/{label:path}", summary="Give a symbol another name")
+async def rename(service: TheService, label: str, body: RenameBody) -> ClassBody:
+    """Refused with 409 when the new name is taken."""
+    try:
+        count = await service.write(lambda: service.matcher.gallery.rename(label, body.label))
+    except LabelError as error:
+        raise _refused(service, label, error, body.label) from error
+    return ClassBody(label=body.label, supports=count)
+
+
+@router.delete("/{label:path}", summary="Forget a symbol")
+async def remove(service: TheService, label: str) -> ClassBody:
+    """Answers with what was forgotten."""
+    try:
+        count = await service.write(lambda: service.matcher.gallery.remove(label))
+    except LabelError as error:
+        raise _refused(service, label, error) from error
+    return ClassBody(label=label, supports=count)
+
+
+def _refused(service: Service, label: str, error: LabelError, new: str | None = None) -> ProblemError:
+    """422 for a name that can be none, 409 for one that is taken, else 404."""
+    try:
+        check_label(label)
+        if new is not None:
+            check_label(new)
+            if service.matcher.gallery.count(new):
+                return ProblemError(409, error)
+    except LabelError:
+        return ProblemError(422, error)
+    return ProblemError(404, error)

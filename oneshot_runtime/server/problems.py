@@ -1,0 +1,108 @@
+"""Errors as `application/problem+json` (RFC 9457), in the library's words but without the server's paths."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from oneshot_runtime.errors import ImageError, LabelError, OneShotError, OptionError
+
+__all__ = ["PROBLEMS", "ProblemBody", "ProblemError", "add_handlers", "problem_response"]
+
+_MEDIA_TYPE = "application/problem+json"
+_CLIENTS_FAULT = (ImageError, LabelError, OptionError)
+_QUOTED_PATH = re.compile(r"'(?:[^']*[/\\])?([^'/\\]+\.(?:db|npz)[^'/\\]*)'|'(?:/|[A-Za-z]:\\)[^']*'")
+
+
+class ProblemError(Exception):
+    """Answers the request with a status and a message; `error` names the kind, by default the library's."""
+
+    def __init__(self, status: int, error: str | OneShotError, kind: str | None = None) -> None:
+        super().__init__(str(error))
+        self.status = status
+        self.detail = _without_paths(error) if isinstance(error, OneShotError) else error
+        self.kind = kind or (type(error).__name__ if isinstance(error, OneShotError) else "RequestError")
+
+
+class ProblemBody(BaseModel):
+    """What went wrong. error: the kind of error, the same name as in Python."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "about:blank",
+                "title": "Unprocessable Entity",
+                "status": 422,
+                "detail": "the image in 9 bytes is in no format that Pillow reads; PNG, JPEG, BMP, TIFF or WebP work",
+                "error": "ImageError",
+            }
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem",
+        "content": {_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
+        "model": ProblemBody,
+    }
+}
+
+
+def problem_response(problem: ProblemError) -> JSONResponse:
+    """The answer that a problem makes."""
+    body = ProblemBody(
+        type="about:blank",
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        error=problem.kind,
+    )
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(problem.status, {})
+    return JSONResponse(body.model_dump(), problem.status, headers, media_type=_MEDIA_TYPE)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Every error of the app becomes a problem."""
+    for kind in (ProblemError, OneShotError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _answer)
+
+
+async def _answer(_: Request, error: Exception) -> JSONResponse:
+    response = problem_response(_problem_of(error))
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})
+    return response
+
+
+def _problem_of(error: Exception) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, OneShotError):
+        return ProblemError(422 if isinstance(error, _CLIENTS_FAULT) else 503, error)
+    if isinstance(error, HTTPException):
+        return ProblemError(error.status_code, str(error.detail))
+    if isinstance(error, RequestValidationError):
+        return ProblemError(422, "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors()))
+    return ProblemError(500, "an error that was not expected; the server's log has it", "InternalError")
+
+
+def _without_paths(error: OneShotError) -> str:
+    """The message with the server's files named without their folders; a label may look like a path and stays."""
+    text = str(error)
+    if isinstance(error, _CLIENTS_FAULT):
+        return text
+    return _QUOTED_PATH.sub(lambda match: f"'{match[1] or 'file'}'", text)

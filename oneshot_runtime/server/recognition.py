@@ -1,0 +1,96 @@
+"""Routes that look at images and change nothing: match and embed."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+
+from oneshot_runtime.server.problems import PROBLEMS
+from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1", tags=["recognition"], responses=PROBLEMS)
+
+
+class CandidateBody(BaseModel):
+    """A class that the image may show."""
+
+    label: str
+    probability: float
+
+
+class MatchBody(BaseModel):
+    """Answer for one image. label: null when the image is unknown. threshold: probability from which the best is accepted."""
+
+    label: str | None
+    probability: float
+    threshold: float
+    candidates: list[CandidateBody]
+
+
+class MatchesBody(BaseModel):
+    """Answers in the order of the images. milliseconds: time the server worked on them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "matches": [
+                    {
+                        "label": "alef",
+                        "probability": 0.93,
+                        "threshold": 0.41,
+                        "candidates": [{"label": "alef", "probability": 0.93}, {"label": "bet", "probability": 0.02}],
+                    }
+                ],
+                "milliseconds": 1.4,
+            }
+        }
+    )
+
+    matches: list[MatchBody]
+    milliseconds: float
+
+
+class EmbeddingsBody(BaseModel):
+    """Embeddings in the order of the images, each with components in [0, 1]. model: fingerprint of what made them."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"model": "9f2c", "embeddings": [[0.12, 0.98, 0.5]]}})
+
+    model: str
+    embeddings: list[list[float]]
+
+
+@router.post("/match", openapi_extra=IMAGES_BODY, summary="Which enrolled symbol each image shows")
+async def match(service: TheService, images: Images, top_k: Annotated[int, Query(ge=1, le=100)] = 5) -> MatchesBody:
+    """All images of a request are compared with one state of the gallery."""
+
+    def work() -> MatchesBody:
+        start = time.perf_counter()
+        # One image alone takes the way without batches.
+        found = [service.matcher.match(images[0], top_k)] if len(images) == 1 else service.matcher.match_batch(images, top_k)
+        bodies = [
+            MatchBody(
+                label=match.label,
+                probability=match.probability,
+                threshold=match.threshold,
+                candidates=[CandidateBody(label=c.label, probability=c.probability) for c in match.candidates],
+            )
+            for match in found
+        ]
+        return MatchesBody(matches=bodies, milliseconds=1000 * (time.perf_counter() - start))
+
+    result = await service.read(work)
+    for body in result.matches:
+        service.metrics.match(body.label is not None)
+    return result
+
+
+@router.post("/embed", openapi_extra=IMAGES_BODY, summary="Embeddings of images")
+async def embed(service: TheService, images: Images) -> EmbeddingsBody:
+    """For a search of one's own: two images show the same symbol when their embeddings are close."""
+    rows = await service.read(lambda: service.matcher.embed(images).tolist())
+    return EmbeddingsBody(model=service.matcher.bundle.fingerprint, embeddings=rows)

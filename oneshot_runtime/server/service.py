@@ -1,0 +1,108 @@
+"""What the routes share: the matcher, its gallery's file, threads to work in, and reading images from requests."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from fastapi import Depends, Request
+from PIL import Image
+from starlette.datastructures import UploadFile
+
+from oneshot_runtime.errors import ImageError
+from oneshot_runtime.images import MAX_PIXELS
+from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.server.metrics import Metrics
+from oneshot_runtime.server.options import ServerOptions
+from oneshot_runtime.server.problems import ProblemError
+from oneshot_runtime.sessions import available_cpus
+
+__all__ = ["IMAGES_BODY", "Images", "Service", "TheService", "service_of"]
+
+_Result = TypeVar("_Result")
+_WAITING = 512
+"""Requests that may wait for a thread before others are turned away."""
+
+IMAGES_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "One image as the body, or any number as files of a form.",
+        "content": {
+            "image/png": {"schema": {"type": "string", "format": "binary"}},
+            "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+        },
+    }
+}
+
+
+class Service:
+    """A matcher at work for many requests. gallery: its file, None when it is in memory."""
+
+    def __init__(self, matcher: OneShotMatcher, options: ServerOptions, gallery: Path | None) -> None:
+        self.matcher, self.options, self.gallery = matcher, options, gallery
+        self.metrics = Metrics()
+        self._threads = anyio.CapacityLimiter(max(4, available_cpus()))
+
+    async def read(self, work: Callable[[], _Result]) -> _Result:
+        """The result of work that changes nothing, in a thread; given up after the time-out with a 503."""
+        self._turn_away()
+        with anyio.move_on_after(self.options.timeout):
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
+        raise ProblemError(503, f"no answer within {self.options.timeout:g} s: the server is busy")
+
+    async def write(self, work: Callable[[], _Result]) -> _Result:
+        """The result of work that changes the gallery: it is waited for, so that the answer tells what happened."""
+        self._turn_away()
+        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+    def _turn_away(self) -> None:
+        if self._threads.statistics().tasks_waiting >= _WAITING:
+            raise ProblemError(503, f"{_WAITING} requests are waiting already")
+
+
+def service_of(request: Request) -> Service:
+    """The service of the app that a request came to."""
+    service: Service = request.app.state.service
+    return service
+
+
+TheService = Annotated[Service, Depends(service_of)]
+
+
+async def _images(request: Request, service: TheService) -> list[bytes]:
+    """The images of a request. Raises `ImageError` when there are none, or more pixels than one image may have."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with request.form(max_files=service.options.max_images, max_fields=0) as form:
+            images = [await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)]
+    else:
+        images = [await request.body()]
+    if not images:
+        raise ImageError("the form holds no files: add one for each image, or send one image as the body")
+    pixels = sum(_pixels(image) for image in images)
+    if pixels > MAX_PIXELS:
+        raise ImageError(f"{len(images)} image(s) with {pixels} pixels together, more than {MAX_PIXELS}: scale them down")
+    return images
+
+
+Images = Annotated[list[bytes], Depends(_images)]
+
+
+def _pixels(data: bytes) -> int:
+    """Pixels that a header claims; 0 for what is no image, which decoding then says with its reason."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.width * image.height
+    except Exception:
+        return 0

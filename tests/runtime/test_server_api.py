@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi")
+pytest.importorskip("httpx")
+
+from fastapi.testclient import TestClient
+
+from oneshot_runtime import DependencyError, OneShotMatcher, OptionError
+from oneshot_runtime.cli import main
+from oneshot_runtime.server import ServerOptions, create_app
+
+BASE = "http://localhost"
+TOKEN = "a-token-of-24-characters"
+
+
+def png(grey: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def pictures(drawings) -> tuple[list[bytes], list[bytes]]:
+    first, second = drawings
+    return [png(grey) for grey in first], [png(grey) for grey in second]
+
+
+@pytest.fixture(scope="module")
+def shared() -> OneShotMatcher:
+    return OneShotMatcher.load(precision="fp32", threads=1, far=None)
+
+
+@pytest.fixture
+def store(tmp_path) -> Path:
+    return tmp_path / "hidden-folder" / "letters.db"
+
+
+@pytest.fixture
+def client(store: Path) -> Iterator[TestClient]:
+    store.parent.mkdir()
+    with OneShotMatcher.load(gallery=store, precision="fp32", threads=1, far=None) as matcher:
+        yield TestClient(create_app(matcher, gallery=store), base_url=BASE)
+
+
+def guarded(matcher: OneShotMatcher, **options) -> TestClient:
+    return TestClient(create_app(matcher, ServerOptions(**options)), base_url=BASE)
+
+
+def check_problem(response, status: int, *words: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == status
+    assert body["title"]
+    assert all(word in body["detail"] for word in words), body
+    assert "hidden-folder" not in response.text
+    assert "/tmp" not in response.text
+
+
+def test_taught_by_one_client_and_recognised_for_another_one_or_many_at_once(client, pictures) -> None:
+    first, second = pictures
+    for place in range(3):
+        response = client.post(f"/v1/classes/sign {place}", content=first[place])
+        assert (response.status_code, response.json()) == (201, {"label": f"sign {place}", "supports": 1})
+    answer = client.post("/v1/match?top_k=2", content=second[1]).json()["matches"][0]
+    assert answer["label"] == "sign 1"
+    assert [len(answer["candidates"]), answer["candidates"][0]["label"]] == [2, "sign 1"]
+    assert answer["candidates"][0]["probability"] == answer["probability"] > answer["candidates"][1]["probability"]
+    files = [("image", (f"{place}.png", second[place], "image/png")) for place in (2, 0, 1)]
+    several = client.post("/v1/match", files=files).json()["matches"]
+    assert [match["label"] for match in several] == ["sign 2", "sign 0", "sign 1"]
+    assert several[2]["probability"] == pytest.approx(answer["probability"], abs=1e-4)
+
+
+def test_a_symbol_gains_pictures_is_renamed_and_forgotten(client, pictures) -> None:
+    first, second = pictures
+    label = "a/b ñ?"
+    address = "/v1/classes/a%2Fb%20%C3%B1%3F"
+    files = [("image", ("a.png", picture, "image/png")) for picture in (first[0], second[0])]
+    assert client.post(address, files=files).json() == {"label": label, "supports": 2}
+    thumbnail = client.get(f"{address}/supports/1")
+    assert thumbnail.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(thumbnail.content)).size == (105, 105)
+    check_problem(client.get(f"{address}/supports/2"), 404, "no picture 2")
+    client.post("/v1/classes/taken", content=first[1])
+    check_problem(client.patch(address, json={"label": "taken"}), 409, "'taken' is in the gallery already")
+    check_problem(client.patch(address, json={"label": " "}), 422, "printable")
+    check_problem(client.patch(address, json={}), 422, "label")
+    assert client.patch(address, json={"label": "new"}).json() == {"label": "new", "supports": 2}
+    check_problem(client.patch(address, json={"label": "newer"}), 404, repr(label))
+    listed = client.get("/v1/classes").json()
+    assert listed == {"classes": [{"label": "taken", "supports": 1}, {"label": "new", "supports": 2}], "total": 2}
+    assert client.get("/v1/classes?offset=1&limit=1").json()["classes"] == listed["classes"][1:]
+    assert client.delete("/v1/classes/new").json() == {"label": "new", "supports": 2}
+    check_problem(client.delete("/v1/classes/new"), 404, "'new' is not in the gallery")
+    check_problem(client.get("/v1/classes/new/supports/0"), 404, "'new' is not in the gallery")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [(b"", "0 bytes"), (b"no picture", "no format"), (png(np.full((50, 50), 200, np.uint8)), "blank")],
+    ids=["empty", "text", "blank"],
+)
+def test_what_is_no_picture_of_a_symbol_is_a_problem_in_the_librarys_words_and_teaches_nothing(client, body, words) -> None:
+    for address in ("/v1/match", "/v1/embed", "/v1/classes/x"):
+        response = client.post(address, content=body)
+        check_problem(response, 422, words)
+        assert response.json()["error"] == "ImageError"
+    assert client.get("/v1/classes").json()["total"] == 0
+
+
+def test_one_bad_picture_of_several_teaches_none_and_pixels_are_counted_over_all(client, pictures) -> None:
+    files = [("image", ("a.png", pictures[0][0])), ("image", ("b.png", b"broken"))]
+    check_problem(client.post("/v1/classes/x", files=files), 422, "no format")
+    huge = png(np.zeros((6000, 6000), np.uint8))
+    check_problem(client.post("/v1/classes/x", files=[("i", ("a.png", huge))] * 2), 422, "72000000", "64000000")
+    check_problem(client.post("/v1/match", files=[("i", ("a.png", pictures[0][0]))] * 65), 400, "64")
+    assert client.get("/v1/classes").json()["total"] == 0
+
+
+def test_embeddings_are_those_of_the_library(client, shared, pictures) -> None:
+    body = client.post("/v1/embed", content=pictures[0][0]).json()
+    assert body["model"] == shared.bundle.fingerprint
+    np.testing.assert_allclose(body["embeddings"], shared.embed(pictures[0][0]), atol=1e-5)
+
+
+def test_a_gallery_leaves_by_export_and_returns_by_import(client, pictures) -> None:
+    client.post("/v1/classes/one", content=pictures[0][0])
+    exported = client.get("/v1/gallery/export")
+    assert "gallery.npz" in exported.headers["content-disposition"]
+    client.delete("/v1/classes/one")
+    assert client.post("/v1/gallery/import", content=exported.content).json() == {"added": 1, "classes": 1}
+    assert client.get("/v1/classes/one/supports/0").content.startswith(b"\x89PNG")
+    damaged = bytearray(exported.content)
+    damaged[len(damaged) // 2] ^= 0xFF
+    for body in (bytes(damaged), b"no archive"):
+        check_problem(client.post("/v1/gallery/import", content=body), 422, "cannot import 'upload.npz'")
+    assert client.get("/v1/classes").json()["total"] == 1
+
+
+def test_a_gallery_in_memory_has_nothing_to_export(shared) -> None:
+    check_problem(guarded(shared).get("/v1/gallery/export"), 409, "--gallery")
+
+
+def test_a_gallery_that_went_away_is_a_503_without_its_folder(client, store, pictures) -> None:
+    for file in store.parent.iterdir():
+        file.unlink()
+    for response in (client.get("/v1/health"), client.post("/v1/classes/x", content=pictures[0][0])):
+        check_problem(response, 503, "letters.db")
+
+
+def test_a_token_guards_everything_but_the_page_and_health(shared, pictures) -> None:
+    client = guarded(shared, host="0.0.0.0", token=TOKEN)
+    for address in ("/v1/classes", "/metrics", "/openapi.json"):
+        response = client.get(address)
+        check_problem(response, 401, "token")
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert client.get(address, headers={"Authorization": f"Bearer {TOKEN}x"}).status_code == 401
+        assert client.get(address, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+    check_problem(client.post("/v1/match", content=pictures[0][0]), 401)
+    assert [client.get(address).status_code for address in ("/", "/v1/health")] == [200, 200]
+
+
+@pytest.mark.parametrize("options", [{"host": "0.0.0.0"}, {"host": "::"}, {"host": "example.org"}, {"token": "short"}])
+def test_beyond_loopback_a_token_of_some_length_is_required(options) -> None:
+    with pytest.raises(OptionError, match="token"):
+        ServerOptions(**options)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "evil.example:8765", ""])
+def test_other_names_of_the_same_address_are_refused(shared, host) -> None:
+    client = guarded(shared, names=frozenset({"pad.example"}))
+    check_problem(client.get("/v1/classes", headers={"Host": host}), 421)
+    for name in ("pad.example", "127.0.0.1:80", "[::1]:8765", "localhost:1"):
+        assert client.get("/v1/classes", headers={"Host": name}).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_pages_of_other_sites_change_nothing(shared, pictures, headers) -> None:
+    client = guarded(shared)
+    check_problem(client.post("/v1/classes/x", content=pictures[0][0], headers=headers), 403)
+    check_problem(client.delete("/v1/classes/x", headers=headers), 403)
+    assert client.post("/v1/match", content=pictures[0][0], headers={"Origin": BASE}).status_code == 200
+    assert shared.labels == []
+
+
+def test_a_body_that_is_too_large_is_cut_off_also_when_it_does_not_say_so(shared) -> None:
+    client = guarded(shared, max_bytes=1000)
+    read = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal read
+        for _ in range(10):
+            read += 500
+            yield b"x" * 500
+
+    check_problem(client.post("/v1/match", content=b"x" * 1001), 413, "1000 bytes")
+    check_problem(client.post("/v1/match", content=chunks()), 413, "1000 bytes")
+    check_problem(client.post("/v1/match", files={"i": ("a.png", b"x" * 1001)}), 413, "1000 bytes")
+
+
+def test_unknown_addresses_and_methods_are_problems_too(client) -> None:
+    check_problem(client.get("/v1/nothing"), 404)
+    check_problem(client.get("/static/../app.py"), 404)
+    response = client.put("/v1/match")
+    check_problem(response, 405)
+    assert response.headers["allow"] == "POST"
+    check_problem(client.post("/v1/match?top_k=0", content=b"x"), 422, "top_k")
+
+
+def test_an_unexpected_error_tells_nothing_of_itself(shared, pictures, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret in hidden-folder")
+
+    monkeypatch.setattr(shared, "match", fail)
+    client = TestClient(create_app(shared), base_url=BASE, raise_server_exceptions=False)
+    check_problem(client.post("/v1/match", content=pictures[0][0]), 500)
+
+
+def test_work_that_takes_too_long_is_answered_and_other_requests_go_on(shared, pictures, monkeypatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(shared, "match", lambda *_: release.wait(20))
+    with guarded(shared, timeout=0.3) as client:
+        slow: list[int] = []
+        thread = threading.Thread(target=lambda: slow.append(client.post("/v1/match", content=pictures[0][0]).status_code))
+        thread.start()
+        assert client.get("/v1/health").status_code == 200
+        thread.join(10)
+        release.set()
+    assert slow == [503]
+
+
+def test_metrics_count_requests_by_template_and_answers(client, pictures) -> None:
+    client.post("/v1/classes/secret-label", content=pictures[0][0])
+    client.post("/v1/match", content=pictures[1][0])
+    client.get("/v1/nothing/secret-label")
+    text = client.get("/metrics").text
+    assert 'oneshot_requests_total{method="POST",route="/v1/classes/{label:path}",status="201"} 1' in text
+    assert 'oneshot_request_seconds_count{route="/v1/match"} 1' in text
+    assert 'oneshot_request_seconds_bucket{route="/v1/match",le="+Inf"} 1' in text
+    assert 'oneshot_matches_total{verdict="known"} 1' in text
+    assert "oneshot_gallery_supports 1.0" in text
+    assert "oneshot_requests_in_flight 1" in text
+    assert "secret-label" not in text
+
+
+def test_the_description_names_every_route_with_examples(client) -> None:
+    description = client.get("/openapi.json").json()
+    paths = {"/v1/match", "/v1/embed", "/v1/classes", "/v1/classes/{label}", "/v1/classes/{label}/supports/{number}"}
+    assert paths | {"/v1/health", "/metrics", "/v1/gallery/export", "/v1/gallery/import"} == set(description["paths"])
+    assert "multipart/form-data" in description["paths"]["/v1/match"]["post"]["requestBody"]["content"]
+    schemas = description["components"]["schemas"]
+    assert "example" in schemas["MatchesBody"]
+    assert "example" in schemas["ProblemBody"]
+
+
+def test_the_page_comes_from_this_server_alone(client) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "://" not in page.text
+
+
+def test_without_the_extra_the_command_names_it(monkeypatch, capsys) -> None:
+    for name in [name for name in sys.modules if name.startswith("oneshot_runtime.server")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    assert main(["serve", "--json"]) == 1
+    body = json.loads(capsys.readouterr().out)
+    assert body["error"] == DependencyError.__name__
+    assert "oneshot-runtime[server]" in body["message"]
+
+
+def test_the_command_refuses_what_is_open_to_all_and_a_port_in_use(monkeypatch, capsys, tmp_path) -> None:
+    import socket
+
+    monkeypatch.delenv("ONESHOT_TOKEN", raising=False)
+    gallery = ["--gallery", str(tmp_path / "g.db")]
+    assert main(["serve", "--host", "0.0.0.0", *gallery]) == 1
+    assert "ONESHOT_TOKEN" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["serve", "--port", str(taken.getsockname()[1]), *gallery]) == 1
+    assert "--port" in capsys.readouterr().err
