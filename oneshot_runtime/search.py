@@ -18,8 +18,8 @@ from oneshot_runtime.workers import Workers
 
 __all__ = ["Rows", "Scanner"]
 
-_OPENCV_FROM_BYTES = 1 << 18
-"""Smaller galleries are scanned by numpy in about a tenth of a millisecond; importing OpenCV takes a quarter second."""
+_OPENCV_FROM_BYTES = 250_000
+"""A thousand codes. Fewer are scanned by numpy in about a tenth of a millisecond; importing OpenCV takes a quarter second."""
 
 _THREADS_FROM_BYTES = 1 << 22
 """What one thread scans in less time than it takes to wake others."""
