@@ -18,6 +18,7 @@ from oneshot_runtime.errors import (
 )
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.matcher import Candidate, Match, OneShotMatcher
+from oneshot_runtime.report import EnrollmentReport, Finding
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,8 @@ __all__ = [
     "Candidate",
     "DependencyError",
     "DeviceError",
+    "EnrollmentReport",
+    "Finding",
     "Gallery",
     "GalleryError",
     "ImageError",

@@ -63,6 +63,12 @@ class Gallery:
             self.snapshot()
             return self._index.count(label)
 
+    def codes(self, label: str) -> NDArray[np.uint8]:
+        """The codes uint8 (n, D) of a class's supports in the order of their enrolment; n is 0 when it is unknown."""
+        with self._lock:
+            self.snapshot()
+            return self._index.codes(label)
+
     def supports(self, label: str) -> list[Support]:
         """A class's supports in the order of their enrolment; raises `LabelError` when it is unknown.
 

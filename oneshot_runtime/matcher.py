@@ -19,6 +19,7 @@ from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.images import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.index import Snapshot
 from oneshot_runtime.preprocess import canvas_from_grey, preprocess
+from oneshot_runtime.report import EnrollmentReport, review
 from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
 
 __all__ = ["Candidate", "Match", "OneShotMatcher"]
@@ -110,12 +111,14 @@ class OneShotMatcher:
 
     def enroll(
         self, label: str, images: ImageSource | Sequence[ImageSource], *, metadata: dict[str, Any] | None = None
-    ) -> None:
+    ) -> EnrollmentReport:
         """Add one picture, or several, of a symbol; a label that is known already gains supports.
 
         Each image is a path, bytes, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB. All images are added
         or, when one cannot be used, none. metadata: a JSON object to keep with each of them. Raises `ImageError`,
         `LabelError` or `GalleryError`.
+
+        Returns what is odd about them, see `EnrollmentReport`: it costs one search each, which `gallery.extend` does without.
         """
         check_label(label)
         sources = as_image_list(images)
@@ -126,7 +129,12 @@ class OneShotMatcher:
             canvas_from_grey(grey, self.bundle.spec, name_of(source)) for grey, source in zip(greys, sources, strict=True)
         ]
         embeddings = self._batches.embed_canvases(canvases)
+        before, had = self.gallery.snapshot(), self.gallery.count(label)
         self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys], [metadata] * len(greys))
+        pictures = list(zip(greys, canvases, strict=True))
+        codes = encode(embeddings, self.bundle.head)
+        shots = (lambda: self.gallery.codes(label)[:had]) if had else None
+        return review(self.bundle, self.far, label, pictures, codes, before, shots)
 
     def remove(self, label: str) -> None:
         """Forget a class with all its supports. Raises `LabelError` when it is unknown."""

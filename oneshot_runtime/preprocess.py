@@ -22,7 +22,7 @@ from oneshot_runtime.errors import BundleError, ImageError
 from oneshot_runtime.images import ImageSource, name_of, to_grey
 from oneshot_runtime.paper import flatten_paper
 
-__all__ = ["PreprocessSpec", "canvas_from_grey", "preprocess"]
+__all__ = ["PreprocessSpec", "canvas_from_grey", "ink_at_edges", "preprocess"]
 
 _MIN_CONTRAST = 24
 """Grey levels between ink and paper below which an image counts as blank: above sensor noise, below pencil."""
@@ -101,6 +101,16 @@ def canvas_from_grey(grey: NDArray[np.uint8], spec: PreprocessSpec, name: str) -
     if spec.fit == "frame":
         return np.asarray(Image.fromarray(ink).resize((spec.width, spec.height), Image.Resampling.BILINEAR))
     return _fit_ink(ink, spec)
+
+
+def ink_at_edges(grey: NDArray[np.uint8]) -> list[str]:
+    """Which edges of an image uint8 (H, W) its ink touches: of "top", "bottom", "left" and "right".
+
+    Raises `ImageError` when it shows no ink.
+    """
+    ink = find_ink(_reduce(grey)) > 127
+    edges = {"top": ink[0], "bottom": ink[-1], "left": ink[:, 0], "right": ink[:, -1]}
+    return [name for name, edge in edges.items() if edge.any()]
 
 
 def find_ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,0 +1,163 @@
+"""What is odd about pictures that were enrolled: too little ink, clipped, a near-duplicate, confusable, an outlier.
+
+The limits come from the model: the logits at which its false accept rates were met, see `Limits`. docs/enrolment.md explains
+each finding to users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_runtime.bundle import Bundle, Head
+from oneshot_runtime.codes import probability, sum_absolute_differences
+from oneshot_runtime.index import Neighbour, Snapshot
+from oneshot_runtime.preprocess import ink_at_edges
+from oneshot_runtime.thresholds import ThresholdTable
+
+__all__ = ["EVEN_ODDS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]
+
+FindingKind = Literal["little-ink", "clipped", "duplicate", "confusable", "outlier"]
+
+_LITTLE_INK = 0.004
+"""Share of the canvas below which what is left is a speck: 4,000 drawings of Omniglot's background set all have more."""
+
+_USUAL_FAR = 0.01
+_NO_TABLE = (4.6, 0.0)
+"""Logits of 99 % and of even odds, for a bundle that was exported without thresholds."""
+
+EVEN_ODDS = 0.5
+"""Probability below which two drawings are more likely of different symbols."""
+
+_OTHERS = 5
+"""Other classes that are named for one picture, at most."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to look at; the picture was enrolled all the same.
+
+    kind: "little-ink", "clipped", "duplicate", "confusable" or "outlier". image: its place in the list that was enrolled.
+    label: its class. other: the class that it comes close to, for "duplicate" and "confusable". probability: in [0, 1], that
+    it shows the same symbol as the nearest support of `other`, or for "outlier" of its own class. message: a sentence for people.
+    """
+
+    kind: FindingKind
+    image: int
+    label: str
+    other: str | None
+    probability: float | None
+    message: str
+
+
+@dataclass(frozen=True)
+class EnrollmentReport:
+    """What `OneShotMatcher.enroll` added, and what is odd about it. supports: how many pictures were added."""
+
+    label: str
+    supports: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Logits from which another class is too close, in a gallery of a given size.
+
+    duplicate: at the strictest false accept rate the bundle was calibrated for, where hardly any other symbol comes.
+    confusable: at twice the matcher's false accept rate, so that what is about to be accepted is named too. accepted: at that rate.
+    """
+
+    duplicate: float
+    confusable: float
+    accepted: float
+
+    @classmethod
+    def of(cls, table: ThresholdTable, far: float | None, classes: int) -> Limits:
+        """For a comparison with `classes` classes; `far` None stands for 1 %. Rates are kept inside the calibrated ones."""
+        if not table.logits:
+            return cls(_NO_TABLE[0], _NO_TABLE[1], _NO_TABLE[1])
+        strictest, laxest = min(table.logits), max(table.logits)
+        rate = min(max(far or _USUAL_FAR, strictest), laxest)
+        rates = (strictest, min(2 * rate, laxest), rate)
+        return cls(*(table.logit(each, max(1, classes)) for each in rates))
+
+
+def review(
+    bundle: Bundle,
+    far: float | None,
+    label: str,
+    pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
+    codes: NDArray[np.uint8],
+    before: Snapshot,
+    shots: Callable[[], NDArray[np.uint8]] | None,
+) -> EnrollmentReport:
+    """Look at pictures of `label` and their codes uint8 (N, D).
+
+    pictures: grey image uint8 (H, W) and canvas uint8 (h, w) of each. before: the gallery without them. shots: gives the codes
+    uint8 (n, D) that it held of `label`, None when that is new; called only where the search did not come across them.
+    """
+    limits = Limits.of(bundle.thresholds, far, before.classes - (shots is not None))
+    findings: list[Finding] = []
+    for image, ((grey, canvas), code) in enumerate(zip(pictures, codes, strict=True)):
+        findings += _ink_findings(image, label, grey, canvas)
+        nearest = before.nearest(code, _OTHERS + (shots is not None))
+        others = [neighbour for neighbour in nearest if neighbour.label != label]
+        findings += _close_findings(image, label, others[:_OTHERS], limits, bundle.head)
+        own = [neighbour.distance for neighbour in nearest if neighbour.label == label]
+        if len(codes) > 1:
+            own.append(int(sum_absolute_differences(np.delete(codes, image, axis=0), code).min()))
+        if shots is not None and not own:
+            own += sum_absolute_differences(shots(), code).tolist()
+        findings += _outlier(image, label, own, bundle.head)
+    return EnrollmentReport(label, len(codes), tuple(findings))
+
+
+def too_close(logit: float, limits: Limits) -> Literal["duplicate", "confusable"] | None:
+    """What a support of another class at this logit is, None when it is far enough."""
+    if logit >= limits.duplicate:
+        return "duplicate"
+    return "confusable" if logit >= limits.confusable else None
+
+
+def _closeness(kind: str, other: str, value: float, accepted: bool) -> str:
+    if kind == "duplicate":
+        return f"looks the same as {other!r} (p = {value:.3f}): the same symbol under two labels?"
+    will = "will" if accepted else "may"
+    return f"{will} be confused with {other!r} (p = {value:.3f}): more drawings of both help to tell them apart"
+
+
+def _ink_findings(image: int, label: str, grey: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> list[Finding]:
+    findings = []
+    share = float(canvas.mean()) / 255
+    if share < _LITTLE_INK:
+        message = f"shows almost nothing: ink covers {100 * share:.2f} % of what the model sees; is it the right picture?"
+        findings.append(Finding("little-ink", image, label, None, None, message))
+    edges = ink_at_edges(grey)
+    if edges:
+        message = f"the ink touches the {' and '.join(edges)} of the picture: leave a margin, or part of the symbol is missing"
+        findings.append(Finding("clipped", image, label, None, None, message))
+    return findings
+
+
+def _close_findings(image: int, label: str, others: list[Neighbour], limits: Limits, head: Head) -> list[Finding]:
+    findings = []
+    for other in others:
+        logit = head.bias - other.distance / head.code_scale
+        kind = too_close(logit, limits)
+        if kind:
+            value = probability(other.distance, head)
+            message = _closeness(kind, other.label, value, logit >= limits.accepted)
+            findings.append(Finding(kind, image, label, other.label, value, message))
+    return findings
+
+
+def _outlier(image: int, label: str, own: list[int], head: Head) -> list[Finding]:
+    """A finding when all siblings at distances `own` (SAD) are more likely another symbol than the same."""
+    if not own or (value := probability(min(own), head)) >= EVEN_ODDS:
+        return []
+    message = f"unlike every other drawing of {label!r} (p = {value:.3f} at best): another symbol by mistake?"
+    return [Finding("outlier", image, label, None, value, message)]
