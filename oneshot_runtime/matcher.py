@@ -15,6 +15,7 @@ from oneshot_runtime.batches import BatchEmbedder
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.codes import encode, probabilities, probability, sum_absolute_differences
 from oneshot_runtime.errors import ImageError, OptionError
+from oneshot_runtime.explain import Explanation, explain_canvas
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.images import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.index import Snapshot
@@ -151,6 +152,16 @@ class OneShotMatcher:
         codes = encode(self.embed(images), self.bundle.head)
         snapshot = self.gallery.snapshot()
         return [self._match_code(snapshot, code, top_k) for code in codes]
+
+    def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
+        """Why `image` gets its answer: the nearest supports of the `classes` best classes, the margin, what ink decided.
+
+        Costs about a hundred embeddings. Raises `ImageError`, or `GalleryError` when the gallery is empty.
+        """
+        canvas = preprocess(image, self.bundle.spec)
+        code = encode(self._batches.embed_canvases([canvas]), self.bundle.head)[0]
+        match = self._match_code(self.gallery.snapshot(), code, classes)
+        return explain_canvas(canvas, match, self.gallery, self.bundle.head, self._batches.embed_canvases)
 
     def verify(self, image_a: ImageSource, image_b: ImageSource) -> float:
         """Probability in [0, 1] that both images show the same symbol."""
