@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "NearSupport", "explain_canvas", "occlusion_map"]
 
-_PATCHES = 8
+_PATCHES = 6
 """Patches along the canvas' shorter side; they overlap by half, so that no stroke falls between two."""
 
 Margin = Callable[[NDArray[np.uint8]], NDArray[np.float64]]

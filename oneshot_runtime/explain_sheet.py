@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_explanation"]
 
-_QUERY, _SUPPORT, _GAP = 264, 120, 20
+_QUERY, _SUPPORT, _GAP, _TOP = 264, 120, 20, 104
 _FOR, _NEUTRAL, _AGAINST = (0, 94, 184), (168, 168, 168), (222, 100, 0)
 """Blue and orange stay apart for the colour-blind too."""
 _TRACK, _PAPER = (232, 232, 230), (255, 255, 255)
@@ -25,29 +25,32 @@ def draw_explanation(explanation: Explanation) -> Image.Image:
     """The query with its ink coloured by what it speaks for, the nearest supports beside it, and a legend (RGB)."""
     supports = explanation.nearest
     width = _QUERY + 3 * _GAP + 360
-    body = max(_QUERY, len(supports) * (_SUPPORT + _GAP) - _GAP)
-    sheet = Image.new("RGB", (width, 78 + body + _GAP + 84), _PAPER)
+    body = max(_QUERY + _GAP + 96, len(supports) * (_SUPPORT + _GAP) - _GAP)
+    sheet = Image.new("RGB", (width, _TOP + body + _GAP), _PAPER)
     pen = ImageDraw.Draw(sheet)
     best = supports[0]
     title = f"This is {best.label!r}" if explanation.match.label is not None else f"Not recognised. Most like {best.label!r}"
     pen.text((_GAP, 14), elide(title, width - 2 * _GAP, 24), fill=INK, font=font(24))
     pen.text((_GAP, 48), elide(_margin_text(explanation), width - 2 * _GAP, 14), fill=QUIET, font=font(14))
-    sheet.paste(_coloured(explanation), (_GAP, 78))
-    pen.rectangle((_GAP - 1, 77, _GAP + _QUERY, 78 + _QUERY), outline=_TRACK)
+    pen.text((_GAP, _TOP - 22), "the picture, as the model sees it", fill=QUIET, font=font(13))
+    pen.text((_QUERY + 2 * _GAP, _TOP - 22), "the nearest known drawings", fill=QUIET, font=font(13))
+    sheet.paste(_coloured(explanation), (_GAP, _TOP))
+    pen.rectangle((_GAP - 1, _TOP - 1, _GAP + _QUERY, _TOP + _QUERY), outline=_TRACK)
     for row, support in enumerate(supports):
         colour = (_FOR, _AGAINST, QUIET)[min(row, 2)]
-        _draw_support(sheet, pen, support, colour, (_QUERY + 2 * _GAP, 78 + row * (_SUPPORT + _GAP)), row == 0)
-    _draw_legend(pen, sheet, explanation, 78 + body + _GAP)
+        _draw_support(sheet, pen, support, colour, (_QUERY + 2 * _GAP, _TOP + row * (_SUPPORT + _GAP)), row == 0)
+    _draw_legend(pen, explanation, _TOP + _QUERY + 14)
     return sheet
 
 
 def _margin_text(explanation: Explanation) -> str:
     match, best = explanation.match, explanation.nearest[0]
-    text = f"{_percent(best.probability)} sure"
+    text = f"{_percent(best.probability)} likely the same symbol"
     if match.label is None:
-        text += f", {_percent(match.threshold)} are needed to accept it"
+        text += f", and {_percent(match.threshold)} are needed"
     if len(explanation.nearest) > 1:
-        text += f"; ahead of {explanation.nearest[1].label!r} by {explanation.margin:.1f} logits"
+        points = 100 * explanation.margin_probability
+        text += f"; {points:.1f} points ({explanation.margin:.1f} logits) ahead of {explanation.nearest[1].label!r}"
     return text
 
 
@@ -73,7 +76,7 @@ def _draw_support(
     filled = round(room * support.probability)
     if filled >= 2:
         pen.rounded_rectangle((x, y + 56, x + filled, y + 70), min(7, filled // 2), fill=colour)
-    pen.text((x, y + 78), f"{_percent(support.probability)} sure", fill=QUIET, font=font(14))
+    pen.text((x, y + 78), f"{_percent(support.probability)} likely the same symbol", fill=QUIET, font=font(14))
 
 
 def _coloured(explanation: Explanation) -> Image.Image:
@@ -120,17 +123,12 @@ def _spread(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np
     return values
 
 
-def _draw_legend(pen: ImageDraw.ImageDraw, sheet: Image.Image, explanation: Explanation, top: int) -> None:
+def _draw_legend(pen: ImageDraw.ImageDraw, explanation: Explanation, top: int) -> None:
     best = explanation.nearest[0].label
-    second = explanation.nearest[1].label if len(explanation.nearest) > 1 else None
-    room = sheet.width - 2 * _GAP - 30
-    against = f"speaks for {second!r} instead" if second is not None else f"speaks against {best!r}"
-    rows = (
-        (_FOR, f"blue ink speaks for {best!r}: without it the answer would be less sure"),
-        (_AGAINST, f"orange ink {against}"),
-        (_NEUTRAL, "grey ink makes no difference"),
-    )
+    against = f"speaks for {explanation.nearest[1].label!r}" if len(explanation.nearest) > 1 else f"speaks against {best!r}"
+    rows = ((_FOR, f"speaks for {best!r}"), (_AGAINST, against), (_NEUTRAL, "makes no difference"))
     for number, (colour, text) in enumerate(rows):
         y = top + number * 24
         pen.rounded_rectangle((_GAP, y + 2, _GAP + 18, y + 16), 3, fill=colour)
-        pen.text((_GAP + 30, y), elide(text, room, 14), fill=INK, font=font(14))
+        pen.text((_GAP + 30, y), elide(text, _QUERY - 30, 14), fill=INK, font=font(14))
+    pen.text((_GAP, top + 74), "tried by erasing the ink bit by bit", fill=QUIET, font=font(13))
