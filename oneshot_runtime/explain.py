@@ -6,7 +6,7 @@ tells what the ink there said.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,13 +76,13 @@ def explain_canvas(
     match: Match,
     gallery: Gallery,
     head: Head,
-    embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    embed: Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]],
 ) -> Explanation:
     """Explain `match`, the answer to a canvas uint8 (H, W). Raises `GalleryError` when the gallery is empty.
 
-    embed: embeddings float32 (N, D) of canvases uint8 (N, H, W).
+    embed: gives embeddings float32 (N, D) of canvases uint8 (H, W).
     """
-    query = encode(embed(canvas[None]), head)[0]
+    query = encode(embed([canvas]), head)[0]
     nearest, codes = [], []
     for candidate in match.candidates:
         own = gallery.codes(candidate.label)
@@ -98,7 +98,7 @@ def explain_canvas(
         raise GalleryError("there is nothing to explain: the gallery is empty; enrol a symbol first")
 
     def margin(canvases: NDArray[np.uint8]) -> NDArray[np.float64]:
-        found = encode(embed(canvases), head)
+        found = encode(embed(list(canvases)), head)
         best = logits(sum_absolute_differences(found, codes[0]), head)
         return best - logits(sum_absolute_differences(found, codes[1]), head) if len(codes) > 1 else best
 
@@ -108,7 +108,7 @@ def explain_canvas(
 
 
 def occlusion_map(canvas: NDArray[np.uint8], margin: Margin) -> NDArray[np.float32]:
-    """How much the margin falls when ink is erased: float32 (H, W), the mean over the patches that cover a pixel, 0 off the ink.
+    """How much the margin falls when ink is erased: float32 (H, W), the mean over a pixel's patches, 0 off the ink.
 
     Patches without ink are not tried; those with ink and the whole canvas are given to `margin` at once.
     """

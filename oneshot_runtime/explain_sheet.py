@@ -85,8 +85,8 @@ def _coloured(explanation: Explanation) -> Image.Image:
     strongest = float(np.abs(influence).max()) or 1.0
     size = _fitted(explanation.canvas.shape, _QUERY)
     # Spread over the paper beside the ink first: enlarging would otherwise fade the strokes' edges to neutral.
-    level = _enlarged(_spread(influence / strongest, explanation.canvas > 0), size)
-    ink = _enlarged(explanation.canvas / np.float32(255), size)[..., None]
+    level = _enlarged(_spread(influence / np.float32(strongest), explanation.canvas > 0), size)
+    ink = _enlarged(explanation.canvas.astype(np.float32) / 255, size)[..., None]
     strength = np.sqrt(np.clip(np.abs(level), 0, 1))[..., None]
     side = np.where(level[..., None] >= 0, np.array(_FOR), np.array(_AGAINST))
     colour = np.array(_NEUTRAL) * (1 - strength) + side * strength

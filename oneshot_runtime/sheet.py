@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """Two pictures that are compared, None for one that was not kept, their names, a title, a text, and whether it is serious."""
+    """Two pictures to compare, None for one that was not kept, their names, a title, a text, and whether it is serious."""
 
     pictures: tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None]
     names: tuple[str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from oneshot_runtime.commands.common import add_command, load, load_existing, pr
 from oneshot_runtime.errors import GalleryError, LabelError
 
 __all__ = ["register"]
+
+_SHOWN = 20
+"""Findings that are printed and drawn."""
 
 
 def register(commands: Any) -> None:
@@ -24,6 +28,7 @@ def register(commands: Any) -> None:
     parts = group.add_subparsers(dest="part", required=True, metavar="PART")
     check = add_command(parts, "check", _check, "read all of a gallery and report damage (exit code for CI)", gallery=True)
     check.add_argument("--repair", action="store_true", help="save what is intact, keeping the damaged file beside it")
+    check.add_argument("--sheet", type=Path, metavar="FILE.png", help="save a picture of the symbols that look alike, or odd")
     export = add_command(parts, "export", _export, "write a gallery to an .npz, or its pictures to a new folder", gallery=True)
     export.add_argument("target", metavar="FOLDER_OR_FILE.npz")
     import_ = add_command(parts, "import", _import, "add an exported .npz, or a folder of pictures per label", gallery=True)
@@ -73,8 +78,33 @@ def _check(arguments: argparse.Namespace) -> int:
         values["repair"] = {"damaged": str(repair.damaged), "supports": repair.supports, "lost": repair.lost}
         lines.append(f"saved {repair.supports} support(s); the damaged file is now {repair.damaged}")
         lines += [f"lost: {loss}" for loss in repair.lost]
+    elif health.ok:
+        looks, more = _looks(arguments)
+        values |= looks
+        lines += more
     print_result(arguments, values, "\n".join(lines))
     return 0 if health.ok else 1
+
+
+def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """What the symbols of an intact gallery look like to the model: advice, so the exit code does not depend on it."""
+    from oneshot_runtime.check import MAX_SUPPORTS, check_gallery
+    from oneshot_runtime.check_sheet import finding_rows
+    from oneshot_runtime.sheet import draw_rows, save_sheet
+
+    with load_existing(arguments) as matcher:
+        if len(matcher.labels) > MAX_SUPPORTS:
+            return {"findings": None}, [f"more than {MAX_SUPPORTS} symbols: not compared with each other"]
+        result = check_gallery(matcher)
+        shown = result.findings[:_SHOWN]
+        lines = [f"look at {finding.message}" for finding in shown]
+        if len(result.findings) > _SHOWN:
+            lines.append(f"and {len(result.findings) - _SHOWN} less severe (--json lists all)")
+        if arguments.sheet:
+            heading = f"{arguments.gallery}: {len(result.findings)} finding(s) in {result.compared} support(s)"
+            save_sheet(draw_rows(finding_rows(matcher.gallery, shown), heading), arguments.sheet)
+            lines.append(f"sheet: {arguments.sheet}")
+    return {"findings": [asdict(finding) for finding in result.findings], "compared": result.compared}, lines
 
 
 def _export(arguments: argparse.Namespace) -> int:

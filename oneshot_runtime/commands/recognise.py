@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def register(commands: Any) -> None:
     match = add_command(commands, "match", _match, "say which enrolled symbol each picture shows", gallery=True)
     match.add_argument("images", nargs="+", metavar="IMAGE")
     match.add_argument("--top-k", type=count, default=5, help="candidates to list (default: 5)")
+    match.add_argument("--explain", type=Path, metavar="FILE.png", help="save a picture of why IMAGE gets its answer")
 
     verify = add_command(commands, "verify", _verify, "probability that two pictures show the same symbol")
     verify.add_argument("image_a", metavar="IMAGE_A")
@@ -65,25 +67,34 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _enroll(arguments: argparse.Namespace) -> int:
     with load(arguments) as matcher:
-        matcher.enroll(arguments.label, arguments.images)
+        report = matcher.enroll(arguments.label, arguments.images)
         supports, classes = matcher.gallery.count(arguments.label), len(matcher.labels)
-    print_result(
-        arguments,
-        {"label": arguments.label, "supports": supports, "classes": classes, "gallery": arguments.gallery},
-        f"{arguments.label}: {supports} support(s); {arguments.gallery} now holds {classes} symbol(s)",
-    )
+    lines = [f"{arguments.label}: {supports} support(s); {arguments.gallery} now holds {classes} symbol(s)"]
+    lines += [f"look at {arguments.images[finding.image]}: {finding.message}" for finding in report.findings]
+    values = {"label": arguments.label, "supports": supports, "classes": classes, "gallery": arguments.gallery}
+    findings = [{**asdict(finding), "image": arguments.images[finding.image]} for finding in report.findings]
+    print_result(arguments, {**values, "findings": findings}, "\n".join(lines))
     return 0
 
 
 def _match(arguments: argparse.Namespace) -> int:
+    from oneshot_runtime.sheet import save_sheet
+
+    if arguments.explain and len(arguments.images) != 1:
+        raise SystemExit("oneshot match: --explain takes one IMAGE")
     with load_existing(arguments) as matcher:
         matches = matcher.match_batch(arguments.images, arguments.top_k)
+        explanation = matcher.explain(arguments.images[0]) if arguments.explain else None
     lines = []
     for image, match in zip(arguments.images, matches, strict=True):
         others = ", ".join(f"{c.label} {c.probability:.3f}" for c in match.candidates)
         verdict = match.label if match.label is not None else "unknown"
         lines.append(f"{image}: {verdict} (p = {match.probability:.3f}, known from {match.threshold:.3f}) [{others}]")
     results = [{"image": image, **match_json(m)} for image, m in zip(arguments.images, matches, strict=True)]
+    if explanation:
+        save_sheet(explanation.draw(), arguments.explain)
+        results[0] |= {"explanation": str(arguments.explain), "margin_logits": explanation.margin}
+        lines.append(f"explanation: {arguments.explain}")
     print_result(arguments, {"matches": results}, "\n".join(lines))
     return 0
 
