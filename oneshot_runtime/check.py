@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.codes import probability
+from oneshot_runtime.codes import probability, sum_absolute_differences
 from oneshot_runtime.errors import OptionError
-from oneshot_runtime.report import EVEN_ODDS, Limits, too_close
-from oneshot_runtime.search import distance_matrix
+from oneshot_runtime.report import EVEN_ODDS, SHOTS, Limits, too_close
 
 if TYPE_CHECKING:
     from oneshot_runtime.bundle import Head
@@ -26,7 +26,7 @@ MAX_SUPPORTS = 20_000
 """Supports that are compared all against all, which takes time with their square."""
 
 _KEPT = 1000
-_BLOCK = 128
+_BLOCK, _PAIRS = 128, 4096
 _ORDER = ("duplicate", "outlier", "confusable")
 _FAR_AWAY = np.iinfo(np.int32).max
 
@@ -51,7 +51,9 @@ class GalleryFinding:
     def message(self) -> str:
         """A sentence for people."""
         p = f"p = {self.probability:.3f}"
-        first, second = (f"{name!r} (shot {shot + 1})" for name, shot in ((self.label, self.shot), (self.other, self.other_shot)))
+        first, second = (
+            f"{name!r} (shot {shot + 1})" for name, shot in ((self.label, self.shot), (self.other, self.other_shot))
+        )
         if self.kind == "duplicate":
             return f"{first} looks the same as {second}, {p}: the same symbol under two labels?"
         if self.kind == "outlier":
@@ -85,11 +87,12 @@ def check_gallery(matcher: OneShotMatcher, max_supports: int = MAX_SUPPORTS) -> 
     Above `max_supports` only some shots of each class are compared, spread evenly over it; a finding is then still right, but
     not all may be found. Raises `OptionError` when even one shot of each class is too many. The limits are those of `enroll`.
     """
-    data = _sorted(matcher.gallery, max_supports)
+    data = _sorted(matcher.gallery, matcher.bundle.dim, max_supports)
     head = matcher.bundle.head
     limits = Limits.of(matcher.bundle.thresholds, matcher.far, len(data.labels) - 1)
-    outliers = sorted(_outliers(data, head), key=lambda finding: finding.probability)[:_KEPT]
-    pairs = list(_pairs(data, head, limits))
+    bound = _Bound(data.codes)
+    outliers = sorted(_outliers(data, bound, matcher.gallery, head), key=lambda finding: finding.probability)[:_KEPT]
+    pairs = list(_pairs(data, bound, head, limits))
     found = [finding for kind in _ORDER for finding in (*outliers, *pairs) if finding.kind == kind]
     return GalleryCheck(tuple(found), len(matcher.gallery), len(data.codes))
 
@@ -109,67 +112,102 @@ def support_picture(gallery: Gallery, label: str, shot: int) -> NDArray[np.uint8
         return np.asarray(image.convert("L"))
 
 
-def _sorted(gallery: Gallery, limit: int) -> _Sorted:
+def _sorted(gallery: Gallery, dim: int, limit: int) -> _Sorted:
     labels, total = gallery.labels, len(gallery)
     if len(labels) > limit:
         raise OptionError(f"the gallery has {len(labels)} classes, more than the {limit} supports that are compared: raise it")
     each = total
     if total > limit:
-        sizes = np.sort([gallery.count(label) for label in labels])
-        each = next(n for n in range(limit // len(labels) + total, 0, -1) if np.minimum(sizes, n).sum() <= limit)
-    codes, shots = [], []
+        sizes = np.array([gallery.count(label) for label in labels])
+        each = bisect.bisect_right(range(1, total + 1), limit, key=lambda shots: int(np.minimum(sizes, shots).sum()))
+    codes, shots = [np.empty((0, dim), np.uint8)], [np.empty(0, np.int64)]
     for label in labels:
         own = gallery.codes(label)
         chosen = np.arange(len(own)) if len(own) <= each else np.linspace(0, len(own) - 1, each).astype(np.int64)
         codes.append(own[chosen])
         shots.append(chosen)
-    starts = np.cumsum([0] + [len(own) for own in codes])
-    empty = np.empty((0, 1), np.uint8)
-    return _Sorted(labels, np.concatenate(codes) if codes else empty, starts, np.concatenate(shots) if shots else starts[:0])
+    starts = np.cumsum([len(own) for own in codes])  # from 0: the first is the empty one
+    return _Sorted(labels, np.concatenate(codes), starts, np.concatenate(shots))
 
 
-def _outliers(data: _Sorted, head: Head) -> Iterator[GalleryFinding]:
+class _Bound:
+    """A lower bound of codes' distances that one matrix product gives for many: hardly any pair needs the exact distance then.
+
+    Where no |a - b| exceeds m, |a - b| >= (a - b)^2 / m: with each byte over the root of its largest value, squared Euclidean
+    distances are never above the SAD.
+    """
+
+    def __init__(self, codes: NDArray[np.uint8]) -> None:
+        self._points = codes / np.sqrt(np.maximum(codes.max(axis=0, initial=1), 1), dtype=np.float32)
+        self._squares = np.einsum("ij,ij->i", self._points, self._points)
+        self._slack = 1e-4 * float(self._squares.max(initial=0))  # float32 rounds
+
+    def between(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Lower bounds float32 (R, C)."""
+        bound = self._points[rows] @ self._points[columns].T
+        bound *= -2
+        bound += self._squares[rows, None]
+        bound += self._squares[columns] - self._slack
+        return bound
+
+
+def _distances(codes: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Exact SADs int64 (P,) of pairs of codes."""
+    found = np.empty(len(rows), np.int64)
+    for start in range(0, len(rows), _PAIRS):
+        part = slice(start, start + _PAIRS)
+        one, two = codes[rows[part]], codes[columns[part]]
+        found[part] = (np.maximum(one, two) - np.minimum(one, two)).sum(axis=1, dtype=np.int64)
+    return found
+
+
+def _outliers(data: _Sorted, bound: _Bound, gallery: Gallery, head: Head) -> Iterator[GalleryFinding]:
+    """Shots that are less than even odds with each sibling, those that were not chosen for comparison too."""
     for number, label in enumerate(data.labels):
-        own = slice(int(data.starts[number]), int(data.starts[number + 1]))
-        codes, shots = data.codes[own], data.shots[own]
-        if len(codes) < 2:
+        first, last = int(data.starts[number]), int(data.starts[number + 1])
+        if last - first < SHOTS:
             continue
-        for start in range(0, len(codes), _BLOCK):
-            near = distance_matrix(codes[start : start + _BLOCK], codes)
-            near[np.arange(len(near)), start + np.arange(len(near))] = _FAR_AWAY
-            for row, sibling in enumerate(near.argmin(axis=1).tolist()):
-                value = probability(int(near[row, sibling]), head)
+        for begin in range(first, last, _BLOCK):
+            rows = np.arange(begin, min(begin + _BLOCK, last))
+            near = bound.between(slice(begin, begin + len(rows)), slice(first, last))
+            near[rows - begin, rows - first] = np.inf
+            # Most have a sibling near enough, and the one of the lowest bound shows it.
+            likely = _distances(data.codes, rows, first + near.argmin(axis=1))
+            for row in rows[likely > head.bias * head.code_scale].tolist():
+                shot = int(data.shots[row])
+                distances = sum_absolute_differences(gallery.codes(label), data.codes[row])
+                if shot < len(distances):
+                    distances[shot] = _FAR_AWAY
+                sibling = int(distances.argmin())
+                value = probability(int(distances[sibling]), head)
                 if value < EVEN_ODDS:
-                    yield GalleryFinding("outlier", label, int(shots[start + row]), label, int(shots[sibling]), value)
+                    yield GalleryFinding("outlier", label, shot, label, sibling, value)
 
 
-def _pairs(data: _Sorted, head: Head, limits: Limits) -> Iterator[GalleryFinding]:
+def _pairs(data: _Sorted, bound: _Bound, head: Head, limits: Limits) -> Iterator[GalleryFinding]:
     """The nearest supports of every two classes that are too close, the `_KEPT` closest pairs of classes at most."""
     limit = (head.bias - limits.confusable) * head.code_scale
     owners = np.repeat(np.arange(len(data.labels)), np.diff(data.starts))
-    near = np.empty((0, 4), np.int64)  # class, other class, distance, row
+    near = np.empty((0, 5), np.int64)  # class, other class, distance, row, other row
     for begin in range(0, len(data.codes), _BLOCK):
-        rows = np.arange(begin, min(begin + _BLOCK, len(data.codes)))
-        first = int(owners[begin])
-        starts = data.starts[first:-1] - data.starts[first]
-        lowest = distance_matrix(data.codes[rows], data.codes[data.starts[first] :])
-        if len(starts) < lowest.shape[1]:
-            lowest = np.minimum.reduceat(lowest, starts, axis=1)
-        row, other = np.nonzero(lowest <= limit)
-        row, other = row[(later := other + first > owners[rows[row]])], other[later]
-        hits = np.stack((owners[rows[row]], other + first, lowest[row, other], rows[row]), axis=1)
-        near = _closest(np.concatenate((near, hits)))
-    for one, two, distance, place in near.tolist():
-        begin, end = int(data.starts[two]), int(data.starts[two + 1])
-        nearest = begin + int(distance_matrix(data.codes[place : place + 1], data.codes[begin:end])[0].argmin())
+        first = int(data.starts[owners[begin] + 1])  # later classes only: each pair is looked at once
+        row, column = np.nonzero(bound.between(slice(begin, begin + _BLOCK), slice(first, None)) <= limit)
+        row, column = row + begin, column + first
+        row, column = row[(later := owners[column] > owners[row])], column[later]
+        distances = _distances(data.codes, row, column)
+        row, column, distances = (values[distances <= limit] for values in (row, column, distances))
+        near = _closest(np.concatenate((near, np.stack((owners[row], owners[column], distances, row, column), axis=1))))
+        if len(near) == _KEPT:
+            limit = min(limit, int(near[-1, 2]))
+    for one, two, distance, row, column in near.tolist():
         kind = too_close(head.bias - distance / head.code_scale, limits) or "confusable"
-        shots = int(data.shots[place]), int(data.shots[nearest])
+        shots = int(data.shots[row]), int(data.shots[column])
         yield GalleryFinding(kind, data.labels[one], shots[0], data.labels[two], shots[1], probability(distance, head))
 
 
 def _closest(near: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each pair of classes the nearest row, of these the `_KEPT` nearest."""
-    near = near[np.lexsort((near[:, 3], near[:, 2], near[:, 1], near[:, 0]))]
+    """Of each pair of classes the nearest supports, of these the `_KEPT` nearest."""
+    near = near[np.lexsort((near[:, 4], near[:, 3], near[:, 2], near[:, 1], near[:, 0]))]
     fresh = np.ones(len(near), bool)
     fresh[1:] = (near[1:, :2] != near[:-1, :2]).any(axis=1)
     near = near[fresh]

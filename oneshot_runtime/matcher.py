@@ -134,8 +134,7 @@ class OneShotMatcher:
         self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys], [metadata] * len(greys))
         pictures = list(zip(greys, canvases, strict=True))
         codes = encode(embeddings, self.bundle.head)
-        shots = (lambda: self.gallery.codes(label)[:had]) if had else None
-        return review(self.bundle, self.far, label, pictures, codes, before, shots)
+        return review(self.bundle, self.far, label, pictures, codes, before, had, lambda: self.gallery.codes(label)[:had])
 
     def remove(self, label: str) -> None:
         """Forget a class with all its supports. Raises `LabelError` when it is unknown."""

@@ -19,16 +19,18 @@ from oneshot_runtime.index import Neighbour, Snapshot
 from oneshot_runtime.preprocess import ink_at_edges
 from oneshot_runtime.thresholds import ThresholdTable
 
-__all__ = ["EVEN_ODDS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]
+__all__ = ["EVEN_ODDS", "SHOTS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]
 
 FindingKind = Literal["little-ink", "clipped", "duplicate", "confusable", "outlier"]
 
 _LITTLE_INK = 0.004
 """Share of the canvas below which what is left is a speck: 4,000 drawings of Omniglot's background set all have more."""
 
-_USUAL_FAR = 0.01
-_NO_TABLE = (4.6, 0.0)
-"""Logits of 99 % and of even odds, for a bundle that was exported without thresholds."""
+_NO_TABLE = 4.6
+"""Logit of 99 %, for a bundle that was exported without thresholds."""
+
+SHOTS = 3
+"""Shots of a class from which one can be the odd one out: of two, none is."""
 
 EVEN_ODDS = 0.5
 """Probability below which two drawings are more likely of different symbols."""
@@ -68,22 +70,18 @@ class Limits:
     """Logits from which another class is too close, in a gallery of a given size.
 
     duplicate: at the strictest false accept rate the bundle was calibrated for, where hardly any other symbol comes.
-    confusable: at twice the matcher's false accept rate, so that what is about to be accepted is named too. accepted: at that rate.
+    confusable: at the matcher's false accept rate, where a query would be accepted; even odds when it never refuses.
     """
 
     duplicate: float
     confusable: float
-    accepted: float
 
     @classmethod
     def of(cls, table: ThresholdTable, far: float | None, classes: int) -> Limits:
-        """For a comparison with `classes` classes; `far` None stands for 1 %. Rates are kept inside the calibrated ones."""
-        if not table.logits:
-            return cls(_NO_TABLE[0], _NO_TABLE[1], _NO_TABLE[1])
-        strictest, laxest = min(table.logits), max(table.logits)
-        rate = min(max(far or _USUAL_FAR, strictest), laxest)
-        rates = (strictest, min(2 * rate, laxest), rate)
-        return cls(*(table.logit(each, max(1, classes)) for each in rates))
+        """For a comparison with `classes` classes by a matcher of that `far`."""
+        confusable = 0.0 if far is None else table.logit(far, max(1, classes))
+        duplicate = table.logit(min(table.logits), max(1, classes)) if table.logits else _NO_TABLE
+        return cls(max(duplicate, confusable), confusable)
 
 
 def review(
@@ -93,26 +91,28 @@ def review(
     pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
     codes: NDArray[np.uint8],
     before: Snapshot,
-    shots: Callable[[], NDArray[np.uint8]] | None,
+    had: int,
+    shots: Callable[[], NDArray[np.uint8]],
 ) -> EnrollmentReport:
     """Look at pictures of `label` and their codes uint8 (N, D).
 
-    pictures: grey image uint8 (H, W) and canvas uint8 (h, w) of each. before: the gallery without them. shots: gives the codes
-    uint8 (n, D) that it held of `label`, None when that is new; called only where the search did not come across them.
+    pictures: grey image uint8 (H, W) and canvas uint8 (h, w) of each. before: the gallery without them, where `label` had `had`
+    supports. shots: gives their codes uint8 (had, D); called only where the search did not come across them.
     """
-    limits = Limits.of(bundle.thresholds, far, before.classes - (shots is not None))
+    limits = Limits.of(bundle.thresholds, far, before.classes - (had > 0))
     findings: list[Finding] = []
     for image, ((grey, canvas), code) in enumerate(zip(pictures, codes, strict=True)):
         findings += _ink_findings(image, label, grey, canvas)
-        nearest = before.nearest(code, _OTHERS + (shots is not None))
+        nearest = before.nearest(code, _OTHERS + (had > 0))
         others = [neighbour for neighbour in nearest if neighbour.label != label]
         findings += _close_findings(image, label, others[:_OTHERS], limits, bundle.head)
-        own = [neighbour.distance for neighbour in nearest if neighbour.label == label]
-        if len(codes) > 1:
-            own.append(int(sum_absolute_differences(np.delete(codes, image, axis=0), code).min()))
-        if shots is not None and not own:
-            own += sum_absolute_differences(shots(), code).tolist()
-        findings += _outlier(image, label, own, bundle.head)
+        if had + len(codes) >= SHOTS:
+            own = [neighbour.distance for neighbour in nearest if neighbour.label == label]
+            if len(codes) > 1:
+                own.append(int(sum_absolute_differences(np.delete(codes, image, axis=0), code).min()))
+            if had and len(own) < 1 + (len(codes) > 1):
+                own += sum_absolute_differences(shots(), code).tolist()
+            findings += _outlier(image, label, own, bundle.head)
     return EnrollmentReport(label, len(codes), tuple(findings))
 
 
@@ -123,11 +123,10 @@ def too_close(logit: float, limits: Limits) -> Literal["duplicate", "confusable"
     return "confusable" if logit >= limits.confusable else None
 
 
-def _closeness(kind: str, other: str, value: float, accepted: bool) -> str:
+def _closeness(kind: str, other: str, value: float) -> str:
     if kind == "duplicate":
         return f"looks the same as {other!r} (p = {value:.3f}): the same symbol under two labels?"
-    will = "will" if accepted else "may"
-    return f"{will} be confused with {other!r} (p = {value:.3f}): more drawings of both help to tell them apart"
+    return f"may be confused with {other!r} (p = {value:.3f}): more drawings of both help to tell them apart"
 
 
 def _ink_findings(image: int, label: str, grey: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> list[Finding]:
@@ -150,7 +149,7 @@ def _close_findings(image: int, label: str, others: list[Neighbour], limits: Lim
         kind = too_close(logit, limits)
         if kind:
             value = probability(other.distance, head)
-            message = _closeness(kind, other.label, value, logit >= limits.accepted)
+            message = _closeness(kind, other.label, value)
             findings.append(Finding(kind, image, label, other.label, value, message))
     return findings
 

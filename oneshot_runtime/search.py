@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from oneshot_runtime.codes import sum_absolute_differences
 from oneshot_runtime.workers import Workers
 
-__all__ = ["Rows", "Scanner", "distance_matrix"]
+__all__ = ["Rows", "Scanner"]
 
 _OPENCV_FROM_BYTES = 250_000
 """A thousand codes. Fewer are scanned by numpy in about a tenth of a millisecond; importing OpenCV takes a quarter second."""
@@ -72,18 +72,6 @@ class Scanner:
         found, numbers = (np.concatenate(values) for values in zip(*results, strict=True))
         order = np.argsort(found, kind="stable")[:count]
         return found[order], numbers[order]
-
-
-def distance_matrix(queries: NDArray[np.uint8], codes: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Exact L1 distances int32 (Q, S) of codes uint8 (Q, D) to codes uint8 (S, D); take Q in blocks to bound the memory."""
-    opencv = _opencv() if codes.nbytes >= _OPENCV_FROM_BYTES else None
-    found = np.empty((len(queries), len(codes)), np.int32)
-    for row, query in enumerate(queries):
-        if opencv is None:
-            found[row] = sum_absolute_differences(codes, query)
-        else:  # K=1: the nearest of the one query to each code, which is its distance; OpenCV gives no whole matrix to Python
-            found[row] = opencv.batchDistance(codes, query[None], opencv.CV_32S, normType=opencv.NORM_L1, K=1)[0][:, 0]
-    return found
 
 
 def _blocks(parts: Sequence[Rows]) -> list[tuple[int, Rows]]:
