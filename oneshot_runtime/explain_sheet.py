@@ -82,11 +82,11 @@ def _draw_support(
 def _coloured(explanation: Explanation) -> Image.Image:
     """The canvas enlarged, dark where the paper is white, its ink in the colours of the influence."""
     influence = explanation.influence
-    strongest = float(np.abs(influence).max()) or 1.0
+    strongest = np.float32(np.abs(influence).max() or 1)
     size = _fitted(explanation.canvas.shape, _QUERY)
     # Spread over the paper beside the ink first: enlarging would otherwise fade the strokes' edges to neutral.
-    level = _enlarged(_spread(influence / np.float32(strongest), explanation.canvas > 0), size)
-    ink = _enlarged(explanation.canvas.astype(np.float32) / 255, size)[..., None]
+    level = _enlarged(_spread(influence / strongest, explanation.canvas > 0), size)
+    ink = _enlarged(explanation.canvas * np.float32(1 / 255), size)[..., None]
     strength = np.sqrt(np.clip(np.abs(level), 0, 1))[..., None]
     side = np.where(level[..., None] >= 0, np.array(_FOR), np.array(_AGAINST))
     colour = np.array(_NEUTRAL) * (1 - strength) + side * strength

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +80,10 @@ def draw_rows(rows: Sequence[Row], heading: str) -> Image.Image:
             place_picture(sheet, picture, (left, y + _GAP), _PICTURE)
             pen.rectangle((left - 1, y + _GAP - 1, left + _PICTURE, y + _GAP + _PICTURE), outline=(225, 225, 225))
             pen.text((left, y + _GAP + _PICTURE + 4), elide(name, _PICTURE + _GAP, 14), fill=INK, font=font(14))
-        room = width - text - 2 * _GAP
+        room = width - text - 4 * _GAP
         pen.text((x + text, y + 26), elide(row.title, room, 18), fill=colour, font=font(18))
-        pen.text((x + text, y + 56), elide(row.detail, room, 14), fill=INK, font=font(14))
+        for line, words in enumerate(_lines(row.detail, room, 14)):
+            pen.text((x + text, y + 54 + 20 * line), words, fill=INK, font=font(14))
     return sheet
 
 
@@ -103,10 +106,18 @@ def elide(text: str, width: float, size: int) -> str:
     used = font(size)
     if used.getlength(text) <= width:
         return text
-    kept = len(text)
-    while kept and used.getlength(text[:kept] + "…") > width:
-        kept -= 1
+    kept = bisect.bisect_right(range(1, len(text)), width, key=lambda length: used.getlength(text[:length] + "…"))
     return text[:kept] + "…"
+
+
+def _lines(text: str, width: float, size: int) -> list[str]:
+    """The text broken into two lines at most, the second cut where it is too long."""
+    words, used, kept = text.split(" "), font(size), 0
+    while kept < len(words) and used.getlength(" ".join(words[: kept + 1])) <= width:
+        kept += 1
+    if kept in (0, len(words)):
+        return [elide(text, width, size)]
+    return [" ".join(words[:kept]), elide(" ".join(words[kept:]), width, size)]
 
 
 def save_sheet(sheet: Image.Image, path: Path) -> None:
@@ -118,6 +129,7 @@ def save_sheet(sheet: Image.Image, path: Path) -> None:
         raise ImageError(f"cannot write the sheet '{path}': {error}") from error
 
 
+@functools.cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own font, the only one that is everywhere."""
     return ImageFont.load_default(size)
