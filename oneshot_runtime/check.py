@@ -63,8 +63,8 @@ class GalleryFinding:
 
 @dataclass(frozen=True)
 class GalleryCheck:
-    """findings: the most severe first; of outliers and of pairs at most 1,000 each. supports: in the gallery. compared: how many
-    of these were looked at, fewer where the classes are so large that only some shots of each were."""
+    """findings: the most severe first; of outliers and of pairs at most 1,000 each. supports: in the gallery. compared: how
+    many of these were looked at, fewer where the classes are so large that only some shots of each were."""
 
     findings: tuple[GalleryFinding, ...]
     supports: int
@@ -144,7 +144,7 @@ class _Bound:
 
     def between(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Lower bounds float32 (R, C)."""
-        bound = self._points[rows] @ self._points[columns].T
+        bound: NDArray[np.float32] = self._points[rows] @ self._points[columns].T
         bound *= -2
         bound += self._squares[rows, None]
         bound += self._squares[columns] - self._slack
@@ -199,9 +199,9 @@ def _pairs(data: _Sorted, bound: _Bound, head: Head, limits: Limits) -> Iterator
         near = _closest(np.concatenate((near, np.stack((owners[row], owners[column], distances, row, column), axis=1))))
         if len(near) == _KEPT:
             limit = min(limit, int(near[-1, 2]))
-    for one, two, distance, row, column in near.tolist():
+    for one, two, distance, place, other in near.tolist():
         kind = too_close(head.bias - distance / head.code_scale, limits) or "confusable"
-        shots = int(data.shots[row]), int(data.shots[column])
+        shots = int(data.shots[place]), int(data.shots[other])
         yield GalleryFinding(kind, data.labels[one], shots[0], data.labels[two], shots[1], probability(distance, head))
 
 

@@ -45,7 +45,7 @@ class Finding:
 
     kind: "little-ink", "clipped", "duplicate", "confusable" or "outlier". image: its place in the list that was enrolled.
     label: its class. other: the class that it comes close to, for "duplicate" and "confusable". probability: in [0, 1], that
-    it shows the same symbol as the nearest support of `other`, or for "outlier" of its own class. message: a sentence for people.
+    it shows the same symbol as the nearest support of `other`, or for "outlier" of its own class. message: for people.
     """
 
     kind: FindingKind
