@@ -29,7 +29,7 @@ def main() -> None:
         why = explanations[label]
         print(f"{label} -> {why.match.label}, {why.margin:.1f} logits ahead of {why.nearest[1].label}")
     print(f"{1000 * statistics.median(seconds):.0f} ms of processor time each ({matcher.precision})")
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "explanation.png")
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "explain.png")
     # Of the drawings that are recognised, the one with the closest runner-up shows best what tells two symbols apart.
     closest = min((why for why in explanations.values() if why.match.label), key=lambda why: why.margin)
     closest.draw().quantize(128).save(target, optimize=True)

@@ -28,7 +28,7 @@ def register(commands: Any) -> None:
     parts = group.add_subparsers(dest="part", required=True, metavar="PART")
     check = add_command(parts, "check", _check, "read all of a gallery and report damage (exit code for CI)", gallery=True)
     check.add_argument("--repair", action="store_true", help="save what is intact, keeping the damaged file beside it")
-    check.add_argument("--sheet", type=Path, metavar="FILE.png", help="save a picture of the symbols that look alike, or odd")
+    check.add_argument("--picture", type=Path, metavar="FILE.png", help="save a picture of the symbols that look alike, or odd")
     export = add_command(parts, "export", _export, "write a gallery to an .npz, or its pictures to a new folder", gallery=True)
     export.add_argument("target", metavar="FOLDER_OR_FILE.npz")
     import_ = add_command(parts, "import", _import, "add an exported .npz, or a folder of pictures per label", gallery=True)
@@ -100,10 +100,10 @@ def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         lines = [f"look at {finding.message}" for finding in shown]
         if len(result.findings) > _SHOWN:
             lines.append(f"and {len(result.findings) - _SHOWN} less severe (--json lists all)")
-        if arguments.sheet:
+        if arguments.picture:
             heading = f"{arguments.gallery}: {len(result.findings)} finding(s) in {result.compared} support(s)"
-            save_sheet(draw_rows(finding_rows(matcher.gallery, shown), heading), arguments.sheet)
-            lines.append(f"sheet: {arguments.sheet}")
+            save_sheet(draw_rows(finding_rows(matcher.gallery, shown), heading), arguments.picture)
+            lines.append(f"picture: {arguments.picture}")
     return {"findings": [asdict(finding) for finding in result.findings], "compared": result.compared}, lines
 
 

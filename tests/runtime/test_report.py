@@ -178,7 +178,7 @@ def test_the_commands_say_what_is_odd(tmp_path, drawings, monkeypatch, capsys) -
     assert main(["enroll", "twin", "1.png", "--json"]) == 0
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert (finding["kind"], finding["image"], finding["other"]) == ("duplicate", "1.png", "s1")
-    assert main(["gallery", "check", "--sheet", "odd.png"]) == 0
+    assert main(["gallery", "check", "--picture", "odd.png"]) == 0
     assert "'s1' (shot 1) looks the same as 'twin' (shot 1)" in capsys.readouterr().out
     with Image.open("odd.png") as sheet:
         assert sheet.size[0] > 400

@@ -1,0 +1,93 @@
+"""What enrolment's report and a gallery's check cost: `python -m benchmarks.enrolment`.
+
+A gallery in memory is filled with embeddings of drawn symbols and mixtures of them. In one run, alternating: `enroll` of a
+picture (with its report) and the same steps without one; then `check_gallery` for each size. Medians, on the clock and of
+processor time, which is what counts on a machine that is busy with other things.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_runtime import OneShotMatcher
+from oneshot_runtime.check import check_gallery
+from oneshot_runtime.images import thumbnail
+from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.enrolment", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--supports", type=int, default=100_000, help="in the gallery that is enrolled into")
+    parser.add_argument("--pictures", type=int, default=40)
+    parser.add_argument("--check", type=int, nargs="+", default=[1000, 10_000, 20_000], help="supports that are checked")
+    arguments = parser.parse_args(argv)
+    rng = np.random.default_rng(0)
+    pages = [draw(symbol, random_hand(rng), rng) for seed in range(10) for symbol in invent_alphabet(20, seed)]
+    enrolment = {"supports": arguments.supports, **_enrolment(pages, arguments.supports, arguments.pictures, rng)}
+    checks = [_check(pages, size, rng) for size in arguments.check]
+    print(json.dumps({"enrolment": enrolment, "checks": checks}, indent=1))
+    return 0
+
+
+def _filled(pages: list[NDArray[np.uint8]], supports: int, rng: np.random.Generator) -> OneShotMatcher:
+    """Classes of five supports: a class mixes two drawings' embeddings component by component, a support strays a little."""
+    matcher = OneShotMatcher.load()
+    known = matcher.embed(pages)
+    classes = np.repeat(np.arange(-(-supports // 5)), 5)[:supports]
+    parents = rng.integers(0, len(known), (classes[-1] + 1, 2))
+    for start in range(0, supports, 5000):
+        own = classes[start : start + 5000]
+        inherited = np.random.default_rng(1).random(known.shape[1]) < 0.5
+        mixed = np.where(inherited, known[parents[own, 0]], known[parents[own, 1]])
+        strange = known[rng.integers(0, len(known), len(own))]
+        rows = np.where(rng.random(mixed.shape) < 0.15, strange, mixed)
+        matcher.gallery.extend([f"c{number}" for number in own], rows)
+    matcher.warmup()
+    return matcher
+
+
+def _enrolment(pages: list[NDArray[np.uint8]], supports: int, pictures: int, rng: np.random.Generator) -> dict[str, float]:
+    matcher = _filled(pages, supports, rng)
+    taken: dict[str, list[tuple[float, float]]] = {"enroll": [], "without_report": []}
+    for number in range(pictures):
+        page = pages[number % len(pages)]
+        start = _now()
+        matcher.enroll(f"new {number}", page)
+        middle = _now()
+        matcher.gallery.extend([f"plain {number}"], matcher.embed(page), [thumbnail(page)])
+        end = _now()
+        taken["enroll"].append((middle[0] - start[0], middle[1] - start[1]))
+        taken["without_report"].append((end[0] - middle[0], end[1] - middle[1]))
+    result = {}
+    for name, pairs in taken.items():
+        for unit, values in zip(("ms", "processor_ms"), zip(*pairs, strict=True), strict=True):
+            result[f"{name}_{unit}"] = 1000 * statistics.median(values)
+    return result
+
+
+def _now() -> tuple[float, float]:
+    """Seconds on the clock and of processor time."""
+    return time.perf_counter(), time.process_time()
+
+
+def _check(pages: list[NDArray[np.uint8]], supports: int, rng: np.random.Generator) -> dict[str, float]:
+    matcher = _filled(pages, supports, rng)
+    start = _now()
+    found = check_gallery(matcher)
+    end = _now()
+    seconds = {"seconds": end[0] - start[0], "processor_seconds": end[1] - start[1]}
+    return {"supports": supports, **seconds, "findings": len(found.findings)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
