@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks import protocols
 from benchmarks.figures import draw_open_set, draw_reliability, draw_shots
 from benchmarks.shifts import SHIFTS
+from benchmarks.tables import tables
 from oneshot_runtime import ImageError, OneShotMatcher
 from oneshot_runtime.codes import probabilities
 from oneshot_runtime.sheet import Cell, draw_sheet, save_sheet
@@ -62,7 +63,9 @@ def main(argv: list[str] | None = None) -> int:
     report["open set"] = _open_set(data, matcher, arguments.out)
     report["shifts"] = _shifts(matcher, images)
     (arguments.out / "accuracy.json").write_text(json.dumps(report, indent=1) + "\n")
-    print(f"figures and accuracy.json: {arguments.out}")
+    # Read back, so that numbers of supports are the texts that JSON makes of them.
+    (arguments.out / "accuracy.md").write_text(tables(json.loads((arguments.out / "accuracy.json").read_text())))
+    print(f"figures, accuracy.json and its tables in accuracy.md: {arguments.out}")
     return 0
 
 
