@@ -1,0 +1,66 @@
+// What the server says to the drawing: verdict, bars and the line from which a symbol counts as known.
+
+import { picture } from "./gallery.js";
+import { element } from "./widgets.js";
+
+const at = (id) => document.getElementById(id);
+const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+
+export function showIdle(text) {
+  at("answer").dataset.state = "idle";
+  at("verdict").textContent = text;
+  at("reason").textContent = at("latency").textContent = at("spoken").textContent = "";
+  at("bars").hidden = true;
+}
+
+// chosen(label): a candidate was clicked. done: the stroke is complete, so the answer is also spoken.
+export function showMatch(match, milliseconds, done, chosen) {
+  const known = match.label !== null;
+  at("answer").dataset.state = known ? "known" : "unknown";
+  at("verdict").textContent = known ? match.label : "Unknown";
+  at("reason").textContent = known
+    ? `${percent(match.probability)} probable that it is the same symbol.`
+    : `No known symbol comes up to ${percent(match.threshold)}. Name it to teach it.`;
+  at("latency").textContent = `${Math.round(milliseconds)} ms`;
+  at("latency").title = "From the last movement of the pen to this answer";
+  if (done) at("spoken").textContent = `${at("verdict").textContent}. ${at("reason").textContent}`;
+  at("bars").hidden = !match.candidates.length;
+  showThreshold(match.threshold);
+  const rows = at("candidates");
+  while (rows.children.length > match.candidates.length) rows.lastChild.remove();
+  match.candidates.forEach((candidate, place) => {
+    const row = rows.children[place] ?? rows.appendChild(makeRow(chosen));
+    showRow(row, candidate);
+  });
+}
+
+function showThreshold(threshold) {
+  const line = at("threshold");
+  line.hidden = threshold === 0;
+  line.style.left = `${100 * threshold}%`;
+  line.classList.toggle("right", threshold > 0.6);
+  at("threshold-text").textContent = `known from ${percent(threshold)}`;
+}
+
+function makeRow(chosen) {
+  const button = element("button", { type: "button", className: "candidate" },
+    element("span", { className: "who" }, element("span", { className: "thumb" }), element("span")),
+    element("span", { className: "track" }, element("div", { className: "bar" })),
+    element("span", { className: "number" }));
+  button.addEventListener("click", () => chosen(button.dataset.label));
+  return element("li", {}, button);
+}
+
+function showRow(row, { label, probability }) {
+  const button = row.firstChild;
+  const [who, track, number] = button.children;
+  if (button.dataset.label !== label) {
+    button.dataset.label = label;
+    who.firstChild.replaceWith(picture(label, 0, "thumb"));
+    who.lastChild.textContent = label;
+    button.title = "Use this name";
+  }
+  track.firstChild.style.width = `${100 * probability}%`;
+  number.textContent = percent(probability);
+  button.ariaLabel = `${label}, ${percent(probability)}: use this name`;
+}

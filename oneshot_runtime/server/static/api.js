@@ -1,0 +1,65 @@
+// The server's HTTP API. Every failure becomes an Error in the server's words.
+
+const TOKEN = "oneshot-token";
+
+async function call(path, options = {}) {
+  const headers = { ...options.headers };
+  const token = sessionStorage.getItem(TOKEN);
+  if (token) headers.Authorization = `Bearer ${token}`;
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers });
+  } catch {
+    throw new Error("The server does not answer. Is it still running?");
+  }
+  if (response.status === 401) {
+    await askToken();
+    return call(path, options);
+  }
+  if (!response.ok) {
+    const problem = await response.json().catch(() => ({}));
+    throw new Error(problem.detail || `The server answered ${response.status}.`);
+  }
+  return response;
+}
+
+let asking = null;
+
+function askToken() {
+  asking ??= new Promise((resolve) => {
+    const dialog = document.getElementById("token-dialog");
+    const field = document.getElementById("token");
+    field.value = "";
+    dialog.addEventListener("close", () => {
+      sessionStorage.setItem(TOKEN, field.value.trim());
+      asking = null;
+      resolve();
+    }, { once: true });
+    dialog.showModal();
+  });
+  return asking;
+}
+
+const json = (path, options) => call(path, options).then((response) => response.json());
+
+function address(label) {
+  // A browser takes these two out of an address, however they are written.
+  if (label === "." || label === "..") throw new Error(`“${label}” cannot be part of an address: write the name in letters.`);
+  return `/v1/classes/${encodeURIComponent(label)}`;
+}
+
+function form(pictures) {
+  const body = new FormData();
+  pictures.forEach((picture, place) => body.append("image", picture, `${place}.png`));
+  return body;
+}
+
+export const match = (picture) => json("/v1/match?top_k=5", { method: "POST", body: picture }).then((body) => body.matches[0]);
+export const classes = (offset, limit) => json(`/v1/classes?offset=${offset}&limit=${limit}`);
+export const teach = async (label, pictures) => json(address(label), { method: "POST", body: form(pictures) });
+export const remove = async (label) => json(address(label), { method: "DELETE" });
+export const rename = async (label, to) =>
+  json(address(label), { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ label: to }) });
+export const support = async (label, place) => (await call(`${address(label)}/supports/${place}`)).blob();
+export const exported = async () => (await call("/v1/gallery/export")).blob();
+export const imported = (file) => json("/v1/gallery/import", { method: "POST", body: file });

@@ -1,0 +1,161 @@
+// Wires the page together: draw, ask while drawing, teach, and look after the gallery.
+
+import * as api from "./api.js";
+import { showIdle, showMatch } from "./answer.js";
+import { Gallery } from "./gallery.js";
+import { Pad } from "./pad.js";
+import { ask, element, toast } from "./widgets.js";
+
+const WHILE_DRAWING = 80; // milliseconds between two questions about an unfinished stroke
+
+const at = (id) => document.getElementById(id);
+const gallery = new Gallery(() => question(true));
+const pad = new Pad(at("pad"), changed);
+const failed = (error) => toast(error.message, true);
+
+let newest = 0; // numbers the states of the drawing
+let emptied = 0; // the last state that was empty: answers to earlier ones come too late
+let asking = false;
+let wanted = null; // the newest question while another is on its way
+let timer = 0;
+
+function changed(done) {
+  newest += 1;
+  if (pad.empty) emptied = newest;
+  at("paper").classList.toggle("drawn", !pad.empty);
+  at("undo").disabled = at("clear").disabled = at("teach-button").disabled = pad.empty;
+  if (!done) {
+    timer ||= setTimeout(() => { timer = 0; question(false); }, WHILE_DRAWING);
+    return;
+  }
+  clearTimeout(timer);
+  timer = 0;
+  question(true);
+}
+
+// Ask what the drawing shows. One question is on its way at a time; the newest that came meanwhile follows it.
+async function question(done, start = performance.now()) {
+  if (pad.empty) return showIdle(gallery.total ? "Waiting for a drawing" : "Nothing taught yet");
+  if (asking) {
+    wanted = { done, start };
+    return undefined;
+  }
+  asking = true;
+  const state = newest;
+  try {
+    const [file] = await pad.files();
+    const match = await api.match(file);
+    if (state > emptied) showMatch(match, performance.now() - start, done, choose);
+  } catch (error) {
+    if (done) failed(error);
+  } finally {
+    asking = false;
+  }
+  const next = wanted;
+  wanted = null;
+  return next && question(next.done, next.start);
+}
+
+function choose(label) {
+  at("name").value = label;
+  at("name").focus();
+}
+
+async function teach(event) {
+  event.preventDefault();
+  if (pad.empty) return;
+  const label = at("name").value.trim();
+  at("teach-button").disabled = true;
+  try {
+    const { supports } = await api.teach(label, await pad.files());
+    pad.clear();
+    at("name").value = "";
+    await gallery.refresh(label);
+    showIdle("Now draw it again");
+    toast(supports === 1 ? `“${label}” is known from one picture.` : `“${label}” is known from ${supports} pictures.`);
+    at("pad").focus({ preventScroll: true });
+  } catch (error) {
+    failed(error);
+  } finally {
+    at("teach-button").disabled = pad.empty;
+  }
+}
+
+async function take(files) {
+  const archive = files.find((file) => file.name.toLowerCase().endsWith(".npz"));
+  try {
+    if (archive) return await importGallery(archive);
+    const pictures = await Promise.all(files.map(decoded));
+    if (!pictures.length) return undefined;
+    pad.show(pictures);
+    if (pictures.length > 1) toast(`${pictures.length} pictures: the first is asked about, all are taught.`);
+  } catch (error) {
+    failed(error);
+  }
+  return undefined;
+}
+
+async function decoded(file) {
+  try {
+    return await createImageBitmap(file);
+  } catch {
+    throw new Error(`“${file.name}” is no picture that this browser can show.`);
+  }
+}
+
+async function importGallery(file) {
+  const { added, classes } = await api.imported(file);
+  toast(`${added} ${added === 1 ? "picture" : "pictures"} added; ${classes} symbols are known.`);
+  await gallery.refresh();
+  await question(true);
+}
+
+async function exportGallery() {
+  const address = URL.createObjectURL(await api.exported());
+  element("a", { href: address, download: "gallery.npz" }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+async function photograph() {
+  const video = at("video");
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } })
+    .catch((error) => { throw new Error(`The camera cannot be used: ${error.message}`); });
+  try {
+    video.srcObject = stream;
+    await video.play();
+    if (await ask("camera-dialog")) pad.show([await createImageBitmap(video)]);
+  } finally {
+    stream.getTracks().forEach((track) => track.stop());
+    video.srcObject = null;
+  }
+}
+
+function acceptDrops() {
+  let depth = 0;
+  const mark = (by) => { depth = Math.max(0, depth + by); at("paper").classList.toggle("over-paper", depth > 0); };
+  document.addEventListener("dragenter", () => mark(1));
+  document.addEventListener("dragleave", () => mark(-1));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    mark(-depth);
+    take([...event.dataTransfer.files]);
+  });
+  document.addEventListener("paste", (event) => take([...event.clipboardData.files]));
+}
+
+function chooseFiles(button, field) {
+  at(button).addEventListener("click", () => at(field).click());
+  at(field).addEventListener("change", () => { take([...at(field).files]); at(field).value = ""; });
+}
+
+at("undo").addEventListener("click", () => pad.undo());
+at("clear").addEventListener("click", () => pad.clear());
+at("teach").addEventListener("submit", teach);
+at("export").addEventListener("click", () => exportGallery().catch(failed));
+at("camera").hidden = !navigator.mediaDevices;
+at("camera").addEventListener("click", () => photograph().catch(failed));
+chooseFiles("upload", "pictures");
+chooseFiles("import", "archive");
+acceptDrops();
+gallery.refresh().then(() => question(true)).catch(failed);

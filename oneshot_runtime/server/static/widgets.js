@@ -1,0 +1,29 @@
+// Small helpers for the document.
+
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+// Open a dialog; resolves to whether it was confirmed.
+export function ask(id, opened = () => {}) {
+  const dialog = document.getElementById(id);
+  dialog.returnValue = "";
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok"), { once: true });
+    dialog.showModal();
+    opened();
+  });
+}
+
+let timer = 0;
+
+export function toast(text, isError = false) {
+  const box = document.getElementById("toast");
+  box.textContent = text;
+  box.className = isError ? "error" : "";
+  box.hidden = false;
+  clearTimeout(timer);
+  timer = setTimeout(() => { box.hidden = true; }, isError ? 8000 : 3500);
+}
