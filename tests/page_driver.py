@@ -128,6 +128,11 @@ class Page:
             points = box[:2] + (0.5 + 0.36 * np.stack((x, bent[:, 1] * hand.height), axis=1)) * box[2]
             self._drag(points.tolist(), finger)
 
+    def answer(self) -> str:
+        """The verdict on what is drawn now."""
+        self.wait(lambda: self.element("answer").get_attribute("aria-busy") == "false")
+        return self.text("verdict")
+
     def teach(self, label: str) -> None:
         """Type the name of what is drawn, and press Enter."""
         self.element("name").send_keys(label + "\n")

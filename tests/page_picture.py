@@ -1,4 +1,4 @@
-"""Draws on the page and saves what it looks like: `python -m tests.page_picture docs/page.png`; `--all FOLDER` in every look."""
+"""Draws on the page and saves what it looks like: `python -m tests.page_picture docs/page.png`, or `--all FOLDER`."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def main() -> None:
         driver.refresh()
         page.wait(lambda: len(page.labels()) == len(NAMES))
         page.draw(symbols[4], random_hand(rng), rng)
-        page.wait(lambda: page.text("latency") and page.text("verdict") == NAMES[4])
+        page.wait(lambda: page.answer() == NAMES[4])
         if arguments.all:
             _every_look(page, arguments.target, "known")
             page.element("clear").click()
             page.draw(symbols[8], random_hand(rng), rng)
-            page.wait(lambda: page.text("latency"))
+            page.wait(lambda: page.answer() == "Unknown")
             _every_look(page, arguments.target, "stranger")
         else:
             page.picture(arguments.target)

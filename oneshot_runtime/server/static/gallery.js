@@ -32,7 +32,9 @@ export class Gallery {
   }
 
   async refresh(fresh = null) {
-    const { classes, total } = await api.classes(0, this.limit);
+    const { total } = await api.classes(0, 1);
+    const { classes } = await api.classes(Math.max(0, total - this.limit), this.limit);
+    classes.reverse(); // what was taught last comes first
     this.total = total;
     if (fresh !== null) this.#forget(fresh);
     document.getElementById("count").textContent = total ? `${total} ${total === 1 ? "symbol" : "symbols"}` : "";

@@ -52,8 +52,7 @@ export class Pad {
 
   // What is drawn, as PNG files: dark on white, whatever the page looks like.
   files() {
-    const sheets = this.pictures.length ? this.pictures.map(shrunk) : [this.#sheet()];
-    return Promise.all(sheets.map((sheet) => new Promise((resolve) => sheet.toBlob(resolve, "image/png"))));
+    return (this.pictures.length ? this.pictures.map(shrunk) : [this.#sheet()]).map(png);
   }
 
   draw() {
@@ -159,6 +158,10 @@ function paint(context, strokes, side, colour) {
   context.lineCap = context.lineJoin = "round";
   for (const stroke of strokes) {
     const points = stroke.map(([x, y]) => [x * side, y * side]);
+    // A canvas leaves lines without length out, so a dot is made of a disc.
+    context.beginPath();
+    context.arc(...points[0], context.lineWidth / 2, 0, 7);
+    context.fill();
     context.beginPath();
     context.moveTo(...points[0]);
     // Through the middles between the points: smooth however coarse the pointer reports.
@@ -169,6 +172,12 @@ function paint(context, strokes, side, colour) {
     context.lineTo(...points.at(-1));
     context.stroke();
   }
+}
+
+// toBlob would wait until the browser finds itself idle, up to a second later.
+function png(sheet) {
+  const [, text] = sheet.toDataURL("image/png").split(",");
+  return new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type: "image/png" });
 }
 
 function shrunk(picture) {

@@ -22,6 +22,7 @@ let timer = 0;
 function changed(done) {
   newest += 1;
   if (pad.empty) emptied = newest;
+  at("answer").ariaBusy = "true"; // until the answer belongs to this state
   at("paper").classList.toggle("drawn", !pad.empty);
   at("undo").disabled = at("clear").disabled = at("teach-button").disabled = pad.empty;
   if (!done) {
@@ -35,6 +36,7 @@ function changed(done) {
 
 // Ask what the drawing shows. One question is on its way at a time; the newest that came meanwhile follows it.
 async function question(done, start = performance.now()) {
+  if (pad.empty) at("answer").ariaBusy = "false";
   if (pad.empty) return showIdle(gallery.total ? "Waiting for a drawing" : "Nothing taught yet");
   if (asking) {
     wanted = { done, start };
@@ -43,7 +45,7 @@ async function question(done, start = performance.now()) {
   asking = true;
   const state = newest;
   try {
-    const [file] = await pad.files();
+    const [file] = pad.files();
     const match = await api.match(file);
     if (state > emptied) showMatch(match, performance.now() - start, done, choose);
   } catch (error) {
@@ -51,6 +53,7 @@ async function question(done, start = performance.now()) {
   } finally {
     asking = false;
   }
+  if (done && state === newest) at("answer").ariaBusy = "false";
   const next = wanted;
   wanted = null;
   return next && question(next.done, next.start);
@@ -67,7 +70,7 @@ async function teach(event) {
   const label = at("name").value.trim();
   at("teach-button").disabled = true;
   try {
-    const { supports } = await api.teach(label, await pad.files());
+    const { supports } = await api.teach(label, pad.files());
     pad.clear();
     at("name").value = "";
     await gallery.refresh(label);
