@@ -18,9 +18,7 @@ export function showMatch(match, milliseconds, done, chosen) {
   const known = match.label !== null;
   at("answer").dataset.state = known ? "known" : "unknown";
   at("verdict").textContent = known ? match.label : "Unknown";
-  at("reason").textContent = known
-    ? `${percent(match.probability)} probable that it is the same symbol.`
-    : `No known symbol comes up to ${percent(match.threshold)}. Name it to teach it.`;
+  at("reason").textContent = reason(match);
   at("latency").textContent = `${Math.round(milliseconds)} ms`;
   at("latency").title = "From the last movement of the pen to this answer";
   if (done) at("spoken").textContent = `${at("verdict").textContent}. ${at("reason").textContent}`;
@@ -32,6 +30,12 @@ export function showMatch(match, milliseconds, done, chosen) {
     const row = rows.children[place] ?? rows.appendChild(makeRow(chosen));
     showRow(row, candidate);
   });
+}
+
+function reason({ label, probability, threshold, candidates }) {
+  if (!candidates.length) return "Nothing is taught yet. Name it to teach it.";
+  if (label === null) return `No known symbol comes up to ${percent(threshold)}. Name it to teach it.`;
+  return `${percent(probability)} probable that it is the same symbol.`;
 }
 
 function showThreshold(threshold) {
