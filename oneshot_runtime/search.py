@@ -24,8 +24,8 @@ _OPENCV_FROM_BYTES = 250_000
 _THREADS_FROM_BYTES = 1 << 22
 """What one thread scans in less time than it takes to wake others."""
 
-_BLOCK_BYTES = 1 << 23
-"""Blocks that threads take in turn: many enough to end together, few enough to make calls cheap."""
+_BLOCK_BYTES = 1 << 25
+"""Blocks that threads take in turn: enough of them to end together, few enough to keep the memory streaming."""
 
 _SCANS = 16
 """Up to so many rows are picked by scanning for the minimum, more by a partial sort."""
