@@ -151,7 +151,8 @@ class Page:
         self.driver.find_element(By.CSS_SELECTOR, f'#{dialog} button[value="ok"]').click()
 
     def picture(self, path: Path) -> None:
-        """Save what is visible."""
+        """Save what is visible, when all has moved to its place."""
+        self.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 300))")
         self.driver.save_screenshot(str(path))
 
     def _drag(self, points: list[list[float]], finger: bool) -> None:

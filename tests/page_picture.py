@@ -51,7 +51,6 @@ def _every_look(page: Page, folder: Path, state: str) -> None:
         for dark in (False, True):
             page.look(width, height, dark=dark, phone=phone)
             page.driver.execute_script("window.scrollTo(0, 0)")
-            page.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 200))")
             page.picture(folder / f"{state}-{width}-{'dark' if dark else 'light'}.png")
     page.look(1280, 900)
 

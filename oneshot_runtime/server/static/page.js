@@ -15,8 +15,9 @@ const failed = (error) => toast(error.message, true);
 
 let newest = 0; // numbers the states of the drawing
 let emptied = 0; // the last state that was empty: answers to earlier ones come too late
-let asking = false;
-let wanted = null; // the newest question while another is on its way
+let shown = 0; // the state whose answer is on the page
+let asking = 0; // questions on their way
+let wanted = 0; // when a movement came that is still to be asked about, 0 for none
 let timer = 0;
 
 function changed(done) {
@@ -34,29 +35,33 @@ function changed(done) {
   question(true);
 }
 
-// Ask what the drawing shows. One question is on its way at a time; the newest that came meanwhile follows it.
+// Ask what the drawing shows. While drawing, one question is on its way at a time; the end of a stroke waits for none of them.
 async function question(done, start = performance.now()) {
-  if (pad.empty) at("answer").ariaBusy = "false";
-  if (pad.empty) return showIdle(gallery.total ? "Waiting for a drawing" : "Nothing taught yet");
-  if (asking) {
-    wanted = { done, start };
+  if (pad.empty) {
+    at("answer").ariaBusy = "false";
+    return showIdle(gallery.total ? "Waiting for a drawing" : "Nothing taught yet");
+  }
+  if (asking && !done) {
+    wanted = start;
     return undefined;
   }
-  asking = true;
+  wanted = 0;
+  asking += 1;
   const state = newest;
   try {
     const [file] = pad.files();
     const match = await api.match(file);
-    if (state > emptied) showMatch(match, performance.now() - start, done, choose);
+    if (state > emptied && state >= shown) {
+      shown = state;
+      showMatch(match, performance.now() - start, done, choose);
+    }
   } catch (error) {
     if (done) failed(error);
   } finally {
-    asking = false;
+    asking -= 1;
   }
   if (done && state === newest) at("answer").ariaBusy = "false";
-  const next = wanted;
-  wanted = null;
-  return next && question(next.done, next.start);
+  return wanted && !asking ? question(false, wanted) : undefined;
 }
 
 function choose(label) {
