@@ -1,0 +1,42 @@
+"""How long after the end of a stroke the page shows its answer, in Chromium: `python -m benchmarks.page_latency`."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from oneshot_runtime.strokes import invent_alphabet, random_hand
+from tests.page_driver import Page, browser, served
+
+
+def main() -> None:
+    """Teach symbols, draw them again and strangers, and print what the page says about its own time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--drawings", type=int, default=40)
+    parser.add_argument("--taught", type=int, default=8)
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(3)
+    symbols = invent_alphabet(20, seed=11)
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "g.db") as url, browser() as driver:
+        page = Page(driver, url)
+        page.look(1280, 900)
+        for place, symbol in enumerate(symbols[: arguments.taught]):
+            page.draw(symbol, random_hand(rng), rng)
+            page.teach(f"symbol {place}")
+        times = []
+        for place in range(arguments.drawings):
+            page.draw(symbols[place % len(symbols)], random_hand(rng), rng)
+            page.answer()
+            times.append(int(page.text("latency").split()[0]))
+            page.element("clear").click()
+            page.answer()
+    median, slow = statistics.median(times), sorted(times)[int(0.95 * len(times))]
+    print(f"{len(times)} drawings: median {median:.0f} ms, 95 % within {slow} ms, slowest {max(times)} ms")
+
+
+if __name__ == "__main__":
+    main()
