@@ -142,7 +142,8 @@ class Bundle:
         try:
             _bound_archive(data)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                golden = Golden(arrays["images"], arrays["embeddings"], arrays["probabilities"])
+                # A member that is no array comes out as its bytes.
+                golden = Golden(*(np.asarray(arrays[name]) for name in ("images", "embeddings", "probabilities")))
         except BundleError as error:
             raise BundleError(f"{self.path / 'golden.npz'}: {error}") from error
         except Exception as error:  # numpy, zipfile and zlib each have their own for a damaged archive

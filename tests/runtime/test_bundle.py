@@ -170,12 +170,16 @@ def test_a_manifest_that_is_no_manifest(altered_bundle, text) -> None:
         Bundle.open(folder)
 
 
-@pytest.mark.parametrize("content", ["cut", "no archive", "one image", "texts"])
+@pytest.mark.parametrize("content", ["cut", "no archive", "one image", "texts", "no array"])
 def test_golden_vectors_that_do_not_fit_are_named(altered_bundle, content) -> None:
     folder = altered_bundle()
     path = folder / "golden.npz"
     if content == "cut":
         path.write_bytes(path.read_bytes()[:-100])
+    elif content == "no array":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("images", "embeddings", "probabilities"):
+                archive.writestr(f"{name}.npy", b"no array")
     elif content == "no archive":
         with path.open("wb") as file:
             np.save(file, np.zeros(3))
