@@ -148,7 +148,7 @@ class Bundle:
             raise BundleError(f"{self.path / 'golden.npz'}: {error}") from error
         except Exception as error:  # numpy, zipfile and zlib each have their own for a damaged archive
             raise BundleError(f"{self.path / 'golden.npz'} is damaged: {error!r}; export the model again") from error
-        count = len(golden.images)
+        count = golden.images.shape[0] if golden.images.ndim else 0
         shapes = (golden.images.shape, golden.embeddings.shape, golden.probabilities.shape)
         expected = ((count, self.spec.height, self.spec.width), (count, self.dim), (count, count))
         types = tuple(array.dtype.name for array in (golden.images, golden.embeddings, golden.probabilities))
