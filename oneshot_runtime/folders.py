@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from oneshot_runtime.errors import GalleryError, ImageError, LabelError
 from oneshot_runtime.gallery import check_label
 from oneshot_runtime.images import thumbnail, to_grey
 from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.places import appearing
 from oneshot_runtime.reader import GalleryReader
 from oneshot_runtime.store import Block
 
@@ -47,32 +47,19 @@ def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) 
 
     Raises `GalleryError` when `target` exists, or a support has no thumbnail: only an `.npz` then holds all.
     """
-    place = Path(target)
-    if place.exists():
-        raise GalleryError(f"'{place}' exists already: choose another name or remove it")
-    part = place.with_name(f"{place.name}.part-{os.getpid()}")
-    try:
-        with GalleryReader(path) as reader:
-            missing: dict[str, None] = {}
-            part.mkdir()
-            for rows in reader.rows():
-                for row in rows:
-                    if row.thumbnail is None:
-                        missing[row.label] = None
-                    else:
-                        (_label_folder(part, row.label) / f"{row.id:08d}.png").write_bytes(row.thumbnail)
-            if missing:
-                names = ", ".join(map(repr, list(missing)[:_NAMED]))
-                raise GalleryError(
-                    f"{len(missing)} symbol(s) have supports without a picture ({names}): export to an .npz instead"
-                )
-            count = reader.state.supports
-        os.replace(part, place)
-    except OSError as error:
-        raise GalleryError(f"cannot write '{place}': {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return count
+    with appearing(target) as part, GalleryReader(path) as reader:
+        missing: dict[str, None] = {}
+        part.mkdir()
+        for rows in reader.rows():
+            for row in rows:
+                if row.thumbnail is None:
+                    missing[row.label] = None
+                else:
+                    (_label_folder(part, row.label) / f"{row.id:08d}.png").write_bytes(row.thumbnail)
+        if missing:
+            names = ", ".join(map(repr, list(missing)[:_NAMED]))
+            raise GalleryError(f"{len(missing)} symbol(s) have supports without a picture ({names}): export to an .npz instead")
+        return reader.state.supports
 
 
 def import_folder(

@@ -26,6 +26,7 @@ from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import GalleryError, OneShotError
 from oneshot_runtime.gallery import MAX_LABEL_LENGTH, Gallery, check_embeddings, check_label, check_thumbnail
+from oneshot_runtime.places import appearing
 from oneshot_runtime.reader import BLOCK, GalleryReader
 from oneshot_runtime.rows import MAX_METADATA_BYTES, MAX_THUMBNAIL_BYTES, pack_metadata
 from oneshot_runtime.store import Block
@@ -49,20 +50,9 @@ def export_npz(path: str | os.PathLike[str], target: str | os.PathLike[str], pro
 
     Raises `GalleryError` when `target` exists or cannot be written, or the gallery is damaged.
     """
-    place = Path(target)
-    if place.exists():
-        raise GalleryError(f"'{place}' exists already: choose another name or remove it")
-    part = place.with_name(f"{place.name}.part-{os.getpid()}")
-    try:
-        with GalleryReader(path) as reader:
-            _write_archive(reader, part, progress)
-            count = reader.state.supports
-        os.replace(part, place)
-    except OSError as error:
-        raise GalleryError(f"cannot write '{place}': {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return count
+    with appearing(target) as part, GalleryReader(path) as reader:
+        _write_archive(reader, part, progress)
+        return reader.state.supports
 
 
 def import_npz(gallery: Gallery, bundle: Bundle, source: str | os.PathLike[str], progress: Progress | None = None) -> int:

@@ -176,7 +176,7 @@ def _widen(canvas: NDArray[np.uint8], thin: int) -> NDArray[np.uint8]:
 
     At `thin` nothing changes, one pixel below it the pen is at full strength. Hairlines then look much as strokes of a pen do.
     """
-    strength = min(256, thin - _stroke_width(canvas))
+    strength = min(256, thin - _stroke_width(canvas)) if thin else 0
     if strength <= 0:
         return canvas
     height, width = canvas.shape
