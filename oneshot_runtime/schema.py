@@ -38,8 +38,9 @@ def prepare(connection: sqlite3.Connection, file: GalleryFile, model: tuple[str,
     model: fingerprint and dimension that a new gallery gets; None creates none. Raises `GalleryError` for another program's
     file, a newer version, or a file that lost its content.
     """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    # In this order: who finds the tables of a file that another process creates just now finds its application id as well.
     tables = _tables(connection)
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != _APPLICATION_ID and tables:
         raise GalleryError(f"'{file.path}' is an SQLite file of another program, not a gallery; choose another path")
     file.use_wal(connection)
