@@ -20,7 +20,7 @@ from oneshot_runtime.images import thumbnail, to_grey
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.places import appearing
 from oneshot_runtime.reader import GalleryReader
-from oneshot_runtime.store import Block
+from oneshot_runtime.stores import Block
 
 __all__ = ["Imported", "export_folder", "folder_name", "import_folder", "label_of"]
 

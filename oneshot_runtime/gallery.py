@@ -17,7 +17,7 @@ from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.index import CodeIndex, Snapshot
 from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.rows import MAX_THUMBNAIL_BYTES, Support, pack_metadata
-from oneshot_runtime.store import Block, Changes, SqliteStore
+from oneshot_runtime.stores import Block, Changes, open_store
 
 __all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail"]
 
@@ -39,7 +39,7 @@ class Gallery:
         self._index = CodeIndex(bundle.dim, threads)
         self._published = self._index.snapshot
         self._kept: dict[str, list[Support]] = {}
-        self._store = None if path is None else SqliteStore(path, bundle.fingerprint, bundle.dim)
+        self._store = None if path is None else open_store(path, bundle.fingerprint, bundle.dim)
         try:
             self.snapshot()
         except BaseException:

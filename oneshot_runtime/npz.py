@@ -29,7 +29,7 @@ from oneshot_runtime.gallery import MAX_LABEL_LENGTH, Gallery, check_embeddings,
 from oneshot_runtime.places import appearing
 from oneshot_runtime.reader import BLOCK, GalleryReader
 from oneshot_runtime.rows import MAX_METADATA_BYTES, MAX_THUMBNAIL_BYTES, pack_metadata
-from oneshot_runtime.store import Block
+from oneshot_runtime.stores import Block
 
 __all__ = ["export_npz", "import_npz"]
 

@@ -6,9 +6,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,31 +18,12 @@ from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.reader import intact, read_blocks, require_rows
 from oneshot_runtime.rows import Row, State, Support
 from oneshot_runtime.schema import COLUMNS, insert_rows, prepare, read_state, write_state
+from oneshot_runtime.stores import Block, Changes
 
-__all__ = ["Block", "Changes", "SqliteStore"]
+__all__ = ["SqliteStore"]
 
 _LISTED_REMOVALS = 1000
 """A process that missed more removals than are listed reads the file anew."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Supports to add. codes: uint8 (n, D). metadata: JSON texts. created: seconds since 1970, None for now."""
-
-    labels: Sequence[str]
-    codes: NDArray[np.uint8]
-    thumbnails: Sequence[bytes | None]
-    metadata: Sequence[str | None]
-    created: Sequence[float] | None = None
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What to do to stay equal to the file: forget all (`anew`), forget labels, then add blocks of labels and codes."""
-
-    anew: bool
-    removed: list[str]
-    added: Iterable[tuple[list[str], NDArray[np.uint8]]]
 
 
 class SqliteStore:
