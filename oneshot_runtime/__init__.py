@@ -5,6 +5,7 @@ matcher.enroll("alef", "alef.png")
 print(matcher.match("query.png").label)
 """
 
+from oneshot_runtime.calibration import GalleryCalibration
 from oneshot_runtime.errors import (
     BundleError,
     DependencyError,
@@ -30,6 +31,7 @@ __all__ = [
     "EnrollmentReport",
     "Finding",
     "Gallery",
+    "GalleryCalibration",
     "GalleryError",
     "ImageError",
     "LabelError",

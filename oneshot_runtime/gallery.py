@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.calibration import GalleryCalibration, calibrate
 from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.index import CodeIndex, Snapshot
@@ -39,6 +40,7 @@ class Gallery:
         self._index = CodeIndex(bundle.dim, threads)
         self._published = self._index.snapshot
         self._kept: dict[str, list[Support]] = {}
+        self._calibrations: dict[float, GalleryCalibration] = {}
         self._store = None if path is None else open_store(path, bundle.fingerprint, bundle.dim)
         try:
             self.snapshot()
@@ -169,6 +171,21 @@ class Gallery:
         if not removed:
             raise self._unknown(label)
         return removed
+
+    def calibrate(self, far: float = 0.01) -> GalleryCalibration:
+        """Fit the threshold for strangers to the enrolled supports, for strangers that are like them.
+
+        Matchers of this gallery with that `far` use it from the next match on; it is not stored with the gallery. Costs a
+        search for each class, for 2,000 at most. Raises `OptionError` for a rate that the bundle was not calibrated for,
+        `GalleryError` with too few classes.
+        """
+        fitted = calibrate(self, self._bundle, far)
+        self._calibrations[fitted.far] = fitted
+        return fitted
+
+    def calibration(self, far: float) -> GalleryCalibration | None:
+        """What `calibrate` found for this `far`, None before it was called."""
+        return self._calibrations.get(far)
 
     def close(self) -> None:
         """Close the file of a durable gallery; one in memory has nothing to close."""

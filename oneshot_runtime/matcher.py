@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.batches import BatchEmbedder
 from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.calibration import GalleryCalibration
 from oneshot_runtime.codes import encode, probabilities, probability, sum_absolute_differences
 from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.explain import Explanation, explain_canvas
@@ -61,7 +62,7 @@ class OneShotMatcher:
         self.far = far
         self._embedder = embedder
         self._batches = BatchEmbedder(bundle, embedder, threads)
-        self._thresholds: dict[int, float] = {}
+        self._thresholds: dict[tuple[int, GalleryCalibration | None], float] = {}
 
     @classmethod
     def load(
@@ -201,7 +202,8 @@ class OneShotMatcher:
         """The probability at which a gallery of `classes` classes meets the false accept rate; 0 when nothing is refused."""
         if self.far is None or classes == 0:
             return 0.0
-        if classes not in self._thresholds:
-            logit = self.bundle.thresholds.logit(self.far, classes)
-            self._thresholds[classes] = float(probabilities(np.array([logit]))[0])
-        return self._thresholds[classes]
+        key = classes, self.gallery.calibration(self.far)
+        if key not in self._thresholds:
+            logit = self.bundle.thresholds.logit(self.far, classes) + (key[1].offset if key[1] else 0.0)
+            self._thresholds[key] = float(probabilities(np.array([logit]))[0])
+        return self._thresholds[key]

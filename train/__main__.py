@@ -62,7 +62,11 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--shots", type=_at_least(2), default=4, help="images of each class in a batch")
     parser.add_argument("--composed", type=_at_least(0), default=60, help="alphabets to compose of pairs of characters")
     parser.add_argument("--invented", type=_at_least(0), default=30, help="alphabets to invent")
+    parser.add_argument("--synthetic", type=_share, default=0.3, help="share of the batches that come from those alphabets")
+    parser.add_argument("--redrawn", type=_share, default=0.5, help="share of the drawings shown as another pen drew them")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--start-from", type=Path, metavar="CHECKPOINT",
+                        help="begin with the averaged weights of another run instead of random ones")  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="auto measures both")
     parser.add_argument("--threads", type=_at_least(1), help="processor threads (default: PyTorch's choice)")
@@ -78,6 +82,16 @@ def _at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, got {text!r}")
+    return value
 
 
 def _minutes(text: str) -> float:
@@ -130,6 +144,7 @@ def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelCon
         "model": model, "split": arguments.split, "seed": arguments.seed, "loss": arguments.loss, "classes": arguments.classes,
         "shots": arguments.shots, "learning_rate": arguments.learning_rate, "device": arguments.device,
         "composed": arguments.composed, "invented": arguments.invented,
+        "synthetic": arguments.synthetic, "redrawn": arguments.redrawn,
     }  # fmt: skip
     choices = ("fp32", "bf16") if arguments.precision == "auto" else (arguments.precision,)
     seconds = {p: measure_step(TrainConfig(steps=1000, precision=p, **settings), data.training) for p in choices}
@@ -147,6 +162,8 @@ def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelCon
     trainer = Trainer(
         TrainConfig(steps=steps, precision=precision, validations=validations, **settings), data.training, data.synthetic
     )
+    if arguments.start_from:
+        trainer.start_from(arguments.start_from)
     trainer.notes.update(
         holdout=arguments.holdout,
         command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]),
@@ -165,7 +182,10 @@ def _timed_validation(config: TrainConfig, data: TrainingData) -> float:
 
 
 def _repeatable(argv: list[str], steps: int, precision: str) -> list[str]:
-    """The command line with the measured number of steps and precision in place of what was asked for, and no local paths."""
+    """The command line with the measured number of steps and precision in place of what was asked for, and no local paths.
+
+    What `--start-from` names is kept by the trainer, as that run's own command.
+    """
     kept: list[str] = []
     skip = False
     for word in argv:
@@ -173,7 +193,7 @@ def _repeatable(argv: list[str], steps: int, precision: str) -> list[str]:
         if skip:
             skip = False
             continue
-        if name in ("--minutes", "--steps", "--precision", "--data", "--out", "--threads"):
+        if name in ("--minutes", "--steps", "--precision", "--data", "--out", "--threads", "--start-from"):
             skip = "=" not in word
             continue
         kept.append(word)

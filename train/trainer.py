@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from train.augment import augment
 from train.batches import BatchSampler, sample_pairs
 from train.canvases import Canvases, joined
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.losses import all_pairs_loss, pairs_loss
 from train.model import SiameseNet
@@ -67,6 +67,19 @@ class Trainer:
         trainer.best = state["best"]
         trainer.notes = json.loads(state["notes"])
         return trainer
+
+    def start_from(self, path: Path) -> None:
+        """Begin with the averaged weights of another run of the same network, and note its command.
+
+        Raises `CheckpointError` for another network.
+        """
+        config, state = load_checkpoint(path, self.config.device)
+        if config.model != self.config.model:
+            raise CheckpointError(f"'{path}' is of preset {config.model.preset}, this run is of {self.config.model.preset}")
+        for model in (self.model, self.average):
+            model.load_state_dict(state["ema"])
+        before = json.loads(state["notes"])
+        self.notes["started_from"] = {key: before.get(key) for key in ("command", "commit", "holdout", "started_from")}
 
     def save(self, path: Path) -> None:
         """Write everything that `resume` needs."""

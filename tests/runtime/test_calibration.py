@@ -1,0 +1,99 @@
+"""`gallery.calibrate`: a threshold for strangers that are like the enrolled symbols."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
+from oneshot_runtime.codes import encode, logits, probabilities, sum_absolute_differences
+
+
+def clustered(matcher: OneShotMatcher, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Embeddings of one family: all near a centre, as the symbols of one alphabet are. float32 (count, D)."""
+    centre = np.random.default_rng(99).random(matcher.bundle.dim)
+    return np.clip(centre + 0.15 * rng.standard_normal((count, matcher.bundle.dim)), 0, 1).astype(np.float32)
+
+
+def filled(count: int, seed: int = 0) -> OneShotMatcher:
+    matcher = OneShotMatcher.load(precision="fp32", threads=1)
+    rows = clustered(matcher, count, np.random.default_rng(seed))
+    matcher.gallery.extend([f"c{index}" for index in range(count)], rows)
+    return matcher
+
+
+def nearest_others(matcher: OneShotMatcher) -> np.ndarray:
+    """The best logit of each class's first support among the other classes, by a plain loop."""
+    codes = {label: matcher.gallery.codes(label) for label in matcher.labels}
+    best = []
+    for label, own in codes.items():
+        others = np.concatenate([rows for name, rows in codes.items() if name != label])
+        best.append(sum_absolute_differences(others, own[0]).min())
+    return logits(np.array(best), matcher.bundle.head)
+
+
+@pytest.mark.parametrize(("classes", "far"), [(19, 0.05), (40, 0.05), (99, 0.01), (150, 0.02)])
+def test_the_threshold_is_an_order_statistic(classes, far) -> None:
+    matcher = filled(classes)
+    matcher.gallery.extend(["c3", "c7"], clustered(matcher, 2, np.random.default_rng(1)))
+    fitted = matcher.gallery.calibrate(far)
+    expected = np.sort(nearest_others(matcher))[math.ceil((classes + 1) * (1 - far)) - 1]
+    assert fitted.exact
+    assert (fitted.far, fitted.classes, fitted.asked) == (far, classes, classes)
+    assert fitted.threshold == pytest.approx(float(probabilities(expected)), rel=1e-9)
+
+
+def test_below_its_supports_the_step_is_the_manifests() -> None:
+    matcher = filled(30)
+    table = matcher.bundle.thresholds
+    fitted = matcher.gallery.calibrate(0.01)
+    logit = nearest_others(matcher).max() + table.logit(0.01, 30) - table.logit(1 / 31, 30)
+    assert not fitted.exact
+    assert fitted.threshold == pytest.approx(float(probabilities(np.array(logit))), abs=1e-4)
+    assert fitted.offset == pytest.approx(logit - table.logit(0.01, 30), abs=1e-9)
+
+
+def test_strangers_of_the_same_family_are_accepted_at_the_rate_asked_for() -> None:
+    accepted = total = before = 0
+    for seed in range(6):
+        with OneShotMatcher.load(precision="fp32", threads=1, far=0.05) as matcher:
+            rows = clustered(matcher, 400, np.random.default_rng(seed))
+            matcher.gallery.extend([str(index) for index in range(100)], rows[:100])
+            codes = [matcher.gallery.codes(str(index))[0] for index in range(100)]
+            strangers = encode(rows[100:], matcher.bundle.head)
+            best = logits(
+                np.array([sum_absolute_differences(np.array(codes), s).min() for s in strangers]), matcher.bundle.head
+            )
+            before += int((best >= matcher.bundle.thresholds.logit(0.05, 100)).sum())
+            limit = matcher.bundle.thresholds.logit(0.05, 100) + matcher.gallery.calibrate(0.05).offset
+            accepted += int((best >= limit).sum())
+            total += len(best)
+    assert before > 0.2 * total
+    assert 0.01 * total < accepted < 0.1 * total
+
+
+def test_matches_use_it_for_their_rate_only(drawings) -> None:
+    matcher = filled(25)
+    matcher.enroll("drawn", drawings[0][0])
+    before = matcher.match(drawings[1][0])
+    matcher.gallery.calibrate(0.05)
+    assert matcher.match(drawings[1][0]) == before
+    fitted = matcher.gallery.calibrate()
+    after = matcher.match(drawings[1][0])
+    assert after.candidates == before.candidates
+    assert after.threshold == pytest.approx(fitted.threshold, abs=1e-4)
+    assert after.threshold != before.threshold
+    matcher.remove("drawn")
+    logit = matcher.bundle.thresholds.logit(0.01, 25) + fitted.offset
+    assert matcher.match(drawings[1][0]).threshold == pytest.approx(float(probabilities(np.array(logit))))
+
+
+def test_what_cannot_be_fitted_is_refused() -> None:
+    matcher = filled(18)
+    with pytest.raises(GalleryError, match="18 classes are too few"):
+        matcher.gallery.calibrate()
+    for far in (0.0, 0.2, -1, "often"):
+        with pytest.raises(OptionError, match="far="):
+            matcher.gallery.calibrate(far)
