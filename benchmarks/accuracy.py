@@ -156,6 +156,15 @@ def _open_set(data: protocols.CodedSet, matcher: OneShotMatcher, out: Path) -> d
             str(far): _open_set_rows("other alphabets", {far: 0.0}, known[:, n], right, strangers[:, n])[str(far)]
             for n, far in enumerate(FARS)
         }
+    rows["thresholds of the manifest, strangers of the gallery's own alphabet"] = {}
+    rows["thresholds fitted to each gallery, strangers of its own alphabet"] = {}
+    for far in FARS:
+        found = protocols.native_strangers(data, matcher.bundle.thresholds, far, 20, episodes=1000, seed=9)
+        for (place, _), (accepted, recognised) in zip(list(rows.items())[-2:], found.values(), strict=True):
+            rows[place][str(far)] = {
+                "recognised": _row(f"{place[:32]}, natives, far {100 * far:g} %: recognised", recognised),
+                "accepted": _row(f"{place[:32]}, natives, far {100 * far:g} %: accepted", accepted),
+            }
     return rows
 
 

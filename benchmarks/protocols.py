@@ -10,11 +10,26 @@ from scipy.spatial.distance import cdist
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.bundle import Head
+from oneshot_runtime.calibration import stranger_logit
 from oneshot_runtime.codes import encode, logits
+from oneshot_runtime.thresholds import ThresholdTable
 from train.episodes import Score, open_set_classes
 from train.omniglot import ImageSet
 
-__all__ = ["CodedSet", "calibration_error", "coded", "halves", "k_shot", "open_set", "verification_pairs", "way_shot"]
+__all__ = [
+    "AGGREGATIONS",
+    "CodedSet",
+    "aggregated",
+    "calibration_error",
+    "coded",
+    "halves",
+    "k_shot",
+    "open_set",
+    "verification_pairs",
+    "way_shot",
+]
+
+AGGREGATIONS = ("nearest", "mean logit", "prototype", "both")
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ def coded(matcher: OneShotMatcher, images: ImageSet, drawers: int = 20) -> Coded
 def way_shot(data: CodedSet, way: int, shot: int, within: bool, episodes: int, seed: int) -> Score:
     """`way`-way `shot`-shot accuracy, one query a class; classes of one alphabet (`within`) or of all.
 
-    The drawer of the queries is none of the supports'. A class's logit is the best of its supports', as the gallery scores it.
+    The drawer of the queries is none of the supports'. Classes are ranked as the gallery ranks them, see `aggregated`.
     """
     rng = np.random.default_rng(seed)
     everyone = np.arange(len(data.codes))
@@ -53,8 +68,7 @@ def way_shot(data: CodedSet, way: int, shot: int, within: bool, episodes: int, s
         pool = data.groups[rng.integers(len(data.groups))] if within else everyone
         classes = rng.choice(pool, min(way, len(pool)), replace=False)
         drawers = rng.permutation(data.codes.shape[1])[: shot + 1]
-        supports = data.codes[classes][:, drawers[1:]].reshape(len(classes) * shot, -1)
-        found = data.logits(data.codes[classes, drawers[0]], supports).reshape(len(classes), len(classes), shot).max(axis=2)
+        found = aggregated(data, data.codes[classes, drawers[0]], data.codes[classes][:, drawers[1:]])["both"]
         correct += int((found.argmax(axis=1) == np.arange(len(classes))).sum())
         total += len(classes)
     return Score(correct, total)
@@ -63,9 +77,9 @@ def way_shot(data: CodedSet, way: int, shot: int, within: bool, episodes: int, s
 def k_shot(data: CodedSet, shots: tuple[int, ...], episodes: int, seed: int) -> dict[str, dict[int, Score]]:
     """Within-alphabet 20-way accuracy for each number of supports, by aggregation.
 
-    The nearest support, the mean of the logits, and the mean of the codes (a prototype, Snell et al. 2017).
+    See `aggregated`.
     """
-    results: dict[str, dict[int, Score]] = {"nearest": {}, "mean logit": {}, "prototype": {}}
+    results: dict[str, dict[int, Score]] = {name: {} for name in AGGREGATIONS}
     for shot in shots:
         rng = np.random.default_rng(seed)
         correct, total = dict.fromkeys(results, 0), 0
@@ -73,19 +87,25 @@ def k_shot(data: CodedSet, shots: tuple[int, ...], episodes: int, seed: int) -> 
             pool = data.groups[rng.integers(len(data.groups))]
             classes = rng.choice(pool, min(20, len(pool)), replace=False)
             drawers = rng.permutation(data.codes.shape[1])[: shot + 1]
-            queries, supports = data.codes[classes, drawers[0]], data.codes[classes][:, drawers[1:]]
-            each = data.logits(queries, supports.reshape(len(classes) * shot, -1)).reshape(len(classes), len(classes), shot)
-            found = {
-                "nearest": each.max(axis=2),
-                "mean logit": each.mean(axis=2),
-                "prototype": data.logits(queries, np.rint(supports.mean(axis=1))),
-            }
+            found = aggregated(data, data.codes[classes, drawers[0]], data.codes[classes][:, drawers[1:]])
             for name, scores in found.items():
                 correct[name] += int((scores.argmax(axis=1) == np.arange(len(classes))).sum())
             total += len(classes)
         for name in results:
             results[name][shot] = Score(correct[name], total)
     return results
+
+
+def aggregated(data: CodedSet, queries: NDArray[np.float32], supports: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """Logits (Q, C) of classes with k supports, by aggregation. queries: codes (Q, D). supports: codes (C, k, D).
+
+    The nearest support, the mean of the logits, the mean of the codes (a prototype, Snell et al. 2017), and "both", the mean of
+    the nearest's and the prototype's, which is the gallery's.
+    """
+    classes, shot = supports.shape[:2]
+    each = data.logits(queries, supports.reshape(classes * shot, -1)).reshape(len(queries), classes, shot)
+    nearest, prototype = each.max(axis=2), data.logits(queries, np.floor(supports.mean(axis=1) + 0.5))
+    return dict(zip(AGGREGATIONS, (nearest, each.mean(axis=2), prototype, (nearest + prototype) / 2), strict=True))
 
 
 def verification_pairs(data: CodedSet, pairs: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -128,13 +148,44 @@ def open_set(
     known, right, strangers = [], [], []
     for _ in range(episodes):
         gallery, unknown = open_set_classes(data.groups, enrolled, rng)
-        drawers = rng.permutation(data.codes.shape[1])[:2]
-        supports = data.codes[gallery, drawers[0]]
-        found = data.logits(data.codes[gallery, drawers[1]], supports)
-        known.append(found.max(axis=1))
-        right.append(found.argmax(axis=1) == np.arange(enrolled))
-        strangers.append(data.logits(data.codes[unknown, drawers[1]], supports).max(axis=1))
+        found = _asked(data, gallery, unknown, rng)
+        for values, new in zip((known, right, strangers), found[:3], strict=True):
+            values.append(new)
     return np.concatenate(known), np.concatenate(right), np.concatenate(strangers)
+
+
+def native_strangers(
+    data: CodedSet, table: ThresholdTable, far: float, enrolled: int, episodes: int, seed: int
+) -> dict[str, tuple[Score, Score]]:
+    """Strangers of the gallery's own alphabet: accepted, and enrolled symbols recognised, at `far`.
+
+    With the table's threshold, and with the one that `gallery.calibrate` fits to the supports of each gallery. Galleries are of
+    `enrolled` classes of one alphabet, one support each; all its other classes are strangers.
+    """
+    rng = np.random.default_rng(seed)
+    groups = [group for group in data.groups if len(group) > enrolled]
+    counts = {name: np.zeros(4, int) for name in ("manifest", "fitted to the gallery")}
+    for _ in range(episodes):
+        classes = rng.permutation(groups[rng.integers(len(groups))])
+        known, right, strangers, supports = _asked(data, classes[:enrolled], classes[enrolled:], rng)
+        between = data.logits(supports, supports)
+        np.fill_diagonal(between, -np.inf)
+        fitted, _ = stranger_logit(between.max(axis=1).tolist(), far, enrolled, table)
+        for name, limit in zip(counts, (table.logit(far, enrolled), fitted), strict=True):
+            accepted, recognised = (strangers >= limit).sum(), (right & (known >= limit)).sum()
+            counts[name] += [accepted, len(strangers), recognised, len(known)]
+    return {name: (Score(int(a), int(s)), Score(int(r), int(k))) for name, (a, s, r, k) in counts.items()}
+
+
+def _asked(
+    data: CodedSet, gallery: NDArray[np.int64], unknown: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float32]]:
+    """As `open_set` of one gallery by one hand, asked by another; and the supports' codes."""
+    drawers = rng.permutation(data.codes.shape[1])[:2]
+    supports = data.codes[gallery, drawers[0]]
+    found = data.logits(data.codes[gallery, drawers[1]], supports)
+    strangers = data.logits(data.codes[unknown, drawers[1]], supports).max(axis=1)
+    return found.max(axis=1), found.argmax(axis=1) == np.arange(len(gallery)), strangers, supports
 
 
 def halves(data: CodedSet) -> tuple[CodedSet, CodedSet]:

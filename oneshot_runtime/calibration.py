@@ -26,6 +26,8 @@ MIN_CLASSES = 19
 """Classes that give a rate of 5 %, the highest that bundles are calibrated for: of n + 1 the nearest is one."""
 
 _MOST_QUERIES = 2000
+_NEAREST = 6
+"""Classes that are looked at, the own one among them."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,10 @@ def calibrate(gallery: Gallery, bundle: Bundle, far: float) -> GalleryCalibratio
     for label in labels[::step]:
         codes = gallery.codes(label)
         if len(codes):
-            near = [neighbour for neighbour in snapshot.nearest(codes[0], 2) if neighbour.label != label]
-            scores.append(head.bias - near[0].distance / head.code_scale)
+            near = [neighbour for neighbour in snapshot.nearest(codes[0], _NEAREST) if neighbour.label != label]
+            scores.append(head.bias - min(neighbour.class_distance for neighbour in near) / head.code_scale)
     logit, exact = stranger_logit(scores, far, len(labels), bundle.thresholds)
-    distance = round((head.bias - logit) * head.code_scale)
+    distance = (head.bias - logit) * head.code_scale
     offset = logit - bundle.thresholds.logit(far, len(labels))
     return GalleryCalibration(far, len(labels), len(scores), probability(distance, head), offset, exact)
 

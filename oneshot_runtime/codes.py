@@ -54,8 +54,8 @@ def probabilities(logit: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * logit)))
 
 
-def probability(distance: int, head: Head) -> float:
-    """The head's probability at one SAD; for a few of them faster than arrays are."""
+def probability(distance: float, head: Head) -> float:
+    """The head's probability at one SAD, or a mean of them; for a few of them faster than arrays are."""
     return 0.5 * (1 + math.tanh(0.5 * (head.bias - distance / head.code_scale)))
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.labels import LabelNumbers
 from oneshot_runtime.search import Rows, Scanner
+from oneshot_runtime.shots import ClassRows, Prototypes
 
 __all__ = ["CodeIndex", "Neighbour", "Snapshot"]
 
@@ -27,15 +28,22 @@ _WASTE = 1024
 _MOST_ROWS = 64
 """Rows that a search asks for at first, at most."""
 
-_END = -1
-
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A class near a query: its label and the smallest distance (SAD) of its supports."""
+    """A class near a query: its label, the smallest distance (SAD) of its supports, and that of its prototype.
+
+    The prototype is the mean of the supports' codes, halves rounded up; with one support it is that one.
+    """
 
     label: str
     distance: int
+    prototype: int
+
+    @property
+    def class_distance(self) -> float:
+        """By which classes are ranked: the mean of both, in validation better than either alone."""
+        return (self.distance + self.prototype) / 2
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,18 @@ class _Segment(Rows):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a reader sees: segments, the label of each class number, and how many supports and classes are alive."""
+    """What a reader sees: segments, the label of each class number, and how many supports and classes are alive.
+
+    rows: how many the segments hold, removed ones included.
+    """
 
     segments: tuple[_Segment, ...]
     labels: list[str]
     supports: int
     classes: int
     scanner: Scanner
+    prototypes: Prototypes
+    rows: int
 
     def nearest(self, query: NDArray[np.uint8], count: int) -> list[Neighbour]:
         """The `count` classes nearest to the code uint8 (D,), nearest first; ties go to the support enrolled first."""
@@ -68,8 +81,20 @@ class Snapshot:
             for distance, row in zip(found.tolist(), numbers.tolist(), strict=True):
                 best.setdefault(self._class_of(row), distance)
                 if len(best) == wanted:
-                    return [Neighbour(self.labels[number], value) for number, value in best.items()]
+                    return [self._neighbour(number, value, query) for number, value in best.items()]
             rows *= 8
+
+    def _neighbour(self, number: int, distance: int, query: NDArray[np.uint8]) -> Neighbour:
+        mean = None if self.supports == self.classes else self.prototypes.of(number, self.rows, self._code_of)
+        prototype = distance if mean is None else int(np.abs(mean.astype(np.int16) - query).sum())
+        return Neighbour(self.labels[number], distance, prototype)
+
+    def _code_of(self, row: int) -> NDArray[np.uint8]:
+        for segment in self.segments:
+            if row < len(segment.codes):
+                return np.asarray(segment.codes[row])
+            row -= len(segment.codes)
+        raise IndexError(row)
 
     def _class_of(self, row: int) -> int:
         for segment in self.segments:
@@ -93,13 +118,14 @@ class CodeIndex:
         self._clear()
 
     def _clear(self) -> None:
+        self._snapshot: Snapshot
         self._storage: list[tuple[NDArray[np.uint8], NDArray[np.int32]]] = []
         self._numbers = LabelNumbers()
-        # Of each class: its first and last row, and how many it has; of each row: the next one of its class.
-        self._first, self._last, self._counts = array("i"), array("i"), array("i")
-        self._next = array("i")
+        self._counts = array("i")
+        self._rows = ClassRows()
+        self._prototypes = Prototypes(self._rows)
         self._alive, self._classes = 0, 0
-        self._snapshot = Snapshot((), self._numbers.names, 0, 0, self._scanner)
+        self._publish([])
 
     @property
     def snapshot(self) -> Snapshot:
@@ -121,7 +147,7 @@ class CodeIndex:
         """The codes uint8 (n, D) of a label's supports, in the order of their enrolment; n is 0 when it is unknown."""
         with self._lock:
             found = np.empty((self.count(label), self.dim), np.uint8)
-            for place, row in enumerate(self._rows(label)):
+            for place, row in enumerate(self._rows_of(label)):
                 owner, local = self._locate(row)
                 found[place] = self._snapshot.segments[owner].codes[local]
             return found
@@ -141,7 +167,7 @@ class CodeIndex:
         """Hide every support of a label; returns how many there were."""
         with self._lock:
             by_segment: dict[int, list[int]] = {}
-            for row in self._rows(label):
+            for row in self._rows_of(label):
                 owner, local = self._locate(row)
                 by_segment.setdefault(owner, []).append(local)
             removed = sum(map(len, by_segment.values()))
@@ -157,18 +183,14 @@ class CodeIndex:
             self._alive -= removed
             self._classes -= 1
             self._publish(segments)
-            if len(self._next) - self._alive > max(_WASTE, self._alive):
+            if len(self._rows) - self._alive > max(_WASTE, self._alive):
                 self._pack()
             return removed
 
-    def _rows(self, label: str) -> Iterator[int]:
+    def _rows_of(self, label: str) -> Iterator[int]:
         number = self._numbers.get(label)
-        if number is None or not self._counts[number]:
-            return
-        row = self._first[number]
-        while row != _END:
-            yield row
-            row = self._next[row]
+        if number is not None and self._counts[number]:
+            yield from self._rows.of(number, len(self._rows))
 
     def _locate(self, row: int) -> tuple[int, int]:
         """The segment that holds a row, and the row's place in it."""
@@ -181,23 +203,16 @@ class CodeIndex:
     def _chain(self, labels: list[str]) -> NDArray[np.int32]:
         """Number the labels and chain the new rows to those of their classes."""
         numbers = array("i", bytes(4 * len(labels)))
-        row = len(self._next)
         for place, label in enumerate(labels):
             number = self._numbers.get(label)
             if number is None or not self._counts[number]:
                 # A label that comes back after its removal is enrolled anew, so it takes a new place in the order.
                 number = self._numbers.renew(label)
-                self._first.append(row)
-                self._last.append(row)
-                self._counts.append(1)
+                self._counts.append(0)
                 self._classes += 1
-            else:
-                self._next[self._last[number]] = row
-                self._last[number] = row
-                self._counts[number] += 1
-            self._next.append(_END)
+            self._counts[number] += 1
+            self._rows.add(number)
             numbers[place] = number
-            row += 1
         return np.frombuffer(numbers, np.int32)
 
     def _pack(self) -> None:
@@ -237,4 +252,6 @@ class CodeIndex:
         return taken
 
     def _publish(self, segments: list[_Segment]) -> None:
-        self._snapshot = Snapshot(tuple(segments), self._numbers.names, self._alive, self._classes, self._scanner)
+        rows = sum(len(segment.codes) for segment in segments)
+        alive = self._alive, self._classes
+        self._snapshot = Snapshot(tuple(segments), self._numbers.names, *alive, self._scanner, self._prototypes, rows)

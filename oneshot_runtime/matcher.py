@@ -27,6 +27,8 @@ from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
 __all__ = ["Candidate", "Match", "OneShotMatcher"]
 
 _MAX_THREADS = 1024
+_RANKED = 5
+"""Classes that are ranked by nearest support and prototype, at least; more than that changed nothing in validation."""
 
 
 @dataclass(frozen=True)
@@ -191,10 +193,13 @@ class OneShotMatcher:
         if not isinstance(top_k, int | np.integer) or top_k < 1:
             raise OptionError(f"top_k must be a positive integer, got {top_k!r}")
         threshold = self._threshold(snapshot.classes)
-        neighbours = snapshot.nearest(code, int(top_k))
+        # Among classes with several supports the prototype may change the order of the nearest.
+        single = snapshot.supports == snapshot.classes
+        neighbours = snapshot.nearest(code, int(top_k) if single else max(int(top_k), _RANKED))
         if not neighbours:
             return Match(None, 0.0, (), threshold)
-        candidates = tuple(Candidate(n.label, probability(n.distance, self.bundle.head)) for n in neighbours)
+        ranked = sorted(neighbours, key=lambda neighbour: neighbour.class_distance)[:top_k]
+        candidates = tuple(Candidate(n.label, probability(n.class_distance, self.bundle.head)) for n in ranked)
         best = candidates[0]
         return Match(best.label if best.probability >= threshold else None, best.probability, candidates, threshold)
 

@@ -25,12 +25,18 @@ def filled(count: int, seed: int = 0) -> OneShotMatcher:
 
 
 def nearest_others(matcher: OneShotMatcher) -> np.ndarray:
-    """The best logit of each class's first support among the other classes, by a plain loop."""
+    """The best logit of each class's first support among the five classes with the nearest supports, by a plain loop."""
     codes = {label: matcher.gallery.codes(label) for label in matcher.labels}
+
+    def distances(rows: np.ndarray, query: np.ndarray) -> tuple[int, float]:
+        prototype = np.floor(rows.mean(axis=0) + 0.5).astype(np.uint8)[None]
+        nearest = sum_absolute_differences(rows, query).min()
+        return nearest, (nearest + sum_absolute_differences(prototype, query)[0]) / 2
+
     best = []
     for label, own in codes.items():
-        others = np.concatenate([rows for name, rows in codes.items() if name != label])
-        best.append(sum_absolute_differences(others, own[0]).min())
+        others = sorted(distances(rows, own[0]) for name, rows in codes.items() if name != label)
+        best.append(min(distance for _, distance in others[:5]))
     return logits(np.array(best), matcher.bundle.head)
 
 
