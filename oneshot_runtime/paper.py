@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from oneshot_runtime.images import resized
+
 __all__ = ["flatten_paper"]
 
 _TILES = 8
@@ -44,7 +46,7 @@ def _paper_level(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     tiles = padded.reshape(rows, tile, columns, tile).swapaxes(1, 2).reshape(rows, columns, tile * tile)
     rank = int(tile * tile * 0.8)
     level = np.partition(tiles, rank, axis=2)[:, :, rank]
-    whole = Image.fromarray(level).resize((columns * tile, rows * tile), Image.Resampling.BICUBIC)
+    whole = resized(Image.fromarray(level), columns * tile, rows * tile, Image.Resampling.BICUBIC)
     return np.asarray(whole)[:height, :width]
 
 

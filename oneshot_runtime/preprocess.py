@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.errors import BundleError, ImageError
-from oneshot_runtime.images import ImageSource, name_of, to_grey
+from oneshot_runtime.images import ImageSource, name_of, resized, to_grey
 from oneshot_runtime.paper import flatten_paper
 
 __all__ = ["PreprocessSpec", "canvas_from_grey", "ink_at_edges", "preprocess"]
@@ -99,7 +99,7 @@ def canvas_from_grey(grey: NDArray[np.uint8], spec: PreprocessSpec, name: str) -
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
     if spec.fit == "frame":
-        return np.asarray(Image.fromarray(ink).resize((spec.width, spec.height), Image.Resampling.BILINEAR))
+        return np.asarray(resized(Image.fromarray(ink), spec.width, spec.height, Image.Resampling.BILINEAR))
     return _fit_ink(ink, spec)
 
 
@@ -167,7 +167,7 @@ def _fit_ink(ink: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.uint8]:
     box = Image.fromarray(ink[top:bottom, left:right])
     canvas = np.zeros((spec.height, spec.width), np.uint8)
     y, x = (spec.height - height) // 2, (spec.width - width) // 2
-    canvas[y : y + height, x : x + width] = np.asarray(box.resize((width, height), Image.Resampling.BILINEAR))
+    canvas[y : y + height, x : x + width] = np.asarray(resized(box, width, height, Image.Resampling.BILINEAR))
     return _widen(canvas, round(256 * spec.thin))
 
 
