@@ -1,8 +1,8 @@
 """What enrolment's report and a gallery's check cost: `python -m benchmarks.enrolment`.
 
 A gallery in memory is filled with embeddings of drawn symbols and mixtures of them. In one run, alternating: `enroll` of a
-picture (with its report) and the same steps without one; then `check_gallery` for each size. Medians, on the clock and of
-processor time, which is what counts on a machine that is busy with other things.
+picture, reading its report, the same steps without `enroll`, and `remove`; then `check_gallery` for each size. Medians, on the
+clock and of processor time, which is what counts on a machine that is busy with other things.
 """
 
 from __future__ import annotations
@@ -58,16 +58,20 @@ def _filled(pages: list[NDArray[np.uint8]], supports: int, rng: np.random.Genera
 
 def _enrolment(pages: list[NDArray[np.uint8]], supports: int, pictures: int, rng: np.random.Generator) -> dict[str, float]:
     matcher = _filled(pages, supports, rng)
-    taken: dict[str, list[tuple[float, float]]] = {"enroll": [], "without_report": []}
+    taken: dict[str, list[tuple[float, float]]] = {"enroll": [], "report": [], "embed_and_extend": [], "remove": []}
     for number in range(pictures):
         page = pages[number % len(pages)]
-        start = _now()
-        matcher.enroll(f"new {number}", page)
-        middle = _now()
+        times = [_now()]
+        report = matcher.enroll(f"new {number}", page)
+        times.append(_now())
+        assert report.findings is not None
+        times.append(_now())
         matcher.gallery.extend([f"plain {number}"], matcher.embed(page), [thumbnail(page)])
-        end = _now()
-        taken["enroll"].append((middle[0] - start[0], middle[1] - start[1]))
-        taken["without_report"].append((end[0] - middle[0], end[1] - middle[1]))
+        times.append(_now())
+        matcher.remove(f"plain {number}")
+        times.append(_now())
+        for values, before, after in zip(taken.values(), times[:-1], times[1:], strict=True):
+            values.append((after[0] - before[0], after[1] - before[1]))
     result = {}
     for name, pairs in taken.items():
         for unit, values in zip(("ms", "processor_ms"), zip(*pairs, strict=True), strict=True):

@@ -32,7 +32,7 @@ class BatchEmbedder:
         self._workers = Workers(threads)
         self._threads = threads
         self._lock = threading.Lock()
-        self._single: Embedder | None = embedder if threads == 1 else None
+        self._single: Embedder | None = embedder if embedder.threads == 1 else None
 
     def embed_images(self, images: Sequence[ImageSource]) -> NDArray[np.float32]:
         """Embeddings float32 (N, D); raises `ImageError` for an image that cannot be used."""

@@ -30,6 +30,9 @@ def sum_absolute_differences(codes: NDArray[np.uint8], query: NDArray[np.uint8])
     bytes spread to four 16-bit lanes. Rows are taken in blocks whose temporaries stay in the cache and are allocated once.
     """
     rows, dim = codes.shape
+    if rows <= _FEW_ROWS:  # one pass of plain arithmetic is over before the blocks below are allocated
+        difference = np.subtract(codes, query, dtype=np.int16)
+        return np.asarray(np.abs(difference, out=difference).sum(axis=1, dtype=np.int32))
     width = -(-dim // 8) * 8
     block = max(1, min(rows, _BLOCK_BYTES // width))
     high, low = np.zeros((block, width), np.uint8), np.zeros((block, width), np.uint8)
@@ -59,6 +62,7 @@ def probability(distance: float, head: Head) -> float:
     return 0.5 * (1 + math.tanh(0.5 * (head.bias - distance / head.code_scale)))
 
 
+_FEW_ROWS = 128
 _BLOCK_BYTES = 1 << 19
 _LANE_WORDS = 128
 """Words that a 16-bit lane can add up: each brings two bytes, 510 at most."""

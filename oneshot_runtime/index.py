@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot_runtime.codes import sum_absolute_differences
 from oneshot_runtime.labels import LabelNumbers
 from oneshot_runtime.search import Rows, Scanner
 from oneshot_runtime.shots import ClassRows, Prototypes
@@ -86,7 +87,7 @@ class Snapshot:
 
     def _neighbour(self, number: int, distance: int, query: NDArray[np.uint8]) -> Neighbour:
         mean = None if self.supports == self.classes else self.prototypes.of(number, self.rows, self._code_of)
-        prototype = distance if mean is None else int(np.abs(mean.astype(np.int16) - query).sum())
+        prototype = distance if mean is None else int(sum_absolute_differences(mean[None], query)[0])
         return Neighbour(self.labels[number], distance, prototype)
 
     def _code_of(self, row: int) -> NDArray[np.uint8]:

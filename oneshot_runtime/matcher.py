@@ -122,7 +122,7 @@ class OneShotMatcher:
         or, when one cannot be used, none. metadata: a JSON object to keep with each of them. Raises `ImageError`,
         `LabelError` or `GalleryError`.
 
-        Returns what is odd about them, see `EnrollmentReport`: it costs one search each, which `gallery.extend` does without.
+        Returns a report of what is odd about them; reading its `findings` costs one search a picture.
         """
         check_label(label)
         sources = as_image_list(images)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -56,13 +57,21 @@ class Finding:
     message: str
 
 
-@dataclass(frozen=True)
 class EnrollmentReport:
     """What `OneShotMatcher.enroll` added, and what is odd about it. supports: how many pictures were added."""
 
-    label: str
-    supports: int
-    findings: tuple[Finding, ...]
+    def __init__(self, label: str, supports: int, find: Callable[[], tuple[Finding, ...]]) -> None:
+        self.label = label
+        self.supports = supports
+        self._find = find
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is odd, by comparison with the gallery as it was before; worked out when first read, with a search a picture."""
+        return self._find()
+
+    def __repr__(self) -> str:
+        return f"EnrollmentReport(label={self.label!r}, supports={self.supports})"
 
 
 @dataclass(frozen=True)
@@ -94,26 +103,30 @@ def review(
     had: int,
     shots: Callable[[], NDArray[np.uint8]],
 ) -> EnrollmentReport:
-    """Look at pictures of `label` and their codes uint8 (N, D).
+    """Look at pictures of `label` and their codes uint8 (N, D); what needs a search waits until the report is read.
 
     pictures: grey image uint8 (H, W) and canvas uint8 (h, w) of each. before: the gallery without them, where `label` had `had`
     supports. shots: gives their codes uint8 (had, D); called only where the search did not come across them.
     """
-    limits = Limits.of(bundle.thresholds, far, before.classes - (had > 0))
-    findings: list[Finding] = []
-    for image, ((grey, canvas), code) in enumerate(zip(pictures, codes, strict=True)):
-        findings += _ink_findings(image, label, grey, canvas)
-        nearest = before.nearest(code, _OTHERS + (had > 0))
-        others = [neighbour for neighbour in nearest if neighbour.label != label]
-        findings += _close_findings(image, label, others[:_OTHERS], limits, bundle.head)
-        if had + len(codes) >= SHOTS:
-            own = [neighbour.distance for neighbour in nearest if neighbour.label == label]
-            if len(codes) > 1:
-                own.append(int(sum_absolute_differences(np.delete(codes, image, axis=0), code).min()))
-            if had and len(own) < 1 + (len(codes) > 1):
-                own += sum_absolute_differences(shots(), code).tolist()
-            findings += _outlier(image, label, own, bundle.head)
-    return EnrollmentReport(label, len(codes), tuple(findings))
+    ink = [_ink_findings(image, label, grey, canvas) for image, (grey, canvas) in enumerate(pictures)]
+
+    def find() -> tuple[Finding, ...]:
+        limits = Limits.of(bundle.thresholds, far, before.classes - (had > 0))
+        findings: list[Finding] = []
+        for image, code in enumerate(codes):
+            nearest = before.nearest(code, _OTHERS + (had > 0))
+            others = [neighbour for neighbour in nearest if neighbour.label != label]
+            findings += ink[image] + _close_findings(image, label, others[:_OTHERS], limits, bundle.head)
+            if had + len(codes) >= SHOTS:
+                own = [neighbour.distance for neighbour in nearest if neighbour.label == label]
+                if len(codes) > 1:
+                    own.append(int(sum_absolute_differences(np.delete(codes, image, axis=0), code).min()))
+                if had and len(own) < 1 + (len(codes) > 1):
+                    own += sum_absolute_differences(shots(), code).tolist()
+                findings += _outlier(image, label, own, bundle.head)
+        return tuple(findings)
+
+    return EnrollmentReport(label, len(codes), find)
 
 
 def too_close(logit: float, limits: Limits) -> Literal["duplicate", "confusable"] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 0.25}
 """Largest difference of an embedding's component from its golden value: rounding of another processor's arithmetic for fp32,
 of quantisation for int8, where decisions must be equal besides."""
+
+_WORTH_THREADS = 1e-3
+"""Seconds of one embedding by one thread above which more are used: on two processors 0.4 ms became no less, 8 ms half."""
 
 
 def import_onnxruntime() -> Any:
@@ -120,6 +124,7 @@ class Embedder:
     session: onnxruntime.InferenceSession
     device: str
     precision: str
+    threads: int = 1
 
     def __call__(self, canvases: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings float32 (N, D) of canvases uint8 (N, H, W)."""
@@ -129,27 +134,41 @@ class Embedder:
 def open_embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embedder:
     """The bundle's embedder in "fp32", "int8", or "auto": int8 where it is right on this processor and faster, else fp32.
 
+    threads: at most. A small network gets one: waking others would take longer than they save.
+
     Raises `DeviceError` when int8 was asked for and the golden images come out wrong here (int8 saturates on some
     processors), or for an unknown precision.
     """
     if precision not in ("auto", "fp32", "int8"):
         raise DeviceError(f"unknown precision '{precision}': choose auto, fp32 or int8")
+    chosen = _of_one_thread(bundle, device, precision)
+    if threads == 1 or chosen.device != "cpu":
+        return chosen
+    image = np.zeros((1, bundle.spec.height, bundle.spec.width), np.uint8)
+    (seconds,) = _least_seconds([chosen], image, rounds=3)
+    return chosen if seconds < _WORTH_THREADS else _embedder(bundle, device, chosen.precision, threads)
+
+
+def _of_one_thread(bundle: Bundle, device: str, precision: str) -> Embedder:
     if precision == "fp32" or (precision == "auto" and not bundle.has_int8):
-        return _embedder(bundle, device, "fp32", threads)
+        return _embedder(bundle, device, "fp32", 1)
     try:
-        int8 = _embedder(bundle, device, "int8", threads)
+        int8 = _embedder(bundle, device, "int8", 1)
     except DeviceError:
         if precision == "int8":
             raise
-        return _embedder(bundle, device, "fp32", threads)  # this onnxruntime may be too old for the int8 graph alone
+        return _embedder(bundle, device, "fp32", 1)  # this onnxruntime may be too old for the int8 graph alone
     golden = bundle.golden()
     right = golden_error(int8, golden, bundle) is None
     if precision == "int8":
         if not right:
             raise DeviceError("precision='int8' decides the golden images differently on this processor; use fp32 or auto")
         return int8
-    fp32 = _embedder(bundle, device, "fp32", threads)
-    return int8 if right and int8.device == "cpu" and _faster(int8, fp32, golden.images[:1]) else fp32
+    fp32 = _embedder(bundle, device, "fp32", 1)
+    if not right or int8.device != "cpu":
+        return fp32
+    seconds = _least_seconds([int8, fp32], golden.images[:1])
+    return int8 if seconds[0] < seconds[1] else fp32
 
 
 def golden_error(embedder: Embedder, golden: Golden, bundle: Bundle) -> str | None:
@@ -180,15 +199,15 @@ def _embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embe
             f"the {precision} embedding of bundle '{bundle.path}' takes {inputs} and gives {outputs}, "
             f"expected {expected[0]} and {expected[1]}; export the model again"
         )
-    return Embedder(session, actual, precision)
+    return Embedder(session, actual, precision, threads)
 
 
-def _faster(one: Embedder, other: Embedder, image: NDArray[np.uint8], rounds: int = 10) -> bool:
-    """Whether `one` embeds an image in less time: best of a few runs in turn, so that a busy moment hits both."""
-    best = [math.inf, math.inf]
+def _least_seconds(embedders: Sequence[Embedder], image: NDArray[np.uint8], rounds: int = 10) -> list[float]:
+    """The least time that each takes to embed an image in a few runs, taken in turn so that a busy moment hits all."""
+    best = [math.inf] * len(embedders)
     for _ in range(rounds):
-        for index, embedder in enumerate((one, other)):
+        for index, embedder in enumerate(embedders):
             start = time.perf_counter()
             embedder(image)
             best[index] = min(best[index], time.perf_counter() - start)
-    return best[0] < best[1]
+    return best

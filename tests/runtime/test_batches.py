@@ -77,3 +77,11 @@ def test_warmup_changes_no_answer_and_starts_no_thread_for_one(drawings) -> None
         assert matcher.match(drawings[1][0]) == expected
         assert matcher.match_batch([drawings[1][0]] * 40)[-1].candidates[0].label == "a"
     assert set(threading.enumerate()) <= before
+
+
+def test_a_small_network_gets_one_thread_and_a_large_one_all(monkeypatch) -> None:
+    monkeypatch.setattr("oneshot_runtime.sessions._WORTH_THREADS", 60.0)
+    assert open_embedder(Bundle.open(), "cpu", "fp32", 2).threads == 1
+    monkeypatch.setattr("oneshot_runtime.sessions._WORTH_THREADS", 0.0)
+    assert open_embedder(Bundle.open(), "cpu", "fp32", 2).threads == 2
+    assert open_embedder(Bundle.open(), "cpu", "fp32", 1).threads == 1
