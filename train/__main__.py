@@ -162,14 +162,14 @@ def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelCon
     trainer = Trainer(
         TrainConfig(steps=steps, precision=precision, validations=validations, **settings), data.training, data.synthetic
     )
-    if arguments.start_from:
-        trainer.start_from(arguments.start_from)
     trainer.notes.update(
         holdout=arguments.holdout,
         command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]),
         commit=_commit(),
         torch=torch.__version__,
     )
+    if arguments.start_from:
+        trainer.start_from(arguments.start_from)
     return trainer
 
 

@@ -71,15 +71,20 @@ class Trainer:
     def start_from(self, path: Path) -> None:
         """Begin with the averaged weights of another run of the same network, and note its command.
 
-        Raises `CheckpointError` for another network.
+        Raises `CheckpointError` for another network, and for a run that learned from groups that this one holds out.
         """
         config, state = load_checkpoint(path, self.config.device)
         if config.model != self.config.model:
             raise CheckpointError(f"'{path}' is of preset {config.model.preset}, this run is of {self.config.model.preset}")
+        before = json.loads(state["notes"])
+        seen = set(self.notes.get("holdout", [])) - set(before.get("holdout", []))
+        if config.split != self.config.split or seen:
+            said = f"holds out {sorted(seen)}" if seen else f"is of split {self.config.split}"
+            raise CheckpointError(f"'{path}' may have learned from what this run is judged by: it is of split {config.split}, "
+                                  f"this run {said}; start from a run of the same split and holdout")  # fmt: skip
+        self.notes["started_from"] = {key: before.get(key) for key in ("command", "commit", "holdout", "started_from")}
         for model in (self.model, self.average):
             model.load_state_dict(state["ema"])
-        before = json.loads(state["notes"])
-        self.notes["started_from"] = {key: before.get(key) for key in ("command", "commit", "holdout", "started_from")}
 
     def save(self, path: Path) -> None:
         """Write everything that `resume` needs."""

@@ -341,6 +341,21 @@ def test_a_run_is_not_overwritten_and_a_finished_one_resumes(data, run_folder, c
     assert load_checkpoint(run_folder / "last.pt")[0].split == "background"
 
 
+def test_a_run_starts_from_anothers_average_and_remembers_it(data, run_folder, tmp_path, capsys) -> None:
+    words = [*real_only(data), "--steps", "1", "--classes", "6", "--shots", "2", "--precision", "fp32", "--learning-rate", "0"]
+    first = str(run_folder / "last.pt")
+    assert main([*words, "--start-from", first, "--out", str(tmp_path / "second")]) == 0
+    _, before, old = load_model(run_folder / "last.pt")
+    _, after, new = load_model(tmp_path / "second" / "last.pt")
+    for one, two in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(one, two)
+    notes = json.loads(new["notes"])
+    assert notes["started_from"]["command"] == json.loads(old["notes"])["command"]
+    assert first not in json.dumps(notes)
+    assert main([*words, "--start-from", first, "--out", str(tmp_path / "third"), "--split", "koch"]) == 1
+    assert "same split" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words", [["--steps", "0"], ["--minutes", "0"], ["--shots", "1"], ["--classes", "1"], ["--minutes", "x"]]
 )
