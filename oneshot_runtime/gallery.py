@@ -1,4 +1,4 @@
-"""The gallery: the known symbols' codes, searchable in memory and, with a path, durable on disk."""
+"""The gallery: the known symbols' codes, searchable in memory and, with a store, durable."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.calibration import GalleryCalibration, calibrate
 from oneshot_runtime.codes import encode
-from oneshot_runtime.errors import GalleryError, LabelError
-from oneshot_runtime.index import CodeIndex, Snapshot
+from oneshot_runtime.errors import GalleryError, LabelError, OptionError
+from oneshot_runtime.index import CodeIndex
 from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.rows import MAX_THUMBNAIL_BYTES, Support, pack_metadata
-from oneshot_runtime.stores import Block, Changes, open_store
+from oneshot_runtime.stores import Block, Changes, GalleryStore, SearchIndex, View, Where, open_store
 
 __all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail"]
 
@@ -28,12 +29,12 @@ MAX_LABEL_LENGTH = 256
 class Gallery:
     """Supports by label. `len()` counts supports, `labels` names the classes; safe to share between threads.
 
-    With a `path` the gallery lives in that SQLite file: what `extend`, `rename` and `remove` returned from is on the disk, and
-    changes by other processes appear at the next match. A write waits for the disk, matches beside it don't. threads: that a
-    search may use.
+    place: a path or an address for `open_store`, or a store that is open, which `close` then closes; None keeps the gallery in
+    memory. In a store, what `extend`, `rename` and `remove` returned from is durable, and changes by other processes appear at
+    the next match. A write waits for the store, matches beside it don't. threads: that a search may use.
     """
 
-    def __init__(self, bundle: Bundle, path: str | os.PathLike[str] | None = None, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, place: str | os.PathLike[str] | GalleryStore | None = None, threads: int = 1) -> None:
         self._bundle = bundle
         self._threads = threads
         self._lock = threading.RLock()
@@ -41,7 +42,8 @@ class Gallery:
         self._published = self._index.snapshot
         self._kept: dict[str, list[Support]] = {}
         self._calibrations: dict[float, GalleryCalibration] = {}
-        self._store = None if path is None else open_store(path, bundle.fingerprint, bundle.dim)
+        self._store = None if place is None else open_store(place, bundle.fingerprint, bundle.dim)
+        self._engine = None if self._store is None else self._store.engine
         try:
             self.snapshot()
         except BaseException:
@@ -54,22 +56,19 @@ class Gallery:
     @property
     def labels(self) -> list[str]:
         """The enrolled classes, in the order of their first enrolment."""
-        with self._lock:
-            self.snapshot()
-            return self._index.labels()
+        with self._current() as index:
+            return index.labels()
 
     def count(self, label: str) -> int:
         """How many supports a class has, 0 when it is unknown."""
         check_label(label)
-        with self._lock:
-            self.snapshot()
-            return self._index.count(label)
+        with self._current() as index:
+            return index.count(label)
 
     def codes(self, label: str) -> NDArray[np.uint8]:
         """The codes uint8 (n, D) of a class's supports in the order of their enrolment; n is 0 when it is unknown."""
-        with self._lock:
-            self.snapshot()
-            return self._index.codes(label)
+        with self._current() as index:
+            return index.codes(label)
 
     def supports(self, label: str) -> list[Support]:
         """A class's supports in the order of their enrolment; raises `LabelError` when it is unknown.
@@ -77,17 +76,33 @@ class Gallery:
         A gallery in memory keeps time, thumbnail and metadata only of supports that came with one of the latter; the others
         follow with None in their place.
         """
+        check_label(label)
+        if self._store is not None:
+            found = self._store.supports(label)
+            if not found:
+                raise self._unknown(label)
+            return found
         with self._lock:
-            total = self.count(label)
+            total = self._index.count(label)
             if not total:
                 raise self._unknown(label)
-            if self._store is None:
-                kept = self._kept.get(label, [])
-                return kept + [Support(label, None, None, None)] * (total - len(kept))
-        return self._store.supports(label)
+            kept = self._kept.get(label, [])
+            return kept + [Support(label, None, None, None)] * (total - len(kept))
 
-    def snapshot(self) -> Snapshot:
-        """An unchanging view to search, up to date with the file where there is one."""
+    def snapshot(self, where: Where | None = None) -> View:
+        """A view to search, up to date with the store where there is one; it does not change in memory.
+
+        where: leaves out the other supports. Raises `OptionError` when it is given and the codes are kept in memory.
+        """
+        if where is not None:
+            if self._engine is None:
+                raise OptionError(
+                    "this gallery keeps its codes in memory, without their metadata: only one that searches in its database, "
+                    "such as postgresql://...?oneshot_search=exact, can match with some of the supports"
+                )
+            return self._engine.where(where)
+        if self._engine is not None:
+            return self._engine.snapshot
         with self._lock:
             if self._store is not None:
                 self._store.sync(self._apply)
@@ -192,6 +207,16 @@ class Gallery:
         if self._store is not None:
             self._store.close()
 
+    @contextmanager
+    def _current(self) -> Iterator[SearchIndex]:
+        """The index, up to date."""
+        if self._engine is not None:
+            yield self._engine
+            return
+        with self._lock:
+            self.snapshot()
+            yield self._index
+
     def _apply(self, changes: Changes) -> int:
         if changes.anew:
             self._index = CodeIndex(self._bundle.dim, self._threads)
@@ -224,7 +249,7 @@ class Gallery:
                 self._kept.setdefault(label, []).append(Support.stored(label, now, picture, text))
 
     def _unknown(self, label: str) -> LabelError:
-        return LabelError(f"label {label!r} is not in the gallery of {self._published.classes} classes")
+        return LabelError(f"label {label!r} is not in the gallery of {self.snapshot().classes} classes")
 
     def _check_embeddings(self, embeddings: NDArray[np.float32], count: int) -> None:
         expected = (count, self._bundle.dim)

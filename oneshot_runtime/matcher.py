@@ -19,10 +19,10 @@ from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.explain import Explanation, explain_canvas
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.images import ImageSource, as_image_list, name_of, thumbnail, to_grey
-from oneshot_runtime.index import Snapshot
 from oneshot_runtime.preprocess import canvas_from_grey, preprocess
 from oneshot_runtime.report import EnrollmentReport, review
 from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
+from oneshot_runtime.stores import GalleryStore, View, Where
 
 __all__ = ["Candidate", "Match", "OneShotMatcher"]
 
@@ -71,7 +71,7 @@ class OneShotMatcher:
         cls,
         bundle: str | os.PathLike[str] | None = None,
         *,
-        gallery: str | os.PathLike[str] | None = None,
+        gallery: str | os.PathLike[str] | GalleryStore | None = None,
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
@@ -79,11 +79,11 @@ class OneShotMatcher:
     ) -> OneShotMatcher:
         """Load a model and open its gallery.
 
-        bundle: a folder written by `python -m export`; by default the model that ships in the package. gallery: path of a
-        durable gallery, created when missing; None keeps it in memory. device: "auto", "cpu" or "cuda"; "cuda" raises when
-        the session does not run there. precision: "fp32", "int8", or "auto" for the faster one that is right on this processor.
-        threads: processor threads of one embedding, by default those this process may use. far: share of strangers that may be
-        given a label (see `Match.label`); None never refuses.
+        bundle: a folder written by `python -m export`; by default the model that ships in the package. gallery: path or address
+        (postgresql://...) of a durable gallery, created when missing; None keeps it in memory. device: "auto", "cpu" or "cuda";
+        "cuda" raises when the session does not run there. precision: "fp32", "int8", or "auto" for the faster one that is right
+        on this processor. threads: processor threads of one embedding, by default those this process may use. far: share of
+        strangers that may be given a label (see `Match.label`); None never refuses.
 
         Raises `BundleError`, `GalleryError`, `DeviceError`, `OptionError` or `DependencyError`.
         """
@@ -143,16 +143,20 @@ class OneShotMatcher:
         """Forget a class with all its supports. Raises `LabelError` when it is unknown."""
         self.gallery.remove(label)
 
-    def match(self, image: ImageSource, top_k: int = 5) -> Match:
-        """Which enrolled class `image` shows, with the `top_k` best candidates. Raises `ImageError`."""
+    def match(self, image: ImageSource, top_k: int = 5, *, where: Where | None = None) -> Match:
+        """Which enrolled class `image` shows, with the `top_k` best candidates.
+
+        where: compares with some of the supports only, in a gallery that searches in its database. Raises `ImageError`, or
+        `OptionError` for a `where` that this gallery has no use for.
+        """
         canvas = preprocess(image, self.bundle.spec)
         code = encode(self._embedder(canvas[None]), self.bundle.head)[0]
-        return self._match_code(self.gallery.snapshot(), code, top_k)
+        return self._match_code(self.gallery.snapshot(where), code, top_k)
 
-    def match_batch(self, images: Sequence[ImageSource], top_k: int = 5) -> list[Match]:
+    def match_batch(self, images: Sequence[ImageSource], top_k: int = 5, *, where: Where | None = None) -> list[Match]:
         """`match` for many images, embedded together and compared with one state of the gallery."""
         codes = encode(self.embed(images), self.bundle.head)
-        snapshot = self.gallery.snapshot()
+        snapshot = self.gallery.snapshot(where)
         return [self._match_code(snapshot, code, top_k) for code in codes]
 
     def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
@@ -180,7 +184,7 @@ class OneShotMatcher:
         self.gallery.snapshot().nearest(np.zeros(self.bundle.dim, np.uint8), 1)
 
     def close(self) -> None:
-        """Close a durable gallery's file."""
+        """Close a durable gallery."""
         self.gallery.close()
 
     def __enter__(self) -> OneShotMatcher:
@@ -189,7 +193,7 @@ class OneShotMatcher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _match_code(self, snapshot: Snapshot, code: NDArray[np.uint8], top_k: int) -> Match:
+    def _match_code(self, snapshot: View, code: NDArray[np.uint8], top_k: int) -> Match:
         if not isinstance(top_k, int | np.integer) or top_k < 1:
             raise OptionError(f"top_k must be a positive integer, got {top_k!r}")
         threshold = self._threshold(snapshot.classes)

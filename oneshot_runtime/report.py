@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.bundle import Bundle, Head
 from oneshot_runtime.codes import probability, sum_absolute_differences
-from oneshot_runtime.index import Neighbour, Snapshot
+from oneshot_runtime.index import Neighbour
 from oneshot_runtime.preprocess import ink_at_edges
+from oneshot_runtime.stores import View
 from oneshot_runtime.thresholds import ThresholdTable
 
 __all__ = ["EVEN_ODDS", "SHOTS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]
@@ -99,7 +100,7 @@ def review(
     label: str,
     pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
     codes: NDArray[np.uint8],
-    before: Snapshot,
+    before: View,
     had: int,
     shots: Callable[[], NDArray[np.uint8]],
 ) -> EnrollmentReport:

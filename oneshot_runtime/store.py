@@ -54,6 +54,11 @@ class SqliteStore:
             self.close()
             raise
 
+    @property
+    def engine(self) -> None:
+        """None: the gallery keeps the codes in memory."""
+        return
+
     def _bind(self) -> None:
         with transaction(self._reader, "DEFERRED"):
             state = self._state(self._reader)

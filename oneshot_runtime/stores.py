@@ -1,18 +1,32 @@
-"""What the gallery needs of a durable store, whichever engine keeps it, and which store a gallery's address asks for."""
+"""What the gallery needs of a durable store, whichever engine keeps it, and which store a gallery's address asks for.
+
+docs/stores.md shows how to write another one; `oneshot_runtime.conformance` holds it to what is said here.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot_runtime.address import scheme_of, shown
+from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.index import Neighbour
 from oneshot_runtime.rows import Support
 
-__all__ = ["Block", "Changes", "GalleryStore", "open_store"]
+__all__ = ["Block", "Changes", "GalleryStore", "SearchEngine", "SearchIndex", "View", "Where", "gallery_exists", "open_store"]
+
+_GROUP = "oneshot_runtime.stores"
+"""Entry points by which an installed package offers stores for further schemes."""
+
+_BUILT_IN = {"postgres": "oneshot_runtime.postgres", "postgresql": "oneshot_runtime.postgres"}
 
 
 @dataclass(frozen=True)
@@ -35,11 +49,78 @@ class Changes:
     added: Iterable[tuple[list[str], NDArray[np.uint8]]]
 
 
+@dataclass(frozen=True)
+class Where:
+    """Which supports a match may compare with, where the store searches by itself.
+
+    metadata: what theirs must contain, a JSON object ({"site": "haifa"}); None asks for nothing. labels: the classes; None for
+    all. Raises `OptionError` for anything else.
+    """
+
+    metadata: dict[str, Any] | None = None
+    labels: Collection[str] | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.metadata is None or isinstance(self.metadata, dict)):
+            raise OptionError(f"metadata to match with is a JSON object (a dict), got {self.metadata!r:.80}")
+        if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels or ()):
+            raise OptionError(f"labels to match with are a collection of texts, got {self.labels!r:.80}")
+
+
+class View(Protocol):
+    """What a match reads: one state of a gallery. supports, classes: how many there are."""
+
+    @property
+    def supports(self) -> int: ...  # noqa: D102
+
+    @property
+    def classes(self) -> int: ...  # noqa: D102
+
+    def nearest(self, query: NDArray[np.uint8], count: int) -> list[Neighbour]:
+        """The `count` classes nearest to the code uint8 (D,), nearest first; ties go to the support enrolled first."""
+        ...
+
+
+class SearchIndex(Protocol):
+    """The codes of a gallery, searchable."""
+
+    @property
+    def snapshot(self) -> View:
+        """The current state."""
+        ...
+
+    def labels(self) -> list[str]:
+        """Labels with at least one support, in the order of their first enrolment."""
+        ...
+
+    def count(self, label: str) -> int:
+        """How many supports a label has, 0 when it is unknown."""
+        ...
+
+    def codes(self, label: str) -> NDArray[np.uint8]:
+        """The codes uint8 (n, D) of a label's supports, in the order of their enrolment."""
+        ...
+
+
+class SearchEngine(SearchIndex, Protocol):
+    """An index outside this process's memory, which follows the store by itself."""
+
+    def where(self, where: Where) -> View:
+        """The current state of some of the supports. Raises `OptionError` where the engine cannot tell them apart."""
+        ...
+
+
+@runtime_checkable
 class GalleryStore(Protocol):
     """Supports by label, bound to one model, shared by threads and processes.
 
     A write that returned is durable, and one that raised changed nothing. Every error is of the `OneShotError` family.
     """
+
+    @property
+    def engine(self) -> SearchEngine | None:
+        """The store's own search; None lets the gallery keep all codes in memory, where `sync` keeps them up to date."""
+        ...
 
     def add(self, blocks: Iterable[Block]) -> None:
         """Append supports, all of them or none; an error that the iterable raises changes nothing and is passed on."""
@@ -74,8 +155,36 @@ class GalleryStore(Protocol):
         """Let go of files and connections; later calls raise `GalleryError`."""
 
 
-def open_store(address: str | os.PathLike[str], fingerprint: str, dim: int) -> GalleryStore:
-    """The store at `address`, created when missing: a path is a SQLite file."""
-    from oneshot_runtime.store import SqliteStore
+def open_store(address: str | os.PathLike[str] | GalleryStore, fingerprint: str, dim: int) -> GalleryStore:
+    """The store at `address`, created when missing: a path is a SQLite file, `scheme://...` what serves that scheme.
 
-    return SqliteStore(address, fingerprint, dim)
+    A store that is open already is taken as it is. Raises `GalleryError`, naming the schemes there are for one that is unknown.
+    """
+    if isinstance(address, GalleryStore):
+        return address
+    scheme = scheme_of(address)
+    if scheme is None:
+        from oneshot_runtime.store import SqliteStore
+
+        return SqliteStore(address, fingerprint, dim)
+    opener: Callable[[str, str, int], GalleryStore]
+    if scheme in _BUILT_IN:
+        opener = import_module(_BUILT_IN[scheme]).open_store
+    else:
+        found = {entry.name: entry for entry in entry_points(group=_GROUP)}
+        if scheme not in found:
+            known = ", ".join(f"{name}://" for name in sorted({*_BUILT_IN, *found}))
+            raise GalleryError(
+                f"gallery '{shown(address)}': no store is installed for {scheme}://; there are {known} and paths of SQLite "
+                f"files, and a package can offer more as entry points of the group {_GROUP!r}"
+            )
+        opener = found[scheme].load()
+    return opener(os.fspath(address), fingerprint, dim)
+
+
+def gallery_exists(address: str | os.PathLike[str]) -> bool:
+    """Whether a gallery is there to be opened; a store of another package says so itself when it is opened."""
+    scheme = scheme_of(address)
+    if scheme is None:
+        return Path(address).exists()
+    return scheme not in _BUILT_IN or cast(bool, import_module(_BUILT_IN[scheme]).gallery_exists(os.fspath(address)))
