@@ -11,7 +11,6 @@ import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -30,6 +29,9 @@ MAX_PIXELS = 64_000_000
 
 _THUMBNAIL_SIDE = 128
 _MAX_FILE_BYTES = 256 * 1024 * 1024
+_TURNED_BY = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
+"""Metadata that may say which side is up; looking for it in a picture that has none takes as long as decoding one."""
+
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
@@ -75,18 +77,24 @@ def name_of(source: ImageSource) -> str:
 
 def _read_file(path: str | os.PathLike[str]) -> bytes:
     try:
-        status = Path(path).stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"cannot read {name_of(path)}: it is no regular file")
-        if status.st_size > _MAX_FILE_BYTES:
-            raise ImageError(f"{name_of(path)} has {status.st_size} bytes, more than the {_MAX_FILE_BYTES} that are read")
-        return Path(path).read_bytes()
+        with open(path, "rb", buffering=0, opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError(f"cannot read {name_of(path)}: it is no regular file")
+            if status.st_size > _MAX_FILE_BYTES:
+                raise ImageError(f"{name_of(path)} has {status.st_size} bytes, more than the {_MAX_FILE_BYTES} that are read")
+            return file.read()
     except OSError as error:
         raise ImageError(f"cannot read {name_of(path)}: {error.strerror or error}") from error
     except ImageError:
         raise
     except ValueError as error:  # a NUL or a lone surrogate in the path
         raise ImageError(f"cannot read {name_of(path)}: {error}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """For `open`: does not wait for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _grey_from_bytes(data: bytes, name: str) -> NDArray[np.uint8]:
@@ -100,10 +108,7 @@ def _grey_from_bytes(data: bytes, name: str) -> NDArray[np.uint8]:
 def _decoding(name: str) -> Iterator[None]:
     """Turn whatever a decoder raises into an `ImageError`: each format has its own, and damaged files raise all of them."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of sizes, which are checked before anything is decoded, and of damaged metadata.
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -120,7 +125,11 @@ def _grey_from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
         raise ImageError(f"{name} is empty: {height}x{width} pixels")
     if width * height > MAX_PIXELS:
         raise ImageError(f"{name} has {height}x{width} pixels, more than the {MAX_PIXELS} that are decoded: scale it down")
-    image = ImageOps.exif_transpose(image)
+    image.load()
+    if hasattr(image, "tag_v2") or not _TURNED_BY.isdisjoint(image.info):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of damaged metadata
+            image = ImageOps.exif_transpose(image)
     if image.mode in ("L", "1"):
         return np.asarray(image.convert("L"))
     if image.mode in _DEEP_MODES:

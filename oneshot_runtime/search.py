@@ -55,6 +55,8 @@ class Scanner:
         Rows are numbered through all parts; ties go to the lower number.
         """
         size = sum(part.codes.nbytes for part in parts)
+        if len(parts) == 1 and size < _OPENCV_FROM_BYTES:
+            return _by_numpy(parts[0], query, count)
         opencv = _opencv() if size >= _OPENCV_FROM_BYTES else None
         blocks = _blocks(parts)
 
