@@ -2,8 +2,8 @@
 
 Symbols are taught from one hand's drawings; the film shows another hand's, among strangers. Every frame counts, the first
 included: a symbol is found when a box overlaps its own by half (both widened by 4 pixels: a stroke alone is hardly wider than
-that), read right when the label is its own, refused when it was never taught and has no label. `--data` films Omniglot's
-evaluation alphabets.
+that), read right when the label is its own, refused when it was never taught and has no label. `--data` films the
+alphabets of Omniglot that the model's training held out.
 """
 
 from __future__ import annotations
@@ -141,11 +141,11 @@ def own_symbols(seed: int) -> tuple[dict[str, Drawing], dict[str, Drawing]]:
 
 
 def omniglot_symbols(data: Path, seed: int) -> tuple[dict[str, Drawing], dict[str, Drawing]]:
-    """The same from the evaluation alphabets that are in no trial; all from one alphabet where it is large enough."""
-    from train.omniglot import EVALUATION, load_images
+    """The same from the alphabets that the model's training held out; the taught ones are all of one alphabet."""
+    from benchmarks.accuracy import held_out_images
 
     rng = np.random.default_rng(seed)
-    images = load_images(data, EVALUATION)
+    images = held_out_images(data, OneShotMatcher.load(far=None))
     large = [(a, b) for a, b in images.alphabets.values() if b - a + 1 >= TAUGHT]
     first, last = large[seed % len(large)]
     chosen = rng.permutation(np.arange(first, last + 1))[:TAUGHT].tolist()
