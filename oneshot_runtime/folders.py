@@ -6,25 +6,18 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from oneshot_runtime.codes import encode
-from oneshot_runtime.errors import GalleryError, ImageError, LabelError
+from oneshot_runtime.errors import GalleryError, LabelError, OneShotError
 from oneshot_runtime.gallery import check_label
-from oneshot_runtime.images import thumbnail, to_grey
-from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.places import appearing
 from oneshot_runtime.reader import GalleryReader
-from oneshot_runtime.stores import Block
 
-__all__ = ["Imported", "export_folder", "folder_name", "import_folder", "label_of"]
+__all__ = ["ClassFolder", "class_folders", "export_folder", "folder_name", "label_of"]
 
-_BATCH = 64
 _LONGEST_NAME = 200
 _LABEL_FILE = "label.txt"
 _HASHED = "%~"
@@ -33,13 +26,37 @@ _ESCAPE = re.compile(r"(?:%[0-9A-F]{2})+")
 _NAMED = 10
 
 
-@dataclass
-class Imported:
-    """What an import of a folder did. present: pictures that their class holds already. failed: the others, with reasons."""
+@dataclass(frozen=True)
+class ClassFolder:
+    """A label's folder of pictures."""
 
-    added: int = 0
-    present: int = 0
-    failed: list[str] = field(default_factory=list)
+    label: str
+    path: Path
+
+    def pictures(self) -> Iterator[Path]:
+        """Its pictures, sorted by name; what is hidden is left out, as is the file that holds the label."""
+        named = self.path / _LABEL_FILE if _HASHED in self.path.name else None
+        # Names, not entries: a folder of a million pictures then takes a hundred megabytes less.
+        with _listing(self.path):
+            for name in sorted(os.listdir(self.path)):  # noqa: PTH208
+                if not name.startswith(".") and (place := self.path / name) != named:
+                    yield place
+
+
+def class_folders(root: str | os.PathLike[str]) -> list[ClassFolder]:
+    """The folders in `root` with their labels, sorted by label; hidden ones are left out.
+
+    Raises `GalleryError` when `root` cannot be read or holds no folders, and `LabelError` for a name that makes no label.
+    """
+    folders = []
+    with _listing(root), os.scandir(root) as entries:
+        for entry in entries:
+            if entry.is_dir() and not entry.name.startswith("."):
+                path = Path(entry.path)
+                folders.append(ClassFolder(_label_in(path), path))
+    if not folders:
+        raise GalleryError(f"'{root}' holds no pictures: expected a folder for each label, with its pictures in it")
+    return sorted(folders, key=lambda folder: (folder.label, folder.path.name))
 
 
 def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
@@ -60,26 +77,6 @@ def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) 
             names = ", ".join(map(repr, list(missing)[:_NAMED]))
             raise GalleryError(f"{len(missing)} symbol(s) have supports without a picture ({names}): export to an .npz instead")
         return reader.state.supports
-
-
-def import_folder(
-    matcher: OneShotMatcher, source: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None
-) -> Imported:
-    """Enrol every picture of the folders in `source` under its folder's label, in batches that are on the disk one by one.
-
-    A picture that cannot be used is listed and the others go on; one that a durable gallery holds already is left out, so an
-    import that was cut off can be run again. Raises `GalleryError` when `source` holds no folders, and `LabelError` for a
-    folder whose name makes no label, both before anything is enrolled.
-    """
-    pictures = list(_pictures(Path(source)))
-    if not pictures:
-        raise GalleryError(f"'{source}' holds no pictures: expected a folder for each label, with its pictures in it")
-    result = Imported()
-    for start in range(0, len(pictures), _BATCH):
-        _import_batch(matcher, pictures[start : start + _BATCH], result)
-        if progress is not None:
-            progress(min(start + _BATCH, len(pictures)), len(pictures))
-    return result
 
 
 def folder_name(label: str) -> str:
@@ -127,36 +124,17 @@ def _label_folder(root: Path, label: str) -> Path:
     return folder
 
 
-def _pictures(root: Path) -> Iterator[tuple[str, Path]]:
+def _label_in(folder: Path) -> str:
+    if _HASHED not in folder.name:
+        return label_of(folder.name)
+    return check_label((folder / _LABEL_FILE).read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _listing(folder: str | os.PathLike[str]) -> Iterator[None]:
     try:
-        folders = sorted(place for place in root.iterdir() if place.is_dir() and not place.name.startswith("."))
-        for folder in folders:
-            named = folder / _LABEL_FILE
-            label = check_label(named.read_text(encoding="utf-8")) if _HASHED in folder.name else label_of(folder.name)
-            for place in sorted(folder.iterdir()):
-                if place.is_file() and not place.name.startswith(".") and place != named:
-                    yield label, place
+        yield
+    except OneShotError:
+        raise
     except (OSError, ValueError) as error:
-        raise GalleryError(f"cannot read the folders in '{root}': {error}") from error
-
-
-def _import_batch(matcher: OneShotMatcher, batch: list[tuple[str, Path]], result: Imported) -> None:
-    labels, codes, thumbnails = [], [], []
-    for label, path in batch:
-        try:
-            grey = to_grey(path)
-            code = encode(matcher.embed(grey), matcher.bundle.head)[0]
-        except ImageError as error:
-            text = str(error)
-            result.failed.append(text if str(path) in text else f"image '{path}': {text}")
-            continue
-        if matcher.gallery.holds(label, code):
-            result.present += 1
-            continue
-        labels.append(label)
-        codes.append(code)
-        thumbnails.append(thumbnail(grey))
-    if labels:
-        rows: NDArray[np.uint8] = np.stack(codes)
-        matcher.gallery.add_blocks(iter([Block(labels, rows, thumbnails, [None] * len(labels))]))
-        result.added += len(labels)
+        raise GalleryError(f"cannot read the folders in '{folder}': {error}") from error

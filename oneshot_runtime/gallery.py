@@ -144,10 +144,6 @@ class Gallery:
                 self._index.add(list(block.labels), block.codes)
                 self._keep(block)
 
-    def holds(self, label: str, code: NDArray[np.uint8]) -> bool:
-        """Whether a class of a durable gallery has a support of exactly this code uint8 (D,)."""
-        return self._store is not None and self._store.holds(label, code.tobytes())
-
     def rename(self, old: str, new: str) -> int:
         """Give a class another name, all of it at once; it then counts as enrolled last. Returns how many supports it has.
 

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from oneshot_runtime.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "ImageSource", "as_image_list", "name_of", "resized", "thumbnail", "to_grey"]
+__all__ = ["MAX_PIXELS", "ImageSource", "as_image_list", "name_of", "read_file", "resized", "thumbnail", "to_grey"]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]"
 """A path, encoded bytes (PNG, JPEG, ...), a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) in RGB."""
@@ -42,8 +42,8 @@ def as_image_list(images: ImageSource | Sequence[ImageSource]) -> list[ImageSour
     return [images]  # type: ignore[list-item]
 
 
-def to_grey(source: ImageSource) -> NDArray[np.uint8]:
-    """Decode `source` into a grey image.
+def to_grey(source: ImageSource, name: str | None = None) -> NDArray[np.uint8]:
+    """Decode `source` into a grey image; errors call it `name`, by default what `name_of` says.
 
     Returns a `uint8 (H, W)` array, black 0 and white 255, turned upright by its EXIF orientation, with transparency
     laid on the paper that shows its ink.
@@ -51,15 +51,16 @@ def to_grey(source: ImageSource) -> NDArray[np.uint8]:
     Raises `ImageError` for a file that is missing or no image, an array that is not `uint8 (H, W)` or `(H, W, 3)`, an
     empty image, a value that is not finite, or more than `MAX_PIXELS` pixels.
     """
+    name = name or name_of(source)
     if isinstance(source, np.ndarray):
         return _grey_from_array(np.asarray(source))
     if isinstance(source, Image.Image):
-        with _decoding(name_of(source)):
-            return _grey_from_pillow(source, name_of(source))
+        with _decoding(name):
+            return _grey_from_pillow(source, name)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _grey_from_bytes(bytes(source), name_of(source))
+        return _grey_from_bytes(bytes(source), name)
     if isinstance(source, str | os.PathLike):
-        return _grey_from_bytes(_read_file(source), name_of(source))
+        return _grey_from_bytes(read_file(source), name)
     raise ImageError(
         f"cannot read an image from {type(source).__name__}: pass a path, bytes, a Pillow image, "
         "or a numpy uint8 array of shape (H, W) or (H, W, 3)"
@@ -75,7 +76,8 @@ def name_of(source: ImageSource) -> str:
     return "the array" if isinstance(source, np.ndarray) else "the Pillow image"
 
 
-def _read_file(path: str | os.PathLike[str]) -> bytes:
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of an image's file. Raises `ImageError` for what cannot be read, is no regular file, or is too large."""
     try:
         with open(path, "rb", buffering=0, opener=_open_at_once) as file:
             status = os.fstat(file.fileno())

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from oneshot_runtime.commands.bulk import load_folder
 from oneshot_runtime.commands.common import add_command, load, load_existing, print_result
 from oneshot_runtime.errors import GalleryError, LabelError
 
@@ -121,24 +122,18 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from oneshot_runtime.folders import Imported, import_folder
     from oneshot_runtime.npz import import_npz
 
+    if not _is_npz(arguments.source):
+        return load_folder(arguments, arguments.source)
     if not Path(arguments.source).exists():
         raise GalleryError(f"'{arguments.source}' does not exist; nothing was imported")
     with load(arguments) as matcher:
-        if _is_npz(arguments.source):
-            result = Imported(added=import_npz(matcher.gallery, matcher.bundle, arguments.source, _progress))
-        else:
-            result = import_folder(matcher, arguments.source, _progress)
+        added = import_npz(matcher.gallery, matcher.bundle, arguments.source, _progress)
         classes = len(matcher.labels)
-    values = {"added": result.added, "present": result.present, "failed": result.failed, "classes": classes}
-    lines = [f"FAIL {reason}" for reason in result.failed]
-    lines.append(
-        f"{result.added} support(s) added, {result.present} there already; {arguments.gallery} holds {classes} symbol(s)"
-    )
-    print_result(arguments, values, "\n".join(lines))
-    return 1 if result.failed else 0
+    text = f"{added} support(s) added; {arguments.gallery} holds {classes} symbol(s)"
+    print_result(arguments, {"added": added, "classes": classes}, text)
+    return 0
 
 
 def _migrate(arguments: argparse.Namespace) -> int:

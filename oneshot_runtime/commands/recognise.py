@@ -6,9 +6,11 @@ import argparse
 import json
 import statistics
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from oneshot_runtime.commands.bulk import load_folder
 from oneshot_runtime.commands.common import add_command, count, load, load_existing, match_json, print_result, seed
 
 __all__ = ["register"]
@@ -22,9 +24,13 @@ def register(commands: Any) -> None:
     demo.add_argument("--seed", type=seed, default=7, help="another seed invents another alphabet (default: 7)")
     demo.add_argument("--sheet", type=Path, default=Path("oneshot-demo.png"), help="where the contact sheet goes")
 
-    enroll = add_command(commands, "enroll", _enroll, "add pictures of a symbol to the gallery", gallery=True)
-    enroll.add_argument("label", help="the symbol's name")
-    enroll.add_argument("images", nargs="+", metavar="IMAGE", help="one picture is enough, more help")
+    enroll = add_command(commands, "enroll", _enroll, "add pictures of a symbol, or of many, to the gallery", gallery=True)
+    enroll.add_argument("label", nargs="?", help="the symbol's name")
+    enroll.add_argument("images", nargs="*", metavar="IMAGE", help="one picture is enough, more help")
+    text = "instead of LABEL and IMAGE: a folder of folders, one a label; a load that was cut off can be run again"
+    enroll.add_argument("--folder", metavar="DIR", help=text)
+    enroll.add_argument("--strict", action="store_true", help="with --folder: stop at the first picture that cannot be used")
+    enroll.set_defaults(run=partial(_enroll, enroll))
 
     match = add_command(commands, "match", _match, "say which enrolled symbol each picture shows", gallery=True)
     match.add_argument("images", nargs="+", metavar="IMAGE")
@@ -65,7 +71,13 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _enroll(arguments: argparse.Namespace) -> int:
+def _enroll(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    if arguments.folder is not None:
+        if arguments.label is not None:
+            parser.error("--folder takes its labels from the folders: leave out LABEL and IMAGE")
+        return load_folder(arguments, arguments.folder, arguments.strict)
+    if not arguments.images or arguments.strict:
+        parser.error("give a LABEL and one IMAGE at least, or --folder DIR, to which --strict belongs")
     with load(arguments) as matcher:
         report = matcher.enroll(arguments.label, arguments.images)
         supports, classes = matcher.gallery.count(arguments.label), len(matcher.labels)

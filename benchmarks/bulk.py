@@ -1,0 +1,119 @@
+"""Enrolling a folder of many pictures: speed by threads, memory, and a second run over it: `python -m benchmarks.bulk`.
+
+The pictures are drawn by this project, 105x105 PNG: a few hundred drawings, each copy with its own scatter of pixels, so
+that no two files are equal. Each load runs in a process of its own, as `oneshot enroll --folder` does it; its resident memory
+is read after every 256 pictures, and the slope is fitted over the second half of the load. The time of a million is an
+extrapolation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from oneshot_runtime.bulk import BulkResult, coded_here, enroll_folder
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.coding import PictureCoder
+from oneshot_runtime.stores import open_store
+from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+
+__all__ = ["draw_pictures", "main"]
+
+_DRAWINGS = 400
+_SCATTER = 12
+_MILLION = 1_000_000
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--classes", type=int, default=1000)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="for pictures and galleries (default: a temporary one)")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as place:
+        pictures = Path(place) / "pictures"
+        draw_pictures(pictures, arguments.pictures, arguments.classes)
+        rows = []
+        for number in range(arguments.rounds):
+            for threads in arguments.threads:
+                gallery = Path(place) / f"{number}-{threads}.db"
+                for run in ("load", "again"):
+                    rows.append({"run": run, "threads": threads} | _in_process(_load, str(pictures), str(gallery), threads))
+                    print(_line(rows[-1], gallery.stat().st_size), flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"pictures": arguments.pictures, "rows": rows}, indent=1) + "\n")
+    return 0
+
+
+def draw_pictures(folder: Path, pictures: int, classes: int, first: int = 0) -> None:
+    """Write so many different pictures, spread evenly over the classes."""
+    rng = np.random.default_rng(first)
+    hands = [random_hand(rng) for _ in range(20)]
+    symbols = [symbol for seed in range(_DRAWINGS // 20) for symbol in invent_alphabet(20, seed)]
+    drawings = [draw(symbol, hands[number % 20], rng) for number, symbol in enumerate(symbols)]
+    each = -(-pictures // classes)
+    for number in range(pictures):
+        page = drawings[number % _DRAWINGS].copy()
+        page[tuple(rng.integers(0, page.shape[0], (2, _SCATTER)))] = rng.integers(180, 256, _SCATTER, np.uint8)
+        place = folder / f"class-{number // each:07d}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(page).save(place / f"{first + number:08d}.png", compress_level=1)
+
+
+def _in_process(function: Any, *arguments: Any) -> dict[str, Any]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        result: dict[str, Any] = pool.apply(function, arguments)
+        return result
+
+
+def _load(folder: str, gallery: str, threads: int) -> dict[str, Any]:
+    bundle = Bundle.open()
+    coder = PictureCoder(bundle, "cpu", "int8", threads)
+    store = open_store(gallery, bundle.fingerprint, bundle.dim)
+    seen: list[tuple[int, int]] = []
+
+    def watch(result: BulkResult) -> None:
+        seen.append((result.done, _resident_bytes()))
+
+    start, processor = time.perf_counter(), time.process_time()
+    result = enroll_folder(store, coded_here(coder), folder, progress=watch)
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    store.close()
+    late = seen[len(seen) // 2 :]
+    slope = float(np.polyfit(*zip(*late, strict=True), 1)[0]) if len(late) > 2 else 0.0
+    return {
+        "added": result.added, "present": result.present, "seconds": seconds, "processor_seconds": processor,
+        "images_per_second": result.done / seconds, "processor_us_per_image": 1e6 * processor / result.done,
+        "resident_mb": seen[-1][1] / 1e6, "resident_bytes_per_image": slope,
+    }  # fmt: skip
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _line(row: dict[str, Any], size: int) -> str:
+    done = row["added"] + row["present"]
+    text = f"{row['run']:5} {row['threads']} thread(s)  {row['added']} added, {row['present']} present"
+    text += f"  {row['images_per_second']:7.0f} images/s  {row['processor_us_per_image']:6.0f} us of processor each"
+    text += f"  {row['resident_mb']:.0f} MB resident, {row['resident_bytes_per_image']:+.0f} bytes an image"
+    minutes = _MILLION / row["images_per_second"] / 60
+    return f"{text}  file {size / done:.0f} bytes an image  (extrapolated to 1,000,000: {minutes:.0f} minutes)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

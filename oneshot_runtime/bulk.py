@@ -1,0 +1,235 @@
+"""Enrolling a folder of up to millions of pictures: streamed, in blocks that are durable one by one, and resumable.
+
+A support keeps in its metadata which file it came from and the digest of that file's bytes. They are written in the transaction
+of the support itself, so whenever the process dies, what is marked as done is there, and what is there is marked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from oneshot_runtime.coding import Coded, PictureCoder
+from oneshot_runtime.errors import GalleryError, ImageError
+from oneshot_runtime.folders import ClassFolder, class_folders
+from oneshot_runtime.images import read_file
+from oneshot_runtime.rows import pack_metadata
+from oneshot_runtime.stores import Block, GalleryStore
+from oneshot_runtime.workers import Workers
+
+__all__ = ["DIGEST", "SOURCE", "BulkResult", "Coding", "Picture", "coded_here", "enroll_folder"]
+
+SOURCE, DIGEST = "source", "blake2b"
+"""Keys of a support's metadata: the picture's path below the folder, and the digest of its file's bytes."""
+
+_BLOCK = 2048
+_BLOCK_SECONDS = 10.0
+"""A block is written when so many pictures are coded, or so much time has passed: what a kill may cost."""
+
+_CHUNK = 256
+_CHUNK_BYTES = 1 << 24
+"""Pictures that are coded together, and the bytes of their files."""
+
+_READERS = 8
+"""Threads that read files: on a slow disk or a network most of their time is waiting."""
+
+_NAMED = 1000
+
+
+@dataclass
+class _Known:
+    """What a class holds already. foreign: whether some of it came in another way, without a digest."""
+
+    digests: set[bytes] = field(default_factory=set)
+    foreign: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to enrol.
+
+    path: below the folder. data: its file's bytes, or why they cannot be read. digest: of the bytes.
+    """
+
+    label: str
+    path: str
+    data: bytes | str
+    digest: bytes
+    known: _Known
+
+
+@dataclass
+class BulkResult:
+    """What became of the pictures of a folder.
+
+    present: those that their class held already. failed: those that could not be used, the first thousand with `reasons`.
+    seconds: from the first picture to the last commit.
+    """
+
+    pictures: int
+    added: int = 0
+    present: int = 0
+    failed: int = 0
+    reasons: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Pictures that are dealt with."""
+        return self.added + self.present + self.failed
+
+    @property
+    def rate(self) -> float:
+        """Pictures added each second."""
+        return self.added / self.seconds if self.seconds else 0.0
+
+
+Coding = Callable[[Iterable[list[Picture]]], Iterator[tuple[list[Picture], list[Coded | str]]]]
+"""Turns chunks of pictures into the same chunks, in the same order, with what became of each picture."""
+
+
+def coded_here(coder: PictureCoder) -> Coding:
+    """Coding in this process."""
+
+    def code(chunks: Iterable[list[Picture]]) -> Iterator[tuple[list[Picture], list[Coded | str]]]:
+        for chunk in chunks:
+            yield chunk, coder([(picture.path, picture.data) for picture in chunk])
+
+    return code
+
+
+def enroll_folder(
+    store: GalleryStore,
+    coding: Coding,
+    folder: str | os.PathLike[str],
+    *,
+    strict: bool = False,
+    block: int = _BLOCK,
+    progress: Callable[[BulkResult], None] | None = None,
+    failure: Callable[[str], None] | None = None,
+) -> BulkResult:
+    """Enrol every picture of the folders in `folder` under its folder's label, in blocks that are durable one by one.
+
+    A picture whose class holds a support from a file of the same bytes is left out, and so is one whose code equals that of a
+    support which was enrolled in another way; so a load that was cut off, or a folder that has grown, is loaded again without
+    duplicates. A picture that cannot be used is counted, handed to `failure`, and the others go on; with `strict` it ends the
+    load with an `ImageError`, what was written before stays. `progress` is called after each chunk of pictures.
+
+    Memory holds the names of one label's pictures, the digests of its supports and a block of codes, however many pictures
+    there are. Raises `GalleryError` when `folder` holds no folders, and `LabelError` for a folder whose name makes no label,
+    both before anything is enrolled.
+    """
+    if block < 1:
+        raise GalleryError(f"a block has one picture at least, got {block}")
+    classes = class_folders(folder)
+    result = BulkResult(sum(sum(1 for _ in part.pictures()) for part in classes))
+    if not result.pictures:
+        raise GalleryError(f"the folders in '{folder}' hold no pictures: expected a folder for each label, with pictures in it")
+    load = _Load(store, result, strict, block, failure)
+    for chunk, coded in coding(_chunks(load.unknown(Path(folder), classes))):
+        for picture, outcome in zip(chunk, coded, strict=True):
+            load.take(picture, outcome)
+        if progress is not None:
+            progress(result)
+    load.commit()
+    if progress is not None:
+        progress(result)
+    return result
+
+
+class _Load:
+    """One run: what is to be coded, and what was coded but is not written yet."""
+
+    def __init__(
+        self, store: GalleryStore, result: BulkResult, strict: bool, block: int, failure: Callable[[str], None] | None
+    ) -> None:
+        self._store, self._result = store, result
+        self._strict, self._block, self._failure = strict, block, failure
+        self._pending: list[tuple[Picture, Coded]] = []
+        self._begun = self._committed = time.monotonic()
+
+    def unknown(self, root: Path, classes: list[ClassFolder]) -> Iterator[Picture]:
+        """The pictures that their classes don't hold, as far as the digests tell, read from the disk."""
+        readers = Workers(_READERS)
+        for label, folders in itertools.groupby(classes, key=lambda folder: folder.label):
+            known = self._known(label)
+            paths = (path for folder in folders for path in folder.pictures())
+            while part := list(itertools.islice(paths, _READERS)):
+                for path, data in zip(part, readers.map(_read, part), strict=True):
+                    digest = b"" if isinstance(data, str) else hashlib.blake2b(data, digest_size=16).digest()
+                    if digest in known.digests:
+                        self._result.present += 1
+                    else:
+                        yield Picture(label, path.relative_to(root).as_posix(), data, digest, known)
+
+    def take(self, picture: Picture, outcome: Coded | str) -> None:
+        """Count a picture, and keep it for the next block when it is new."""
+        if isinstance(outcome, str):
+            self._fail(outcome)
+            return
+        known = picture.known
+        if picture.digest in known.digests or (known.foreign and self._store.holds(picture.label, outcome.code)):
+            self._result.present += 1
+            return
+        known.digests.add(picture.digest)
+        self._pending.append((picture, outcome))
+        if len(self._pending) >= self._block or time.monotonic() - self._committed > _BLOCK_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Write what is pending, all of it or none."""
+        if self._pending:
+            labels = [picture.label for picture, _ in self._pending]
+            codes = np.frombuffer(b"".join(coded.code for _, coded in self._pending), np.uint8).reshape(len(labels), -1)
+            marks = [pack_metadata({SOURCE: picture.path, DIGEST: picture.digest.hex()}) for picture, _ in self._pending]
+            self._store.add([Block(labels, codes, [coded.thumbnail for _, coded in self._pending], marks)])
+            self._result.added += len(labels)
+            self._pending.clear()
+        self._committed = time.monotonic()
+        self._result.seconds = self._committed - self._begun
+
+    def _fail(self, reason: str) -> None:
+        if self._strict:
+            self.commit()
+            raise ImageError(f"{reason}; {self._result.added} picture(s) before it are enrolled")
+        self._result.failed += 1
+        if len(self._result.reasons) < _NAMED:
+            self._result.reasons.append(reason)
+        if self._failure is not None:
+            self._failure(reason)
+
+    def _known(self, label: str) -> _Known:
+        known = _Known()
+        for support in self._store.supports(label):
+            try:
+                known.digests.add(bytes.fromhex((support.metadata or {})[DIGEST]))
+            except (KeyError, TypeError, ValueError):  # none, or another program's
+                known.foreign = True
+        return known
+
+
+def _read(path: Path) -> bytes | str:
+    try:
+        return read_file(path)
+    except ImageError as error:
+        return str(error)
+
+
+def _chunks(pictures: Iterator[Picture]) -> Iterator[list[Picture]]:
+    chunk: list[Picture] = []
+    size = 0
+    for picture in pictures:
+        chunk.append(picture)
+        size += len(picture.data)
+        if len(chunk) == _CHUNK or size > _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

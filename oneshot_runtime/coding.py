@@ -1,0 +1,68 @@
+"""From the bytes of pictures to what a store keeps of them: many at a time, a bad one among them harming none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_runtime.batches import BatchEmbedder
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.codes import encode
+from oneshot_runtime.errors import ImageError
+from oneshot_runtime.images import thumbnail, to_grey
+from oneshot_runtime.preprocess import canvas_from_grey
+from oneshot_runtime.sessions import available_cpus, open_embedder
+from oneshot_runtime.workers import Workers
+
+__all__ = ["Coded", "PictureCoder"]
+
+_Decoded = tuple[NDArray[np.uint8], bytes]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A picture's code, D bytes, and its thumbnail, a PNG."""
+
+    code: bytes
+    thumbnail: bytes
+
+
+class PictureCoder:
+    """Codes pictures with a bundle's embedding on at most `threads` threads, by default one for each available processor.
+
+    Raises `BundleError`, `DeviceError` or `DependencyError` as `OneShotMatcher.load` does.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto", precision: str = "auto", threads: int | None = None) -> None:
+        self.bundle = bundle
+        self.threads = threads or available_cpus()
+        embedder = open_embedder(bundle, device, precision, self.threads)
+        self.precision = embedder.precision
+        self._embedder = BatchEmbedder(bundle, embedder, self.threads)
+        self._workers = Workers(self.threads)
+
+    def __call__(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
+        """What becomes of each picture: its code, or why it cannot be used.
+
+        A picture is its path and its file's bytes; a text in their place says why they could not be read, and is returned.
+        """
+        decoded = self._workers.map(self._decode, pictures)
+        usable = [item for item in decoded if not isinstance(item, str)]
+        if not usable:
+            return [item for item in decoded if isinstance(item, str)]
+        codes = iter(encode(self._embedder.embed_canvases([canvas for canvas, _ in usable]), self.bundle.head))
+        return [item if isinstance(item, str) else Coded(next(codes).tobytes(), item[1]) for item in decoded]
+
+    def _decode(self, picture: tuple[str, bytes | str]) -> _Decoded | str:
+        path, data = picture
+        if isinstance(data, str):
+            return data
+        name = f"image {path!r}"
+        try:
+            grey = to_grey(data, name)
+            return canvas_from_grey(grey, self.bundle.spec, name), thumbnail(grey)
+        except ImageError as error:
+            return str(error)

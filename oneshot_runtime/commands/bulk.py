@@ -1,0 +1,84 @@
+"""Enrolling a folder of pictures from the shell, for `oneshot enroll --folder` and `oneshot gallery import`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oneshot_runtime.commands.common import print_result
+from oneshot_runtime.errors import GalleryError
+
+if TYPE_CHECKING:
+    from oneshot_runtime.bulk import BulkResult
+
+__all__ = ["load_folder"]
+
+_EVERY_SECONDS = 0.2
+
+
+def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False) -> int:
+    """Enrol the folder into the gallery of the arguments; the exit code is 1 when a picture could not be used."""
+    from oneshot_runtime.bulk import coded_here, enroll_folder
+    from oneshot_runtime.bundle import Bundle
+    from oneshot_runtime.coding import PictureCoder
+    from oneshot_runtime.stores import open_store
+
+    if not Path(folder).is_dir():  # before a gallery is created for it
+        raise GalleryError(f"'{folder}' is no folder; nothing was enrolled")
+    bundle = Bundle.open(arguments.bundle)
+    coder = PictureCoder(bundle, arguments.device, arguments.precision, arguments.threads)
+    # The store alone: a gallery would read all of it into memory, which enrolling does not need.
+    store = open_store(arguments.gallery, bundle.fingerprint, bundle.dim)
+    line = _ProgressLine()
+    try:
+        result = enroll_folder(store, coded_here(coder), folder, strict=strict, progress=line.show, failure=line.warn)
+    finally:
+        line.end()
+        store.close()
+    values = {"gallery": arguments.gallery, "folder": str(folder), "pictures": result.pictures, "added": result.added}
+    values |= {"present": result.present, "failed": result.failed, "reasons": result.reasons}
+    values |= {"seconds": result.seconds, "images_per_second": result.rate, "threads": coder.threads}
+    text = f"{result.added} support(s) added to {arguments.gallery}, {result.present} there already, {result.failed} failed"
+    speed = f" ({result.rate:,.0f} images/s, {coder.precision}, {coder.threads} threads)" if result.added else ""
+    print_result(arguments, values, text + speed)
+    return 1 if result.failed else 0
+
+
+class _ProgressLine:
+    """One line on a terminal that is written again and again; elsewhere only the pictures that failed are named."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._begun = time.monotonic()
+        self._shown = 0.0
+        self._width = 0
+
+    def show(self, result: BulkResult) -> None:
+        """Where the load is, a few times a second."""
+        now = time.monotonic()
+        if not self._live or now - self._shown < _EVERY_SECONDS:
+            return
+        self._shown = now
+        speed = result.done / max(now - self._begun, 1e-9)
+        left = (result.pictures - result.done) / max(speed, 1e-9)
+        text = f"{result.done:,} of {result.pictures:,} pictures, {speed:,.0f}/s, {left:,.0f} s left"
+        self._write(f"{text}, {result.failed} failed" if result.failed else text)
+
+    def warn(self, reason: str) -> None:
+        """Name a picture that failed, above the line."""
+        self._write("")
+        print(f"{chr(13) if self._live else ''}FAIL {reason}", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the terminal as it was."""
+        self._write("")
+        if self._live:
+            print(end="\r", file=sys.stderr, flush=True)
+
+    def _write(self, text: str) -> None:
+        if self._live:
+            print(f"\r{text:{self._width}}", end="", file=sys.stderr, flush=True)
+            self._width = len(text)
