@@ -218,8 +218,8 @@ class Gallery:
             self._index = CodeIndex(self._bundle.dim, self._threads)
         for label in changes.removed:
             self._index.remove(label)
-        for labels, codes in changes.added:
-            self._index.add(labels, codes)
+        for block in changes.added:
+            self._index.add(block.labels, block.codes)
         return self._index.snapshot.supports
 
     def _coded(

@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oneshot_runtime.dbfile import REPAIR, GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.reader import intact, read_blocks, require_rows
 from oneshot_runtime.rows import Row, State, Support
 from oneshot_runtime.schema import COLUMNS, insert_rows, prepare, read_state, write_state
-from oneshot_runtime.stores import Block, Changes
+from oneshot_runtime.stores import Added, Block, Changes, Position
 
 __all__ = ["SqliteStore"]
 
@@ -152,6 +151,7 @@ class SqliteStore:
 
     def _follow(self, apply: Callable[[Changes], int], state: State) -> None:
         before, self._position = self._position, None
+        position = Position(state.identity, state.revision, state.supports)
         if before is not None and state.revision < before.revision:
             raise GalleryError(
                 f"gallery '{self._file.path}' went back from {before.revision} to {state.revision} writes: its -wal file was "
@@ -161,20 +161,20 @@ class SqliteStore:
             query = "SELECT label FROM removals WHERE id > ? ORDER BY id"
             removed = [label for (label,) in self._reader.execute(query, (before.last_removal,))]
             added = self._codes(before.last_support, None)
-            if apply(Changes(False, removed, added)) == state.supports:
+            if apply(Changes(False, removed, added, position)) == state.supports:
                 self._position = state
                 return
-        apply(Changes(True, [], self._codes(0, state)))
+        apply(Changes(True, [], self._codes(0, state), position))
         self._position = state
 
-    def _codes(self, after: int, expected: State | None) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
-        """Labels and codes of the rows after number `after`; all rows together must be those of `expected`."""
+    def _codes(self, after: int, expected: State | None) -> Iterator[Added]:
+        """The rows after number `after`; all rows together must be those of `expected`."""
         found = State("", "", self._dim)
         for rows in read_blocks(self._reader, self._file, self._dim, after):
             if expected is not None:
                 found = found.with_rows([row.checksum for row in rows], 0)
             codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self._dim)
-            yield [row.label for row in rows], codes
+            yield Added([row.label for row in rows], codes, [row.id for row in rows])
         if expected is not None:
             require_rows(self._file, found, expected)
 

@@ -21,7 +21,19 @@ from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.index import Neighbour
 from oneshot_runtime.rows import Support
 
-__all__ = ["Block", "Changes", "GalleryStore", "SearchEngine", "SearchIndex", "View", "Where", "gallery_exists", "open_store"]
+__all__ = [
+    "Added",
+    "Block",
+    "Changes",
+    "GalleryStore",
+    "Position",
+    "SearchEngine",
+    "SearchIndex",
+    "View",
+    "Where",
+    "gallery_exists",
+    "open_store",
+]
 
 _GROUP = "oneshot_runtime.stores"
 """Entry points by which an installed package offers stores for further schemes."""
@@ -41,12 +53,34 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Position:
+    """One state of one gallery. identity: random, made with it. revision: counts writes. supports: how many it then has."""
+
+    identity: str
+    revision: int
+    supports: int
+
+
+@dataclass(frozen=True)
+class Added:
+    """Supports to add, in order. codes: uint8 (n, D). numbers: grow with the order of enrolment, the same for every reader."""
+
+    labels: list[str]
+    codes: NDArray[np.uint8]
+    numbers: list[int]
+
+
+@dataclass(frozen=True)
 class Changes:
-    """What to do to stay equal to the store: forget all (`anew`), forget labels, then add blocks of labels and codes."""
+    """What to do to stay equal to the store: forget all (`anew`), forget labels, then add blocks.
+
+    position: the state that this leads to.
+    """
 
     anew: bool
     removed: list[str]
-    added: Iterable[tuple[list[str], NDArray[np.uint8]]]
+    added: Iterable[Added]
+    position: Position
 
 
 @dataclass(frozen=True)
@@ -139,6 +173,7 @@ class GalleryStore(Protocol):
     def sync(self, apply: Callable[[Changes], int]) -> None:
         """Hand everything that is new since the last call, whoever wrote it, to `apply`; cheap when nothing is.
 
+        The first call hands over an empty gallery too. `apply` need not read what was added.
         `apply` returns how many supports there are afterwards; where that differs from what the store holds, or raises, the
         next changes start anew.
         """
