@@ -1,6 +1,5 @@
-// What the server says to the drawing: verdict, bars and the line from which a symbol counts as known.
+// What the drawing is said to be: verdict, bars and the line from which a symbol counts as known.
 
-import { picture } from "./gallery.js";
 import { element } from "./widgets.js";
 
 const at = (id) => document.getElementById(id);
@@ -13,8 +12,9 @@ export function showIdle(text) {
   at("bars").hidden = true;
 }
 
-// chosen(label): a candidate was clicked. done: the stroke is complete, so the answer is also spoken.
-export function showMatch(match, milliseconds, done, chosen) {
+// done: the stroke is complete, so the answer is also spoken. chosen(label): a candidate was clicked. picture(label): an image of
+// a candidate.
+export function showMatch(match, milliseconds, done, { chosen, picture }) {
   const known = match.label !== null;
   at("answer").dataset.state = known ? "known" : "unknown";
   at("verdict").textContent = known ? match.label : "Unknown";
@@ -28,7 +28,7 @@ export function showMatch(match, milliseconds, done, chosen) {
   while (rows.children.length > match.candidates.length) rows.lastChild.remove();
   match.candidates.forEach((candidate, place) => {
     const row = rows.children[place] ?? rows.appendChild(makeRow(chosen));
-    showRow(row, candidate);
+    showRow(row, candidate, picture);
   });
 }
 
@@ -55,12 +55,14 @@ function makeRow(chosen) {
   return element("li", {}, button);
 }
 
-function showRow(row, { label, probability }) {
+function showRow(row, { label, probability }, picture) {
   const button = row.firstChild;
   const [who, track, number] = button.children;
   if (button.dataset.label !== label) {
     button.dataset.label = label;
-    who.firstChild.replaceWith(picture(label, 0, "thumb"));
+    const thumb = picture(label);
+    thumb.className = "thumb";
+    who.firstChild.replaceWith(thumb);
     who.lastChild.textContent = label;
     button.title = "Use this name";
   }

@@ -1,14 +1,14 @@
 // The known symbols: a card each with its pictures, to rename and remove.
 
 import * as api from "./api.js";
+import { SHOWN, card } from "./card.js";
 import { element, ask, toast } from "./widgets.js";
 
 const PAGE = 60;
-const SHOWN = 3;
 const thumbnails = new Map();
 
 // The first picture of a symbol as an address for <img>; kept until the symbol changes.
-export function thumbnail(label, place = 0) {
+function thumbnail(label, place) {
   const key = `${place} ${label}`;
   if (!thumbnails.has(key)) {
     thumbnails.set(key, api.support(label, place).then(URL.createObjectURL, () => null));
@@ -16,8 +16,8 @@ export function thumbnail(label, place = 0) {
   return thumbnails.get(key);
 }
 
-export function picture(label, place, className) {
-  const image = element("img", { className, alt: "" });
+export function picture(label, place = 0) {
+  const image = element("img", { alt: "" });
   thumbnail(label, place).then((address) => { if (address) image.src = address; });
   return image;
 }
@@ -45,20 +45,10 @@ export class Gallery {
   }
 
   #card({ label, supports }, fresh) {
-    const pictures = element("div", { className: "pictures" });
-    const first = Math.max(0, supports - SHOWN);
-    for (let place = first; place < supports; place++) pictures.append(picture(label, place, ""));
-    const rename = element("button", { type: "button", className: "quiet", textContent: "Rename", ariaLabel: `Rename ${label}` });
-    const remove = element("button", { type: "button", className: "quiet", textContent: "Remove", ariaLabel: `Remove ${label}` });
-    rename.addEventListener("click", () => this.#rename(label));
-    remove.addEventListener("click", () => this.#remove(label, supports));
-    const card = element("li", { className: fresh ? "class new" : "class" },
-      pictures,
-      element("p", { className: "label", textContent: label, title: label }),
-      element("p", { className: "number", textContent: supports === 1 ? "1 picture" : `${supports} pictures` }),
-      element("div", { className: "row" }, rename, remove));
-    card.dataset.label = label;
-    return card;
+    const pictures = [];
+    for (let place = Math.max(0, supports - SHOWN); place < supports; place++) pictures.push(picture(label, place));
+    const actions = { Rename: () => this.#rename(label), Remove: () => this.#remove(label, supports) };
+    return card({ label, supports }, pictures, actions, fresh);
   }
 
   async #rename(label) {

@@ -50,9 +50,14 @@ export class Pad {
     this.changed(true);
   }
 
-  // What is drawn, as PNG files: dark on white, whatever the page looks like.
+  // What is drawn, on canvases to read from: dark on white, whatever the page looks like.
+  sheets() {
+    return this.pictures.length ? this.pictures.map(shrunk) : [this.#sheet()];
+  }
+
+  // The same as PNG files.
   files() {
-    return (this.pictures.length ? this.pictures.map(shrunk) : [this.#sheet()]).map(png);
+    return this.sheets().map(png);
   }
 
   draw() {

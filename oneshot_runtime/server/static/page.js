@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { showIdle, showMatch } from "./answer.js";
-import { Gallery } from "./gallery.js";
+import { Gallery, picture } from "./gallery.js";
 import { Pad } from "./pad.js";
 import { ask, element, toast } from "./widgets.js";
 
@@ -53,7 +53,7 @@ async function question(done, start = performance.now()) {
     const match = await api.match(file);
     if (state > emptied && state >= shown) {
       shown = state;
-      showMatch(match, performance.now() - start, done, choose);
+      showMatch(match, performance.now() - start, done, { chosen: choose, picture });
     }
   } catch (error) {
     if (done) failed(error);
