@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ClassRows", "Prototypes"]
+__all__ = ["ClassRows", "Prototypes", "rounded_mean"]
 
 _END = -1
 _MOST_KEPT = 1024
@@ -92,8 +92,13 @@ class Prototypes:
             total = total + code_of(row)
             count, last = count + 1, row
         if count != kept.count:
-            kept = _Sum(count, last, total, ((2 * total + count) // (2 * count)).astype(np.uint8))
+            kept = _Sum(count, last, total, rounded_mean(total, count))
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
             self._kept[number] = kept
         return kept.mean
+
+
+def rounded_mean(total: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
+    """The mean uint8 (D,) of `count` codes from their sum int64 (D,), halves rounded up."""
+    return np.asarray((2 * total + count) // (2 * count)).astype(np.uint8)

@@ -1,0 +1,92 @@
+"""Reading a gallery's rows from the server, in blocks, each compared with its checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.postgres.options import Options
+from oneshot_runtime.postgres.schema import Connection, Connector, prepare, query, read_state
+from oneshot_runtime.reader import BLOCK
+from oneshot_runtime.rows import Row, State, row_from
+
+__all__ = ["COLUMNS", "PostgresReader", "intact", "read_blocks", "require_rows"]
+
+COLUMNS = "id, label, code, created, thumbnail, metadata, checksum"
+_RESTORE = "restore it from a backup"
+
+
+class PostgresReader:
+    """A context manager: inside it, `state` and `rows` show what the gallery held at its start, whoever writes meanwhile.
+
+    Raises `GalleryError` for a gallery that is missing or damaged, or a server that is away.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._connector = Connector(Options.of(address))
+
+    def __enter__(self) -> PostgresReader:
+        with self._connector.errors():
+            self._connection = self._connector.connect()
+            try:
+                prepare(self._connection, self._connector.options, None)
+                self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                self.state, self.classes = read_state(self._connection, self._connector.options)
+            except BaseException:
+                self._connection.close()
+                raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, inside its transaction."""
+        return self._connection
+
+    def longest_label(self) -> int:
+        """Characters of the longest label, 0 when there is none."""
+        with self._connector.errors():
+            found = self._connection.execute("SELECT coalesce(max(length(label)), 0) FROM classes").fetchone()
+        return 0 if found is None else int(found[0])
+
+    def rows(self) -> Iterator[list[Row]]:
+        """All rows in the order of their enrolment, in blocks; after the last one it is sure that none is missing."""
+        place = self._connector.options.place
+        with self._connector.errors():
+            found = State("", "", self.state.dim)
+            for rows in read_blocks(self._connection, place, self.state.dim):
+                found = found.with_rows([row.checksum for row in rows], 0)
+                yield rows
+            require_rows(place, found, self.state)
+
+
+def read_blocks(connection: Connection, place: str, dim: int, after: int = 0) -> Iterator[list[Row]]:
+    """The rows behind number `after`, in blocks and in order; raises `GalleryError` for a damaged one."""
+    text = query(f"SELECT {COLUMNS} FROM supports WHERE id > %s ORDER BY id LIMIT {BLOCK}")
+    with connection.cursor(binary=True) as cursor:
+        while values := cursor.execute(text, (after,)).fetchall():
+            yield [intact(row, dim, place) for row in values]
+            after = values[-1][0]
+
+
+def intact(values: tuple[Any, ...], dim: int, place: str) -> Row:
+    """The row of the columns `COLUMNS`; raises `GalleryError` when it is damaged."""
+    row = row_from(values, dim)
+    if row is None:
+        raise GalleryError(
+            f"gallery '{place}': support {values[0]} of {values[1]!r:.80} is damaged (its checksum does not match): {_RESTORE}"
+        )
+    return row
+
+
+def require_rows(place: str, found: State, expected: State) -> None:
+    """Raise `GalleryError` unless the rows found are those that were written, none missing and none twice."""
+    if (found.supports, found.digest) != (expected.supports, expected.digest):
+        raise GalleryError(
+            f"gallery '{place}' holds {found.supports} supports, but not the {expected.supports} that were written "
+            f"(the checksum over all differs): {_RESTORE}"
+        )

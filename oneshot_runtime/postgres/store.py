@@ -1,0 +1,202 @@
+"""The gallery store in PostgreSQL: the same rows, checksums and order as in a SQLite file, shared by many machines."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_runtime.errors import GalleryError, LabelError
+from oneshot_runtime.postgres.database import Database, Draft
+from oneshot_runtime.postgres.engine import DatabaseEngine
+from oneshot_runtime.postgres.options import Options
+from oneshot_runtime.postgres.reader import COLUMNS, intact, read_blocks, require_rows
+from oneshot_runtime.postgres.schema import Connection, query, transaction
+from oneshot_runtime.postgres.wire import COPY_COLUMNS, copy_data
+from oneshot_runtime.reader import BLOCK
+from oneshot_runtime.rows import Row, State, Support
+from oneshot_runtime.stores import Block, Changes
+
+__all__ = ["PostgresStore"]
+
+_LISTED_REMOVALS = 1000
+"""A process that missed more removals than are listed reads the gallery anew."""
+
+_SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_COUNT_CLASSES = """
+    WITH counted AS (
+        INSERT INTO classes SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[])
+        ON CONFLICT (label) DO UPDATE SET supports = classes.supports + excluded.supports
+        RETURNING xmax = 0 AS fresh
+    ) SELECT count(*) FILTER (WHERE fresh) FROM counted
+"""
+
+
+class PostgresStore:
+    """Supports as rows with checksums, bound to one model by its fingerprint.
+
+    A write that returned is committed (`synchronous_commit` is never off). Writers take turns, so that the order of rows is
+    that of the commits. With `oneshot_search=exact` or `hnsw` in the address the database searches, else the gallery keeps the
+    codes in memory and follows by `sync`.
+    """
+
+    def __init__(self, address: str, fingerprint: str, dim: int) -> None:
+        self._options = Options.of(address)
+        self._database = Database(self._options, fingerprint, dim)
+        self._dim = dim
+        self._read_lock = threading.RLock()
+        self._seen: tuple[object, ...] | None = None
+        self._position: State | None = None
+        self._engine = None if self._options.search == "memory" else DatabaseEngine(self._database)
+
+    @property
+    def engine(self) -> DatabaseEngine | None:
+        """The search in the database, where the address asks for it."""
+        return self._engine
+
+    def add(self, blocks: Iterable[Block]) -> None:
+        """Append supports in one transaction: all of them are committed when this returns, or none."""
+        with self._database.writing() as draft:
+            for block in blocks:
+                for start in range(0, len(block.labels), BLOCK):
+                    rows = _rows(block, draft.state.last_support + 1 - start, start)
+                    with self._database.errors():
+                        self._insert(draft, rows)
+
+    def remove(self, label: str) -> int:
+        """Delete a label's supports in one transaction; returns how many there were."""
+        with self._database.writing() as draft, self._database.errors():
+            return self._delete(draft, label)
+
+    def rename(self, old: str, new: str) -> int:
+        """Give a label's supports another name, in one transaction; they count as enrolled last. Returns how many there were.
+
+        Raises `LabelError` when `new` is there already.
+        """
+        with self._database.writing() as draft, self._database.errors():
+            if draft.connection.execute("SELECT 1 FROM classes WHERE label = %s", (new,)).fetchone():
+                raise LabelError(f"label {new!r} is in the gallery already: remove it first, or choose another name")
+            rows = self._labelled(draft.connection, old)
+            if rows:
+                self._delete(draft, old)
+                first = draft.state.last_support + 1
+                self._insert(draft, [replace(row, id=first + place, label=new) for place, row in enumerate(rows)])
+            return len(rows)
+
+    def sync(self, apply: Callable[[Changes], int]) -> None:
+        """Hand everything that is new since the last call, by whichever process, to `apply`; one question when nothing is.
+
+        `apply` returns how many supports there are afterwards. Raises `GalleryError` for a server that stays away and a damaged
+        gallery; the next call then starts anew.
+        """
+        with self._read_lock:
+            self._database.read(lambda connection: self._catch_up(connection, apply))
+
+    def supports(self, label: str) -> list[Support]:
+        """A label's supports in the order of their enrolment."""
+
+        def find(connection: Connection) -> list[Row]:
+            self._database.state(connection)
+            return self._labelled(connection, label)
+
+        return [row.support() for row in self._database.read(find)]
+
+    def holds(self, label: str, code: bytes) -> bool:
+        """Whether a label has a support of exactly this code."""
+        text = "SELECT 1 FROM supports WHERE label = %s AND code = %s LIMIT 1"
+        return self._database.read(lambda connection: connection.execute(text, (label, code)).fetchone()) is not None
+
+    def close(self) -> None:
+        """Close all connections; later calls raise `GalleryError`."""
+        self._database.close()
+
+    def _catch_up(self, connection: Connection, apply: Callable[[Changes], int]) -> None:
+        found = connection.execute("SELECT state, checksum FROM state").fetchone()
+        if found is not None and found == self._seen and self._position is not None:
+            return
+        with transaction(connection, _SNAPSHOT):
+            state, _ = self._database.state(connection)
+            self._follow(connection, apply, state)
+        self._seen = state.values()
+
+    def _follow(self, connection: Connection, apply: Callable[[Changes], int], state: State) -> None:
+        before, self._position = self._position, None
+        if before is not None and state.revision < before.revision:
+            raise GalleryError(
+                f"gallery '{self._options.place}' went back from {before.revision} to {state.revision} writes: the server was "
+                "set back to an older state, or a standby took over that lacked them; open the gallery again"
+            )
+        if before is not None and before.last_removal >= state.forgotten:
+            text = "SELECT label FROM removals WHERE id > %s ORDER BY id"
+            removed = [label for (label,) in connection.execute(text, (before.last_removal,)).fetchall()]
+            added = self._codes(connection, before.last_support, None)
+            if apply(Changes(False, removed, added)) == state.supports:
+                self._position = state
+                return
+        apply(Changes(True, [], self._codes(connection, 0, state)))
+        self._position = state
+
+    def _codes(
+        self, connection: Connection, after: int, expected: State | None
+    ) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
+        """Labels and codes of the rows after number `after`; all rows together must be those of `expected`."""
+        found = State("", "", self._dim)
+        for rows in read_blocks(connection, self._options.place, self._dim, after):
+            if expected is not None:
+                found = found.with_rows([row.checksum for row in rows], 0)
+            codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self._dim)
+            yield [row.label for row in rows], codes
+        if expected is not None:
+            require_rows(self._options.place, found, expected)
+
+    def _labelled(self, connection: Connection, label: str) -> list[Row]:
+        text = query(f"SELECT {COLUMNS} FROM supports WHERE label = %s ORDER BY id")
+        with connection.cursor(binary=True) as cursor:
+            values = cursor.execute(text, (label,)).fetchall()
+        return [intact(row, self._dim, self._options.place) for row in values]
+
+    def _insert(self, draft: Draft, rows: list[Row]) -> None:
+        if not rows:
+            return
+        counts: dict[str, list[int]] = {}
+        for row in rows:
+            counts.setdefault(row.label, [0, row.id])[0] += 1
+        with draft.connection.cursor() as cursor:
+            with cursor.copy(query(f"COPY supports ({COPY_COLUMNS}) FROM STDIN (FORMAT BINARY)")) as copy:
+                copy.write(copy_data(rows, self._dim))
+            columns = [list(counts), [count for count, _ in counts.values()], [first for _, first in counts.values()]]
+            fresh = cursor.execute(_COUNT_CLASSES, columns).fetchone()
+        draft.classes += 0 if fresh is None else int(fresh[0])
+        draft.state = draft.state.with_rows([row.checksum for row in rows], rows[-1].id)
+
+    def _delete(self, draft: Draft, label: str) -> int:
+        connection = draft.connection
+        gone = connection.execute("DELETE FROM supports WHERE label = %s RETURNING checksum", (label,)).fetchall()
+        if not gone:
+            return 0
+        connection.execute("DELETE FROM classes WHERE label = %s", (label,))
+        state = draft.state.without_rows(bytes(checksum) for (checksum,) in gone)
+        number = state.last_removal + 1
+        forgotten = max(state.forgotten, number - _LISTED_REMOVALS)
+        connection.execute("INSERT INTO removals VALUES (%s, %s)", (number, label))
+        connection.execute("DELETE FROM removals WHERE id <= %s", (forgotten,))
+        draft.state = replace(state, last_removal=number, forgotten=forgotten)
+        draft.classes -= 1
+        return len(gone)
+
+
+def _rows(block: Block, first: int, start: int) -> list[Row]:
+    """Up to `BLOCK` rows of a block from number `start` on; the row at place p gets the number first + p."""
+    part = slice(start, start + BLOCK)
+    created = [time.time()] * len(block.labels) if block.created is None else block.created
+    columns = zip(
+        block.labels[part], block.codes[part], created[part], block.thumbnails[part], block.metadata[part], strict=True
+    )
+    return [
+        Row(first + place, label, code.tobytes(), when, picture, text)
+        for place, (label, code, when, picture, text) in enumerate(columns, start)
+    ]

