@@ -14,7 +14,7 @@ from pathlib import Path
 from oneshot_runtime.errors import GalleryError, LabelError, OneShotError
 from oneshot_runtime.gallery import check_label
 from oneshot_runtime.places import appearing
-from oneshot_runtime.reader import GalleryReader
+from oneshot_runtime.stores import open_reader
 
 __all__ = ["ClassFolder", "class_folders", "export_folder", "folder_name", "label_of"]
 
@@ -60,11 +60,11 @@ def class_folders(root: str | os.PathLike[str]) -> list[ClassFolder]:
 
 
 def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
-    """Write the thumbnails of the gallery file at `path` into a new folder `target`, all or nothing; returns their number.
+    """Write the thumbnails of the gallery at `path`, or an address, into a new folder `target`, or nothing; returns how many.
 
     Raises `GalleryError` when `target` exists, or a support has no thumbnail: only an `.npz` then holds all.
     """
-    with appearing(target) as part, GalleryReader(path) as reader:
+    with appearing(target) as part, open_reader(path) as reader:
         missing: dict[str, None] = {}
         part.mkdir()
         for rows in reader.rows():

@@ -27,9 +27,9 @@ from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import GalleryError, OneShotError
 from oneshot_runtime.gallery import MAX_LABEL_LENGTH, Gallery, check_embeddings, check_label, check_thumbnail
 from oneshot_runtime.places import appearing
-from oneshot_runtime.reader import BLOCK, GalleryReader
+from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.rows import MAX_METADATA_BYTES, MAX_THUMBNAIL_BYTES, pack_metadata
-from oneshot_runtime.stores import Block
+from oneshot_runtime.stores import Block, Reader, open_reader
 
 __all__ = ["export_npz", "import_npz"]
 
@@ -46,11 +46,11 @@ _FREE_BYTES = 1 << 26
 
 
 def export_npz(path: str | os.PathLike[str], target: str | os.PathLike[str], progress: Progress | None = None) -> int:
-    """Write the gallery file at `path` to `target`, as one state and all or nothing; returns the number of supports.
+    """Write the gallery at `path`, or an address, to `target`, as one state and all or nothing; returns the number of supports.
 
     Raises `GalleryError` when `target` exists or cannot be written, or the gallery is damaged.
     """
-    with appearing(target) as part, GalleryReader(path) as reader:
+    with appearing(target) as part, open_reader(path) as reader:
         _write_archive(reader, part, progress)
         return reader.state.supports
 
@@ -75,7 +75,7 @@ def import_npz(gallery: Gallery, bundle: Bundle, source: str | os.PathLike[str],
         raise GalleryError(f"cannot import '{source}': {error!r}; expected what `oneshot gallery export` wrote") from error
 
 
-def _write_archive(reader: GalleryReader, target: Path, progress: Progress | None) -> None:
+def _write_archive(reader: Reader, target: Path, progress: Progress | None) -> None:
     count, dim, done = reader.state.supports, reader.state.dim, 0
     text = np.dtype(f"<U{max(1, reader.longest_label())}")
     with ExitStack() as stack:

@@ -6,12 +6,13 @@ docs/stores.md shows how to write another one; `oneshot_runtime.conformance` hol
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,10 @@ from numpy.typing import NDArray
 from oneshot_runtime.address import scheme_of, shown
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.index import Neighbour
-from oneshot_runtime.rows import Support
+from oneshot_runtime.rows import Row, State, Support
+
+if TYPE_CHECKING:
+    from oneshot_runtime.repair import Health
 
 __all__ = [
     "Added",
@@ -27,11 +31,14 @@ __all__ = [
     "Changes",
     "GalleryStore",
     "Position",
+    "Reader",
     "SearchEngine",
     "SearchIndex",
     "View",
     "Where",
+    "check_store",
     "gallery_exists",
+    "open_reader",
     "open_store",
 ]
 
@@ -190,6 +197,27 @@ class GalleryStore(Protocol):
         """Let go of files and connections; later calls raise `GalleryError`."""
 
 
+class Reader(Protocol):
+    """A context manager: inside it, `state` and `rows` show what a gallery held at its start, whoever writes meanwhile."""
+
+    @property
+    def state(self) -> State:
+        """What the gallery must hold."""
+        ...
+
+    def __enter__(self) -> Reader: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+    def longest_label(self) -> int:
+        """Characters of the longest label, 0 when there is none."""
+        ...
+
+    def rows(self) -> Iterator[list[Row]]:
+        """All rows in the order of their enrolment, in blocks; after the last one it is sure that none is missing."""
+        ...
+
+
 def open_store(address: str | os.PathLike[str] | GalleryStore, fingerprint: str, dim: int) -> GalleryStore:
     """The store at `address`, created when missing: a path is a SQLite file, `scheme://...` what serves that scheme.
 
@@ -204,7 +232,7 @@ def open_store(address: str | os.PathLike[str] | GalleryStore, fingerprint: str,
         return SqliteStore(address, fingerprint, dim)
     opener: Callable[[str, str, int], GalleryStore]
     if scheme in _BUILT_IN:
-        opener = import_module(_BUILT_IN[scheme]).open_store
+        opener = _built_in(address).open_store
     else:
         found = {entry.name: entry for entry in entry_points(group=_GROUP)}
         if scheme not in found:
@@ -222,4 +250,25 @@ def gallery_exists(address: str | os.PathLike[str]) -> bool:
     scheme = scheme_of(address)
     if scheme is None:
         return Path(address).exists()
-    return scheme not in _BUILT_IN or cast(bool, import_module(_BUILT_IN[scheme]).gallery_exists(os.fspath(address)))
+    return scheme not in _BUILT_IN or cast(bool, _built_in(address).gallery_exists(address))
+
+
+def open_reader(address: str | os.PathLike[str]) -> Reader:
+    """All rows of the gallery at `address`, without the model it was made with. Raises `GalleryError` where that cannot be."""
+    if scheme_of(address) is None:
+        from oneshot_runtime.reader import GalleryReader
+
+        return GalleryReader(address)
+    return cast(Reader, _built_in(address).open_reader(address))
+
+
+def check_store(address: str, fingerprint: str) -> Health:
+    """What is wrong with a gallery that is no file. fingerprint: of the model that it should belong to."""
+    return cast("Health", _built_in(address).check_gallery(address, fingerprint))
+
+
+def _built_in(address: str | os.PathLike[str]) -> ModuleType:
+    module = _BUILT_IN.get(scheme_of(address) or "")
+    if module is None:
+        raise GalleryError(f"'{shown(address)}' is kept by another package's store, which cannot be read row by row from here")
+    return import_module(module)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oneshot_runtime.address import shown
 from oneshot_runtime.commands.common import print_result
 from oneshot_runtime.errors import GalleryError
 
@@ -38,10 +39,13 @@ def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False
     finally:
         line.end()
         store.close()
-    values = {"gallery": arguments.gallery, "folder": str(folder), "pictures": result.pictures, "added": result.added}
+    place = shown(arguments.gallery)
+    values = {"gallery": place, "folder": str(folder), "pictures": result.pictures, "added": result.added}
     values |= {"present": result.present, "failed": result.failed, "reasons": result.reasons}
     values |= {"seconds": result.seconds, "images_per_second": result.rate, "threads": coder.threads}
-    text = f"{result.added} support(s) added to {arguments.gallery}, {result.present} there already, {result.failed} failed"
+    text = (
+        f"{result.added} support(s) added to {place}, {result.present} there already, {result.failed} failed"
+    )
     speed = f" ({result.rate:,.0f} images/s, {coder.precision}, {coder.threads} threads)" if result.added else ""
     print_result(arguments, values, text + speed)
     return 1 if result.failed else 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.address import scheme_of, shown
+from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.matcher import Match, OneShotMatcher
+from oneshot_runtime.stores import gallery_exists
 
-__all__ = ["add_command", "count", "load", "load_existing", "match_json", "print_result", "rate", "seed"]
+__all__ = ["add_command", "count", "load", "load_existing", "match_json", "print_result", "rate", "require_file", "seed"]
 
 _DEFAULT_GALLERY = "oneshot.db"
 
@@ -23,7 +24,8 @@ def add_command(
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     command.set_defaults(run=run, gallery=None)
     if gallery:
-        command.add_argument("--gallery", default=_DEFAULT_GALLERY, help=f"gallery file (default: {_DEFAULT_GALLERY})")
+        text_of_gallery = f"gallery file, or postgresql://user@host/database (default: {_DEFAULT_GALLERY})"
+        command.add_argument("--gallery", default=_DEFAULT_GALLERY, help=text_of_gallery)
     command.add_argument("--bundle", help="model bundle folder (default: the one in the package)")
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     command.add_argument("--precision", default="auto", choices=("auto", "fp32", "int8"))
@@ -60,9 +62,15 @@ def count(text: str) -> int:
 
 def load_existing(arguments: argparse.Namespace) -> OneShotMatcher:
     """For commands that only make sense on a gallery that is there: a mistyped path must not create one."""
-    if not Path(arguments.gallery).exists():
-        raise GalleryError(f"gallery '{arguments.gallery}' does not exist; `oneshot enroll` creates it")
+    if not gallery_exists(arguments.gallery):
+        raise GalleryError(f"gallery '{shown(arguments.gallery)}' does not exist; `oneshot enroll` creates it")
     return load(arguments)
+
+
+def require_file(arguments: argparse.Namespace, what: str, instead: str) -> None:
+    """Raise `OptionError` where `what` a command does is for gallery files only."""
+    if scheme_of(arguments.gallery) is not None:
+        raise OptionError(f"{what} is for gallery files, '{shown(arguments.gallery)}' is none: {instead}")
 
 
 def load(arguments: argparse.Namespace) -> OneShotMatcher:

@@ -1,4 +1,4 @@
-"""`oneshot list`, `remove`, and `gallery check`, `export`, `import`, `migrate`, `rename`: looking after a gallery."""
+"""`oneshot list`, `remove`, and `gallery check`, `export`, `import`, `index`, `migrate`, `rename`: looking after a gallery."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from oneshot_runtime.address import scheme_of, shown
 from oneshot_runtime.commands.bulk import load_folder
-from oneshot_runtime.commands.common import add_command, load, load_existing, print_result
-from oneshot_runtime.errors import GalleryError, LabelError
+from oneshot_runtime.commands.common import add_command, load, load_existing, print_result, require_file
+from oneshot_runtime.errors import GalleryError, LabelError, OptionError
 
 __all__ = ["register"]
 
@@ -24,8 +25,10 @@ def register(commands: Any) -> None:
     remove = add_command(commands, "remove", _remove, "forget symbols", gallery=True)
     remove.add_argument("labels", nargs="+", metavar="LABEL")
 
-    text = "look after a gallery file"
-    group = commands.add_parser("gallery", help=f"{text}: check, export, import, migrate, rename", description=f"{text}.")
+    text = "look after a gallery"
+    group = commands.add_parser(
+        "gallery", help=f"{text}: check, export, import, index, migrate, rename", description=f"{text}."
+    )
     parts = group.add_subparsers(dest="part", required=True, metavar="PART")
     check = add_command(parts, "check", _check, "read all of a gallery and report damage (exit code for CI)", gallery=True)
     check.add_argument("--repair", action="store_true", help="save what is intact, keeping the damaged file beside it")
@@ -34,6 +37,7 @@ def register(commands: Any) -> None:
     export.add_argument("target", metavar="FOLDER_OR_FILE.npz")
     import_ = add_command(parts, "import", _import, "add an exported .npz, or a folder of pictures per label", gallery=True)
     import_.add_argument("source", metavar="FOLDER_OR_FILE.npz")
+    add_command(parts, "index", _index, "build the HNSW index of a gallery at postgresql://...", gallery=True)
     migrate = add_command(
         parts, "migrate", _migrate, "re-embed a gallery for the model --bundle from its pictures", gallery=True
     )
@@ -47,7 +51,9 @@ def _list(arguments: argparse.Namespace) -> int:
     with load_existing(arguments) as matcher:
         classes = [{"label": label, "supports": matcher.gallery.count(label)} for label in matcher.labels]
     text = "\n".join(f"{entry['label']}  ({entry['supports']})" for entry in classes)
-    print_result(arguments, {"gallery": arguments.gallery, "classes": classes}, text or f"{arguments.gallery} is empty")
+    print_result(
+        arguments, {"gallery": shown(arguments.gallery), "classes": classes}, text or f"{shown(arguments.gallery)} is empty"
+    )
     return 0
 
 
@@ -59,7 +65,7 @@ def _remove(arguments: argparse.Namespace) -> int:
         for label in dict.fromkeys(arguments.labels):
             matcher.remove(label)
         classes = len(matcher.labels)
-    text = f"removed {', '.join(arguments.labels)}; {arguments.gallery} now holds {classes} symbol(s)"
+    text = f"removed {', '.join(arguments.labels)}; {shown(arguments.gallery)} now holds {classes} symbol(s)"
     print_result(arguments, {"removed": arguments.labels, "classes": classes}, text)
     return 0
 
@@ -67,13 +73,19 @@ def _remove(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.bundle import Bundle
     from oneshot_runtime.repair import check_file, repair_file
+    from oneshot_runtime.stores import check_store
 
     bundle = Bundle.open(arguments.bundle)
-    health = check_file(arguments.gallery, bundle.fingerprint)
-    values = {"gallery": arguments.gallery, "ok": health.ok, "problems": health.problems}
+    if scheme_of(arguments.gallery) is None:
+        health = check_file(arguments.gallery, bundle.fingerprint)
+    else:
+        if arguments.repair:
+            require_file(arguments, "--repair", "restore a damaged database from its backup")
+        health = check_store(arguments.gallery, bundle.fingerprint)
+    values = {"gallery": shown(arguments.gallery), "ok": health.ok, "problems": health.problems}
     values |= {"supports": health.supports, "classes": health.classes, "fingerprint": health.fingerprint}
     lines = [f"FAIL {problem}" for problem in health.problems]
-    lines.append(f"{arguments.gallery}: {health.supports} intact support(s) of {health.classes} symbol(s)")
+    lines.append(f"{shown(arguments.gallery)}: {health.supports} intact support(s) of {health.classes} symbol(s)")
     if arguments.repair and health.damaged:
         repair = repair_file(arguments.gallery, (bundle.fingerprint, bundle.dim))
         values["repair"] = {"damaged": str(repair.damaged), "supports": repair.supports, "lost": repair.lost}
@@ -97,13 +109,13 @@ def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         if len(matcher.labels) > MAX_SUPPORTS:
             return {"findings": None}, [f"more than {MAX_SUPPORTS} symbols: not compared with each other"]
         result = check_gallery(matcher)
-        shown = result.findings[:_SHOWN]
-        lines = [f"look at {finding.message}" for finding in shown]
+        listed = result.findings[:_SHOWN]
+        lines = [f"look at {finding.message}" for finding in listed]
         if len(result.findings) > _SHOWN:
             lines.append(f"and {len(result.findings) - _SHOWN} less severe (--json lists all)")
         if arguments.picture:
-            heading = f"{arguments.gallery}: {len(result.findings)} finding(s) in {result.compared} support(s)"
-            save_sheet(draw_rows(finding_rows(matcher.gallery, shown), heading), arguments.picture)
+            heading = f"{shown(arguments.gallery)}: {len(result.findings)} finding(s) in {result.compared} support(s)"
+            save_sheet(draw_rows(finding_rows(matcher.gallery, listed), heading), arguments.picture)
             lines.append(f"picture: {arguments.picture}")
     return {"findings": [asdict(finding) for finding in result.findings], "compared": result.compared}, lines
 
@@ -116,8 +128,8 @@ def _export(arguments: argparse.Namespace) -> int:
         count = export_npz(arguments.gallery, arguments.target, _progress)
     else:
         count = export_folder(arguments.gallery, arguments.target)
-    text = f"{count} support(s) of {arguments.gallery} are now in {arguments.target}"
-    print_result(arguments, {"gallery": arguments.gallery, "target": arguments.target, "supports": count}, text)
+    text = f"{count} support(s) of {shown(arguments.gallery)} are now in {arguments.target}"
+    print_result(arguments, {"gallery": shown(arguments.gallery), "target": arguments.target, "supports": count}, text)
     return 0
 
 
@@ -131,7 +143,7 @@ def _import(arguments: argparse.Namespace) -> int:
     with load(arguments) as matcher:
         added = import_npz(matcher.gallery, matcher.bundle, arguments.source, _progress)
         classes = len(matcher.labels)
-    text = f"{added} support(s) added; {arguments.gallery} holds {classes} symbol(s)"
+    text = f"{added} support(s) added; {shown(arguments.gallery)} holds {classes} symbol(s)"
     print_result(arguments, {"added": added, "classes": classes}, text)
     return 0
 
@@ -141,6 +153,8 @@ def _migrate(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.migration import migrate
     from oneshot_runtime.reader import GalleryReader
 
+    instead = "export its pictures to a folder and import them, with --bundle, into a gallery of another name"
+    require_file(arguments, "migrate", instead)
     with GalleryReader(arguments.gallery) as reader:
         before = reader.state.fingerprint
     matcher = OneShotMatcher.load(
@@ -152,6 +166,19 @@ def _migrate(arguments: argparse.Namespace) -> int:
     count = migrate(arguments.gallery, matcher, _progress)
     values = {"gallery": arguments.gallery, "supports": count, "from": before, "to": after}
     print_result(arguments, values, f"{arguments.gallery}: {count} support(s) moved from model {before} to {after}")
+    return 0
+
+
+def _index(arguments: argparse.Namespace) -> int:
+    if scheme_of(arguments.gallery) not in ("postgres", "postgresql"):
+        raise OptionError(f"only a gallery at postgresql://... has an index to build, got '{shown(arguments.gallery)}'")
+    from oneshot_runtime.postgres import build_index
+
+    build_index(arguments.gallery)
+    values = {"gallery": shown(arguments.gallery), "index": "hnsw"}
+    print_result(
+        arguments, values, f"{shown(arguments.gallery)}: the HNSW index is there; ?oneshot_search=hnsw searches with it"
+    )
     return 0
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from oneshot_runtime.address import shown
 from oneshot_runtime.commands.bulk import load_folder
 from oneshot_runtime.commands.common import add_command, count, load, load_existing, match_json, print_result, seed
 
@@ -81,9 +82,9 @@ def _enroll(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> i
     with load(arguments) as matcher:
         report = matcher.enroll(arguments.label, arguments.images)
         supports, classes = matcher.gallery.count(arguments.label), len(matcher.labels)
-    lines = [f"{arguments.label}: {supports} support(s); {arguments.gallery} now holds {classes} symbol(s)"]
+    lines = [f"{arguments.label}: {supports} support(s); {shown(arguments.gallery)} now holds {classes} symbol(s)"]
     lines += [f"look at {arguments.images[finding.image]}: {finding.message}" for finding in report.findings]
-    values = {"label": arguments.label, "supports": supports, "classes": classes, "gallery": arguments.gallery}
+    values = {"label": arguments.label, "supports": supports, "classes": classes, "gallery": shown(arguments.gallery)}
     findings = [{**asdict(finding), "image": arguments.images[finding.image]} for finding in report.findings]
     print_result(arguments, {**values, "findings": findings}, "\n".join(lines))
     return 0

@@ -17,9 +17,6 @@ BUSY_SECONDS = 30
 
 _REMEDIES = {
     "25006": "this server or user may only read: write through the primary server",
-    "28000": "check the user's rights to log in (pg_hba.conf)",
-    "28P01": "check the user and the password",
-    "3D000": "create the database first (createdb), the gallery's tables are then made in it",
     "42501": "the user needs CREATE on the database for a new gallery, and SELECT, INSERT, UPDATE, DELETE on its tables",
     "42P01": "its tables were removed or renamed: restore them from a backup, or open another gallery",
     "3F000": "its tables were removed or renamed: restore them from a backup, or open another gallery",
@@ -30,6 +27,7 @@ _REMEDIES = {
     "25P03": "the server ended it for its time limit (idle_in_transaction_session_timeout): raise it for this user",
 }
 _GONE = "check that the server runs and can be reached; what returned before is kept, what was being written is not"
+_REFUSED = "the server answered and refuses it: check the user, the password and the database's name (createdb makes one)"
 
 
 @contextmanager
@@ -43,8 +41,10 @@ def gallery_errors(place: str) -> Iterator[None]:
         raise GalleryError(f"gallery '{place}' was closed: open it again") from error
     except (psycopg.Error, UnicodeError) as error:
         state = getattr(error, "sqlstate", None)
-        remedy = _REMEDIES.get(state or "", _GONE if state is None or state[:2] in ("08", "57") else "nothing was changed")
         text = " ".join(str(error).split())
+        remedy = _REMEDIES.get(state or "", _GONE if state is None or state[:2] in ("08", "57") else "nothing was changed")
+        if state is None and "FATAL" in text:  # libpq keeps no code of a refused connection
+            remedy = _REFUSED
         raise GalleryError(f"gallery '{place}' cannot be used: {text}; {remedy}") from error
 
 

@@ -20,6 +20,9 @@ MAX_INDEXED = 2000
 _SEARCH = ("memory", "exact", "hnsw")
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _OURS = "oneshot_"
+_AUTHORITY = re.compile(r"[A-Za-z]+://(?:[^@/]*@)?[^@]*")
+"""An @ or / in a password that was not escaped would make libpq take the rest of it for a host, and name it."""
+
 _KNOWN = ("schema", "search", "ef", "pool", "timeout")
 
 
@@ -50,6 +53,8 @@ class Options:
         rest = "&".join(part for part in parts if not part.startswith(_OURS))
         conninfo = f"{base}?{rest}" if rest else base
         try:
+            if not _AUTHORITY.fullmatch(base):
+                raise ProgrammingError
             conninfo_to_dict(conninfo)
         except ProgrammingError:
             # Without libpq's words, which may hold a part of the password.

@@ -208,6 +208,7 @@ def build_index(address: str) -> None:
         if valid is False:
             connection.execute("DROP INDEX CONCURRENTLY supports_by_point")
         connection.execute("CREATE INDEX CONCURRENTLY supports_by_point ON supports USING hnsw (point vector_l1_ops)")
+        connection.execute("ANALYZE supports")  # or the planner takes the index for dearer than it is
 
 
 def _upgrade(connection: Connection, options: Options, version: int | None, model: tuple[str, int] | None) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.postgres.database import Database, Draft
@@ -19,7 +18,7 @@ from oneshot_runtime.postgres.schema import Connection, query, transaction
 from oneshot_runtime.postgres.wire import COPY_COLUMNS, copy_data
 from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.rows import Row, State, Support
-from oneshot_runtime.stores import Block, Changes
+from oneshot_runtime.stores import Added, Block, Changes, Position
 
 __all__ = ["PostgresStore"]
 
@@ -125,6 +124,7 @@ class PostgresStore:
 
     def _follow(self, connection: Connection, apply: Callable[[Changes], int], state: State) -> None:
         before, self._position = self._position, None
+        position = Position(state.identity, state.revision, state.supports)
         if before is not None and state.revision < before.revision:
             raise GalleryError(
                 f"gallery '{self._options.place}' went back from {before.revision} to {state.revision} writes: the server was "
@@ -134,22 +134,20 @@ class PostgresStore:
             text = "SELECT label FROM removals WHERE id > %s ORDER BY id"
             removed = [label for (label,) in connection.execute(text, (before.last_removal,)).fetchall()]
             added = self._codes(connection, before.last_support, None)
-            if apply(Changes(False, removed, added)) == state.supports:
+            if apply(Changes(False, removed, added, position)) == state.supports:
                 self._position = state
                 return
-        apply(Changes(True, [], self._codes(connection, 0, state)))
+        apply(Changes(True, [], self._codes(connection, 0, state), position))
         self._position = state
 
-    def _codes(
-        self, connection: Connection, after: int, expected: State | None
-    ) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
-        """Labels and codes of the rows after number `after`; all rows together must be those of `expected`."""
+    def _codes(self, connection: Connection, after: int, expected: State | None) -> Iterator[Added]:
+        """The rows after number `after`; all rows together must be those of `expected`."""
         found = State("", "", self._dim)
         for rows in read_blocks(connection, self._options.place, self._dim, after):
             if expected is not None:
                 found = found.with_rows([row.checksum for row in rows], 0)
             codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self._dim)
-            yield [row.label for row in rows], codes
+            yield Added([row.label for row in rows], codes, [row.id for row in rows])
         if expected is not None:
             require_rows(self._options.place, found, expected)
 

@@ -45,8 +45,8 @@ class HealthBody(BaseModel):
 def create_app(
     matcher: OneShotMatcher, options: ServerOptions | None = None, *, gallery: str | os.PathLike[str] | None = None
 ) -> FastAPI:
-    """The ASGI application over a loaded matcher; the caller closes the matcher. gallery: the file that the matcher has open,
-    for exports; None for a gallery in memory.
+    """The ASGI application over a loaded matcher; the caller closes the matcher. gallery: the file or address that the matcher
+    has open, for exports; None for a gallery in memory.
     """
     options = options or ServerOptions()
     app = FastAPI(
@@ -57,7 +57,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    service = Service(matcher, options, None if gallery is None else Path(gallery))
+    service = Service(matcher, options, gallery)
     app.state.service = service
     add_handlers(app)
     app.add_middleware(Guard, options=options)

@@ -18,7 +18,8 @@ __all__ = ["PROBLEMS", "ProblemBody", "ProblemError", "add_handlers", "problem_r
 
 _MEDIA_TYPE = "application/problem+json"
 _CLIENTS_FAULT = (ImageError, LabelError, OptionError)
-_QUOTED_PATH = re.compile(r"'(?:[^']*[/\\])?([^'/\\]+\.(?:db|npz)[^'/\\]*)'|'(?:/|[A-Za-z]:\\)[^']*'")
+_QUOTED_PATH = re.compile(r"'(?:[^']*[/\\])?([^'/\\]+\.(?:db|npz)[^'/\\]*)'|'(?:/|[A-Za-z]:\\|[a-z]+://)[^']*'")
+_DATABASE_SERVER = re.compile(r"(?<=server )(?:at|on socket) \"[^\"]*\"(?: \([^)]*\))?(?:, port \d+)?")
 
 
 class ProblemError(Exception):
@@ -105,4 +106,4 @@ def _without_paths(error: OneShotError) -> str:
     text = str(error)
     if isinstance(error, _CLIENTS_FAULT):
         return text
-    return _QUOTED_PATH.sub(lambda match: f"'{match[1] or 'file'}'", text)
+    return _DATABASE_SERVER.sub("of the gallery", _QUOTED_PATH.sub(lambda match: f"'{match[1] or 'file'}'", text))

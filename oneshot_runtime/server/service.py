@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import anyio
@@ -47,9 +47,9 @@ IMAGES_BODY: dict[str, Any] = {
 
 
 class Service:
-    """A matcher at work for many requests. gallery: its file, None when it is in memory."""
+    """A matcher at work for many requests. gallery: its file or address, None when it is in memory."""
 
-    def __init__(self, matcher: OneShotMatcher, options: ServerOptions, gallery: Path | None) -> None:
+    def __init__(self, matcher: OneShotMatcher, options: ServerOptions, gallery: str | os.PathLike[str] | None) -> None:
         self.matcher, self.options, self.gallery = matcher, options, gallery
         self.metrics = Metrics()
         self._threads = anyio.CapacityLimiter(max(4, available_cpus()))

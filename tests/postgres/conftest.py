@@ -29,6 +29,8 @@ class Server:
         self._folder = Path(tempfile.mkdtemp(prefix="oneshot-pg-"))
         self._server = pgserver.get_server(self._folder / "data", cleanup_mode=None)
         self._numbers = itertools.count()
+        # The tests cut power to processes, not to the machine.
+        self.execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
 
     @property
     def uri(self) -> str:
@@ -58,7 +60,7 @@ class Server:
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        self._server.stop()
+        self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -72,3 +74,17 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def schema_of() -> Callable[[str], str]:
     return lambda address: address.partition("oneshot_schema=")[2].partition("&")[0]
+
+
+@pytest.fixture(scope="session")
+def drawings() -> tuple[list, list]:
+    """Twelve symbols by one hand, and the same by another."""
+    import numpy as np
+
+    from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+
+    rng = np.random.default_rng(5)
+    hands = random_hand(rng), random_hand(rng)
+    alphabet = invent_alphabet(12, seed=5)
+    first, second = ([draw(symbol, hand, rng) for symbol in alphabet] for hand in hands)
+    return first, second

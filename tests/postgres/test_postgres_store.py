@@ -10,8 +10,9 @@ class _Contract(StoreContract):
     parameters = ""
 
     @pytest.fixture(autouse=True, scope="class")
-    def _server(self, server) -> None:
-        type(self).running = server
+    @classmethod
+    def _server(cls, server) -> None:
+        cls.running = server
 
     def new_address(self) -> str:
         return self.running.address(self.parameters)
