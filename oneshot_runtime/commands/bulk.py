@@ -43,9 +43,7 @@ def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False
     values = {"gallery": place, "folder": str(folder), "pictures": result.pictures, "added": result.added}
     values |= {"present": result.present, "failed": result.failed, "reasons": result.reasons}
     values |= {"seconds": result.seconds, "images_per_second": result.rate, "threads": coder.threads}
-    text = (
-        f"{result.added} support(s) added to {place}, {result.present} there already, {result.failed} failed"
-    )
+    text = f"{result.added} support(s) added to {place}, {result.present} there already, {result.failed} failed"
     speed = f" ({result.rate:,.0f} images/s, {coder.precision}, {coder.threads} threads)" if result.added else ""
     print_result(arguments, values, text + speed)
     return 1 if result.failed else 0
