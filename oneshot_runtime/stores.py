@@ -5,6 +5,7 @@ docs/stores.md shows how to write another one; `oneshot_runtime.conformance` hol
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -102,8 +103,14 @@ class Where:
     labels: Collection[str] | None = None
 
     def __post_init__(self) -> None:
-        if not (self.metadata is None or isinstance(self.metadata, dict)):
-            raise OptionError(f"metadata to match with is a JSON object (a dict), got {self.metadata!r:.80}")
+        try:
+            if not (self.metadata is None or isinstance(self.metadata, dict)):
+                raise TypeError("not a dict")
+            json.dumps(self.metadata, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise OptionError(
+                f"metadata to match with is a JSON object (a dict), got {self.metadata!r:.80}: {error}"
+            ) from error
         if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels or ()):
             raise OptionError(f"labels to match with are a collection of texts, got {self.labels!r:.80}")
 

@@ -7,6 +7,7 @@ codes, so distances and probabilities are worked out here, by the same kernel as
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,13 +146,12 @@ class DatabaseView:
         rows = max(rows, wanted)
         best: dict[str, int] = {}
         while True:
-            found = self.engine.rows(query, rows, condition)
-            best = {}
+            # Where the supports of few classes crowd out the others, ask again without those classes.
+            found = self.engine.rows(query, rows, condition.without(best))
             for label, distance in found:
                 best.setdefault(label, distance)
             if len(best) >= wanted or len(found) < rows:
                 break
-            rows *= 8
         nearest = list(best.items())[:wanted]
         if self.supports == self.classes:
             return [Neighbour(label, distance, distance) for label, distance in nearest]
@@ -173,15 +173,18 @@ class _Condition:
     @classmethod
     def of(cls, where: Where | None, last: int) -> _Condition:
         # Not the bare number, for which the planner may read the table by the primary key, which leaves nearly nothing out.
-        parts, values = ["0 + id <= %(last)s"], {"last": last}
-        return cls(" AND ".join(parts), values) if where is None else cls._filtered(where, parts, values)
-
-    @classmethod
-    def _filtered(cls, where: Where, parts: list[str], values: dict[str, Any]) -> _Condition:
-        if where.metadata is not None:
+        parts = ["0 + id <= %(last)s"]
+        values: dict[str, Any] = {"last": last}
+        if where is not None and where.metadata is not None:
             parts.append("facts @> %(facts)s::jsonb")
             values["facts"] = facts_of(json.dumps(where.metadata))
-        if where.labels is not None:
+        if where is not None and where.labels is not None:
             parts.append("label = ANY(%(labels)s)")
-            values["labels"] = list(where.labels)
+            values["labels"] = [label for label in where.labels if label.isprintable()]  # the others are no labels
         return cls(" AND ".join(parts), values)
+
+    def without(self, labels: Collection[str]) -> _Condition:
+        """The same for rows of other classes."""
+        if not labels:
+            return self
+        return _Condition(f"{self.text} AND label <> ALL(%(found)s)", self.values | {"found": list(labels)})

