@@ -100,7 +100,7 @@ def coded_here(coder: PictureCoder) -> Coding:
 
     def code(chunks: Iterable[list[Picture]]) -> Iterator[tuple[list[Picture], list[Coded | str]]]:
         for chunk in chunks:
-            yield chunk, coder([(picture.path, picture.data) for picture in chunk])
+            yield chunk, coder.code([(picture.path, picture.data) for picture in chunk])
 
     return code
 

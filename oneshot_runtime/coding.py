@@ -44,7 +44,7 @@ class PictureCoder:
         self._embedder = BatchEmbedder(bundle, embedder, self.threads)
         self._workers = Workers(self.threads)
 
-    def __call__(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
+    def code(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
         """What becomes of each picture: its code, or why it cannot be used.
 
         A picture is its path and its file's bytes; a text in their place says why they could not be read, and is returned.

@@ -49,9 +49,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class _Segment(Rows):
-    """Rows with the class number of each: classes int32 (n,)."""
+    """Rows with the class number of each: classes int32 (n,), and numbers int64 (n,) where the index keeps them, else (0,)."""
 
     classes: NDArray[np.int32]
+    numbers: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class Snapshot:
 
     def nearest(self, query: NDArray[np.uint8], count: int) -> list[Neighbour]:
         """The `count` classes nearest to the code uint8 (D,), nearest first; ties go to the support enrolled first."""
+        return [neighbour for neighbour, _ in self.nearest_rows(query, count)]
+
+    def nearest_rows(self, query: NDArray[np.uint8], count: int) -> list[tuple[Neighbour, int]]:
+        """`nearest`, each class with the row that is its nearest support."""
         wanted = min(count, self.classes)
         if not wanted:
             return []
@@ -78,12 +83,20 @@ class Snapshot:
         rows = wanted if self.supports == self.classes else min(_MOST_ROWS, 2 * wanted * -(-self.supports // self.classes))
         while True:
             found, numbers = self.scanner.nearest(self.segments, query, max(rows, wanted))
-            best: dict[int, int] = {}
+            best: dict[int, tuple[int, int]] = {}
             for distance, row in zip(found.tolist(), numbers.tolist(), strict=True):
-                best.setdefault(self._class_of(row), distance)
+                best.setdefault(self._class_of(row), (distance, row))
                 if len(best) == wanted:
-                    return [self._neighbour(number, value, query) for number, value in best.items()]
+                    return [(self._neighbour(number, value, query), row) for number, (value, row) in best.items()]
             rows *= 8
+
+    def number_of(self, row: int) -> int:
+        """The number that a row was added with, in an index that keeps numbers."""
+        for segment in self.segments:
+            if row < len(segment.codes):
+                return int(segment.numbers[row])
+            row -= len(segment.codes)
+        raise IndexError(row)
 
     def _neighbour(self, number: int, distance: int, query: NDArray[np.uint8]) -> Neighbour:
         mean = None if self.supports == self.classes else self.prototypes.of(number, self.rows, self._code_of)
@@ -108,19 +121,21 @@ class Snapshot:
 class CodeIndex:
     """Grows and shrinks by whole batches; `snapshot` is what readers use.
 
-    dim: length of a code. threads: that a search may use. A support takes its code, four bytes for its class, and four to chain
+    dim: length of a code. threads: that a search may use. numbered: whether rows keep the numbers they are added with, in eight
+    bytes each. A support takes its code, four bytes for its class, and four to chain
     it to the next of that class; a class takes its label and about thirty bytes.
     """
 
-    def __init__(self, dim: int, threads: int = 1) -> None:
+    def __init__(self, dim: int, threads: int = 1, numbered: bool = False) -> None:
         self.dim = dim
+        self._numbered = numbered
         self._lock = threading.RLock()
         self._scanner = Scanner(threads)
         self._clear()
 
     def _clear(self) -> None:
         self._snapshot: Snapshot
-        self._storage: list[tuple[NDArray[np.uint8], NDArray[np.int32]]] = []
+        self._storage: list[tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int64]]] = []
         self._numbers = LabelNumbers()
         self._counts = array("i")
         self._rows = ClassRows()
@@ -138,6 +153,12 @@ class CodeIndex:
         with self._lock:
             return [name for name, count in zip(self._numbers.names, self._counts, strict=True) if count]
 
+    def first_numbers(self) -> list[tuple[int, str]]:
+        """`labels`, each with the number of its first support, in an index that keeps numbers."""
+        with self._lock:
+            numbers = [number for number, count in enumerate(self._counts) if count]
+            return [(self._snapshot.number_of(self._rows.first(n)), self._numbers.names[n]) for n in numbers]
+
     def count(self, label: str) -> int:
         """How many supports a label has, 0 when it is unknown."""
         with self._lock:
@@ -153,14 +174,14 @@ class CodeIndex:
                 found[place] = self._snapshot.segments[owner].codes[local]
             return found
 
-    def add(self, labels: list[str], codes: NDArray[np.uint8]) -> None:
-        """Append supports; codes uint8 (n, D). They appear to readers all at once."""
+    def add(self, labels: list[str], codes: NDArray[np.uint8], numbers: NDArray[np.int64] | None = None) -> None:
+        """Append supports; codes uint8 (n, D), numbers int64 (n,) where the index keeps them. All appear to readers at once."""
         with self._lock:
             segments = list(self._snapshot.segments)
-            numbers = self._chain(labels)
+            classes = self._chain(labels)
             done = 0
             while done < len(codes):
-                done += self._fill(segments, codes[done:], numbers[done:])
+                done += self._fill(segments, codes[done:], classes[done:], None if numbers is None else numbers[done:])
             self._alive += len(labels)
             self._publish(segments)
 
@@ -179,7 +200,7 @@ class CodeIndex:
                 old = segments[owner]
                 alive = np.ones(len(old.codes), bool) if old.alive is None else old.alive.copy()
                 alive[local_rows] = False
-                segments[owner] = _Segment(old.codes, alive, old.classes)
+                segments[owner] = _Segment(old.codes, alive, old.classes, old.numbers)
             self._counts[self._numbers.get(label) or 0] = 0
             self._alive -= removed
             self._classes -= 1
@@ -219,37 +240,47 @@ class CodeIndex:
     def _pack(self) -> None:
         """Copy the living rows to new segments, in order; rare enough to cost each removal O(1) on average."""
         old = self._snapshot
-        kept = [slice(None) if s.alive is None else s.alive for s in old.segments]
-        codes = np.concatenate([segment.codes[rows] for segment, rows in zip(old.segments, kept, strict=True)])
-        numbers = np.concatenate([segment.classes[rows] for segment, rows in zip(old.segments, kept, strict=True)])
+        kept = [(segment, slice(None) if segment.alive is None else segment.alive) for segment in old.segments]
+        codes = np.concatenate([segment.codes[rows] for segment, rows in kept])
+        classes = np.concatenate([segment.classes[rows] for segment, rows in kept])
+        numbers = np.concatenate([segment.numbers[rows] for segment, rows in kept]) if self._numbered else None
         # Readers go on with the old snapshot, labels included, until the new one replaces it in one assignment.
         self._clear()
         self._snapshot = old
         segments: list[_Segment] = []
-        fresh = self._chain([old.labels[number] for number in numbers.tolist()])
+        fresh = self._chain([old.labels[number] for number in classes.tolist()])
         done = 0
         while done < len(codes):
-            done += self._fill(segments, codes[done:], fresh[done:])
+            done += self._fill(segments, codes[done:], fresh[done:], None if numbers is None else numbers[done:])
         self._alive = len(codes)
         self._publish(segments)
 
-    def _fill(self, segments: list[_Segment], codes: NDArray[np.uint8], numbers: NDArray[np.int32]) -> int:
+    def _fill(
+        self,
+        segments: list[_Segment],
+        codes: NDArray[np.uint8],
+        classes: NDArray[np.int32],
+        numbers: NDArray[np.int64] | None,
+    ) -> int:
         """Write as many rows as the open segment holds, opening a larger one when it is full."""
         used = len(segments[-1].codes) if segments else 0
         if not segments or used == len(self._storage[-1][0]):
             capacity = _FIRST_SEGMENT if not segments else min(2 * used, _LAST_SEGMENT)
             capacity = max(capacity, min(len(codes), _LAST_SEGMENT))
-            self._storage.append((np.empty((capacity, self.dim), np.uint8), np.empty(capacity, np.int32)))
-            segments.append(_Segment(self._storage[-1][0][:0], None, self._storage[-1][1][:0]))
+            columns = np.empty(capacity, np.int32), np.empty(capacity if self._numbered else 0, np.int64)
+            self._storage.append((np.empty((capacity, self.dim), np.uint8), *columns))
+            segments.append(_Segment(self._storage[-1][0][:0], None, columns[0][:0], columns[1][:0]))
             used = 0
-        matrix, classes = self._storage[-1]
+        matrix, owners, kept = self._storage[-1]
         taken = min(len(codes), len(matrix) - used)
         matrix[used : used + taken] = codes[:taken]
-        classes[used : used + taken] = numbers[:taken]
+        owners[used : used + taken] = classes[:taken]
+        if numbers is not None:
+            kept[used : used + taken] = numbers[:taken]
         alive = segments[-1].alive
         if alive is not None:
             alive = np.concatenate((alive, np.ones(taken, bool)))
-        segments[-1] = _Segment(matrix[: used + taken], alive, classes[: used + taken])
+        segments[-1] = _Segment(matrix[: used + taken], alive, owners[: used + taken], kept[: used + taken])
         return taken
 
     def _publish(self, segments: list[_Segment]) -> None:

@@ -19,10 +19,11 @@ from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.explain import Explanation, explain_canvas
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.images import ImageSource, as_image_list, name_of, thumbnail, to_grey
+from oneshot_runtime.index import Neighbour
 from oneshot_runtime.preprocess import canvas_from_grey, preprocess
 from oneshot_runtime.report import EnrollmentReport, review
 from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
-from oneshot_runtime.stores import GalleryStore, View, Where
+from oneshot_runtime.stores import BatchView, GalleryStore, View, Where
 
 __all__ = ["Candidate", "Match", "OneShotMatcher"]
 
@@ -156,8 +157,11 @@ class OneShotMatcher:
     def match_batch(self, images: Sequence[ImageSource], top_k: int = 5, *, where: Where | None = None) -> list[Match]:
         """`match` for many images, embedded together and compared with one state of the gallery."""
         codes = encode(self.embed(images), self.bundle.head)
-        snapshot = self.gallery.snapshot(where)
-        return [self._match_code(snapshot, code, top_k) for code in codes]
+        view = self.gallery.snapshot(where)
+        if isinstance(view, BatchView):
+            found = view.nearest_batch(codes, self._ranked(view, top_k))
+            return [self._answer(view, neighbours, top_k) for neighbours in found]
+        return [self._match_code(view, code, top_k) for code in codes]
 
     def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
         """Why `image` gets its answer: the nearest supports of the `classes` best classes, the margin, what ink decided.
@@ -193,13 +197,18 @@ class OneShotMatcher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _match_code(self, snapshot: View, code: NDArray[np.uint8], top_k: int) -> Match:
+    def _match_code(self, view: View, code: NDArray[np.uint8], top_k: int) -> Match:
+        return self._answer(view, view.nearest(code, self._ranked(view, top_k)), top_k)
+
+    def _ranked(self, view: View, top_k: int) -> int:
+        """How many classes to look for. Raises `OptionError`."""
         if not isinstance(top_k, int | np.integer) or top_k < 1:
             raise OptionError(f"top_k must be a positive integer, got {top_k!r}")
-        threshold = self._threshold(snapshot.classes)
         # Among classes with several supports the prototype may change the order of the nearest.
-        single = snapshot.supports == snapshot.classes
-        neighbours = snapshot.nearest(code, int(top_k) if single else max(int(top_k), _RANKED))
+        return int(top_k) if view.supports == view.classes else max(int(top_k), _RANKED)
+
+    def _answer(self, view: View, neighbours: list[Neighbour], top_k: int) -> Match:
+        threshold = self._threshold(view.classes)
         if not neighbours:
             return Match(None, 0.0, (), threshold)
         ranked = sorted(neighbours, key=lambda neighbour: neighbour.class_distance)[:top_k]

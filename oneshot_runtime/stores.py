@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Added",
+    "BatchView",
     "Block",
     "Changes",
     "GalleryStore",
@@ -126,6 +127,15 @@ class View(Protocol):
 
     def nearest(self, query: NDArray[np.uint8], count: int) -> list[Neighbour]:
         """The `count` classes nearest to the code uint8 (D,), nearest first; ties go to the support enrolled first."""
+        ...
+
+
+@runtime_checkable
+class BatchView(View, Protocol):
+    """A view that answers many queries in less time than one by one, such as one on other machines."""
+
+    def nearest_batch(self, queries: NDArray[np.uint8], count: int) -> list[list[Neighbour]]:
+        """`nearest` for each of the codes uint8 (N, D)."""
         ...
 
 

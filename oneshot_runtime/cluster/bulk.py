@@ -1,0 +1,62 @@
+"""Bulk enrolment with the embedding on a Ray cluster: this process reads files and writes, actors decode and embed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from oneshot_runtime.bulk import Coding, Picture
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.cluster.fleet import RayFleet
+from oneshot_runtime.coding import Coded, PictureCoder
+from oneshot_runtime.errors import GalleryError, OneShotError
+
+__all__ = ["coded_on_cluster"]
+
+_AHEAD = 2
+"""Chunks that an actor has before it: one to work on, one to go on with."""
+
+
+def coded_on_cluster(bundle: Bundle, workers: int, precision: str = "int8", seconds: float = 300.0) -> Coding:
+    """Coding by `workers` actors of one processor each, for `enroll_folder`; at most two chunks of pictures wait for each.
+
+    The bundle's folder must be there on every node. precision: one for all, since "auto" may differ between machines. A chunk
+    that a dead actor had is coded again. Raises `GalleryError` when no actor answers for so many seconds.
+    """
+    ray = RayFleet.require_cluster()
+
+    def code(chunks: Iterable[list[Picture]]) -> Iterator[tuple[list[Picture], list[Coded | str]]]:
+        actor = ray.remote(PictureCoder).options(num_cpus=1, max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD")
+        actors = [actor.remote(bundle, "cpu", precision, 1) for _ in range(workers)]
+        waiting: deque[tuple[list[Picture], Any]] = deque()
+
+        def first() -> tuple[list[Picture], list[Coded | str]]:
+            chunk, reference = waiting.popleft()
+            try:
+                return chunk, ray.get(reference, timeout=seconds)
+            except ray.exceptions.GetTimeoutError as error:
+                raise GalleryError(
+                    f"no worker coded {len(chunk)} pictures within {seconds:.0f} s: the cluster has no {workers} free CPUs "
+                    "(`ray status` tells), or its nodes lack the model's folder; what was written stays, run it again"
+                ) from error
+            except ray.exceptions.RayTaskError as error:
+                if isinstance(error.cause, OneShotError):
+                    raise error.cause from None
+                raise GalleryError(f"a worker failed: {error.cause!r}; what was written stays, run it again") from error
+            except ray.exceptions.RayError as error:
+                raise GalleryError(f"a worker is gone: {error}; what was written stays, run it again") from error
+
+        try:
+            for number, chunk in enumerate(chunks):
+                pictures = [(picture.path, picture.data) for picture in chunk]
+                waiting.append((chunk, actors[number % workers].code.remote(pictures)))
+                if len(waiting) >= _AHEAD * workers:
+                    yield first()
+            while waiting:
+                yield first()
+        finally:
+            for one in actors:
+                ray.kill(one)
+
+    return code

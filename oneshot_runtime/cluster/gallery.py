@@ -1,0 +1,102 @@
+"""`ClusterGallery`: a gallery store that keeps the supports where they are, and searches them on a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from oneshot_runtime.address import scheme_of, shown
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.cluster.engine import ClusterEngine, Watch
+from oneshot_runtime.cluster.fleet import RayFleet, shard_memory
+from oneshot_runtime.cluster.shard import Source
+from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.rows import Support
+from oneshot_runtime.stores import Block, Changes, open_store
+
+__all__ = ["ClusterGallery"]
+
+_MAX_SHARDS = 100_000
+
+
+class ClusterGallery:
+    """Pass it as `OneShotMatcher.load(gallery=ClusterGallery("letters.db", shards=4))`, on a cluster that `ray.init` joined.
+
+    address: the durable gallery, created when missing: every shard reads its share from there, so each node must reach it; a
+    file on one machine's disk does for nodes of that machine only. shards: how many; classes fall to them by their label's
+    hash. bundle: folder or bundle of the model, by default the one in the package. threads: of a search, and processors that a
+    shard asks Ray for. memory: bytes that a shard asks Ray for, by default enough for its share and a quarter more. timeout:
+    seconds after which a question is refused when a shard has not answered, because it reloads or finds no place.
+
+    Raises `GalleryError` for a cluster that is too small before anything is loaded, `OptionError`, or `DependencyError`
+    without Ray.
+    """
+
+    def __init__(
+        self,
+        address: str | os.PathLike[str],
+        shards: int = 2,
+        *,
+        bundle: Bundle | str | os.PathLike[str] | None = None,
+        threads: int = 1,
+        memory: int | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        for name, value, most in (("shards", shards, _MAX_SHARDS), ("threads", threads, 1024), ("memory", memory or 1, None)):
+            if not isinstance(value, int) or value < 1 or (most is not None and value > most):
+                raise OptionError(f"{name} must be an integer from 1 on{f' to {most}' if most else ''}, got {value!r}")
+        if not timeout > 0:
+            raise OptionError(f"timeout must be seconds above 0, got {timeout!r}")
+        opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+        place = os.fspath(address) if scheme_of(address) is not None else str(Path(address).resolve())
+        RayFleet.require_cluster()
+        self._store = open_store(place, opened.fingerprint, opened.dim)
+        try:
+            if self._store.engine is not None:
+                raise GalleryError(
+                    f"gallery '{shown(place)}' searches by itself, which a cluster is to do in its place: leave out what asks "
+                    "for it in the address (oneshot_search=...)"
+                )
+            watch = Watch(self._store)
+            supports = watch.position().supports
+            bytes_ = memory or shard_memory(supports, shards, opened.dim)
+            source = Source(place, opened.fingerprint, opened.dim, shards, threads, bytes_)
+            self._engine = ClusterEngine(watch, RayFleet(source, supports, timeout), timeout)
+        except BaseException:
+            self._store.close()
+            raise
+
+    @property
+    def engine(self) -> ClusterEngine:
+        """The search by the shards."""
+        return self._engine
+
+    def add(self, blocks: Iterable[Block]) -> None:
+        """Append supports to the durable gallery, all of them or none."""
+        self._store.add(blocks)
+
+    def remove(self, label: str) -> int:
+        """Delete a label's supports from the durable gallery; returns how many there were."""
+        return self._store.remove(label)
+
+    def rename(self, old: str, new: str) -> int:
+        """Give a label's supports another name in the durable gallery; returns how many there were."""
+        return self._store.rename(old, new)
+
+    def sync(self, apply: Callable[[Changes], int]) -> None:
+        """What is new in the durable gallery."""
+        self._store.sync(apply)
+
+    def supports(self, label: str) -> list[Support]:
+        """A label's supports in the order of their enrolment, from the durable gallery."""
+        return self._store.supports(label)
+
+    def holds(self, label: str, code: bytes) -> bool:
+        """Whether a label has a support of exactly this code in the durable gallery."""
+        return self._store.holds(label, code)
+
+    def close(self) -> None:
+        """End the shards and close the durable gallery."""
+        self._engine.close()
+        self._store.close()
