@@ -20,8 +20,9 @@ _GROWTH = 1.25
 _UNEVEN = 6.0
 """Standard deviations by which the hash may give a shard more than its share."""
 
+_START_SECONDS = 60.0
 _LOAD_SECONDS = 1e-4
-"""Added to the time-out of the first question for each support: ten times what reading one took."""
+"""What the first question may take beyond others: to start the processes, and for each support, several times its reading."""
 
 _SHARED_BYTES = 100_000
 """Arguments from this size on are put into Ray's object store once, not sent to each shard."""
@@ -75,7 +76,7 @@ class RayFleet:
         )
         self._actors = [actor.remote(source, number) for number in range(source.shards)]
         try:
-            self._get([shard.state.remote(0) for shard in self._actors], seconds + _LOAD_SECONDS * supports)
+            self._get([shard.state.remote(0) for shard in self._actors], seconds + _START_SECONDS + _LOAD_SECONDS * supports)
         except BaseException:
             self.close()
             raise
