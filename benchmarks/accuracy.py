@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     report: dict[str, Any] = {"bundle": matcher.bundle.fingerprint, "precision": matcher.precision}
     report["400 trials"] = _trials(matcher, trials, arguments.out)
     report["few-shot"] = _few_shot(data)
+    report["by alphabet"] = _by_alphabet(data, list(images.alphabets))
     report["shots"] = _shots(data, arguments.out)
     report["verification"] = _verification(data, arguments.out)
     report["open set"] = _open_set(data, matcher, arguments.out)
@@ -115,6 +116,12 @@ def _few_shot(data: protocols.CodedSet) -> dict[str, Any]:
         name = f"{'within' if within else 'between'}-alphabet {way}-way {shot}-shot"
         rows[name] = _row(name, protocols.way_shot(data, way, shot, within, episodes=1000, seed=3))
     return rows
+
+
+def _by_alphabet(data: protocols.CodedSet, names: list[str]) -> dict[str, Any]:
+    print("within-alphabet 20-way one-shot, each held-out alphabet")
+    alone = {name: protocols.CodedSet(data.codes, (group,), data.head) for name, group in zip(names, data.groups, strict=True)}
+    return {name: _row(name, protocols.way_shot(own, 20, 1, True, episodes=300, seed=3)) for name, own in alone.items()}
 
 
 def _shots(data: protocols.CodedSet, out: Path) -> dict[str, Any]:

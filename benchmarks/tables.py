@@ -16,6 +16,8 @@ def tables(report: dict[str, Any]) -> str:
         _scores(report["400 trials"]),
         "### Few-shot episodes",
         _scores(report["few-shot"]),
+        "### By alphabet (within-alphabet 20-way 1-shot)",
+        _scores(report["by alphabet"]),
         "### More than one picture (within-alphabet 20-way)",
         _table(
             ["supports", *shots],
