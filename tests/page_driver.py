@@ -61,13 +61,17 @@ def served(gallery: Path, *options: str) -> Iterator[str]:
 
 
 @contextmanager
-def browser(downloads: Path | None = None) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium."""
+def browser(downloads: Path | None = None, camera: Path | None = None) -> Iterator[webdriver.Chrome]:
+    """Headless Chromium. camera: a Y4M video that its camera shows, and pages may use without asking."""
     chromium, driver = find_chromium()
     options = webdriver.ChromeOptions()
     options.binary_location = str(chromium)
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars"):
         options.add_argument(argument)
+    if camera is not None:
+        options.add_argument("--use-fake-ui-for-media-stream")
+        options.add_argument("--use-fake-device-for-media-stream")
+        options.add_argument(f"--use-file-for-fake-video-capture={camera}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     if downloads is not None:
         options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})

@@ -91,6 +91,22 @@ def test_drawn_named_drawn_again_and_recognised_also_after_a_reload(page, rng) -
     page.wait(lambda: page.driver.execute_script(images))
 
 
+def test_what_is_odd_about_a_drawing_is_said_and_any_name_can_be_taught(page, rng) -> None:
+    teach(page, rng, "..")
+    assert not page.element("findings").is_displayed()
+    hand = random_hand(rng)
+    page.draw(SYMBOLS[4], hand, rng)
+    page.teach(".")
+    assert "“.” " in page.text("findings")
+    assert "'..'" in page.text("findings")
+    images = "return [...document.querySelectorAll('.pictures img')].every(image => image.naturalWidth === 128)"
+    page.wait(lambda: page.driver.execute_script(images))
+    page.press("Remove .")
+    page.confirm("remove-dialog")
+    page.wait(lambda: page.labels() == [".."])
+    assert not page.element("findings").is_displayed()
+
+
 def test_the_answer_comes_while_the_stroke_is_drawn(page, rng) -> None:
     teach(page, rng, "river")
     box = page.element("pad").rect
@@ -176,6 +192,41 @@ def test_pictures_are_uploaded_or_dropped_and_bad_ones_are_named(page, rng, tmp_
     broken.write_bytes(b"no picture")
     page.element("pictures").send_keys(str(broken))
     page.wait(lambda: "broken.png" in page.text("toast"))
+
+
+def video_of(grey: np.ndarray, path: Path) -> Path:
+    """A few frames that all show one picture uint8 (H, W) of even sides, as Y4M."""
+    height, width = grey.shape
+    frame = b"FRAME\n" + grey.tobytes() + bytes([128]) * (height * width // 2)
+    path.write_bytes(f"YUV4MPEG2 W{width} H{height} F10:1 Ip A1:1 C420jpeg\n".encode() + frame * 5)
+    return path
+
+
+def test_what_the_browsers_camera_sees_is_taught_and_recognised(tmp_path, rng) -> None:
+    sheet = np.full((240, 320), 225, np.uint8)
+    sheet[:, 40:280] = draw(SYMBOLS[4], random_hand(rng), rng, 240).clip(40, 225)
+    video = video_of(sheet, tmp_path / "camera.y4m")
+    with served(tmp_path / "g.db") as url, browser(camera=video) as driver:
+        page = Page(driver, url)
+        page.look(1280, 900)
+        for done in ("Cancel", "ok", "ok"):
+            page.element("camera").click()
+            page.wait(lambda: driver.execute_script("return document.getElementById('video').videoWidth") == 320)
+            if done == "Cancel":
+                driver.find_element(By.CSS_SELECTOR, '#camera-dialog button[value=""]').click()
+                page.wait(lambda: not page.element("camera-dialog").is_displayed())
+                assert not page.element("teach-button").is_enabled()
+                continue
+            page.confirm("camera-dialog")
+            page.wait(page.element("teach-button").is_enabled)
+            if not page.labels():
+                page.teach("photographed")
+        assert page.answer() == "photographed"
+        assert driver.execute_script("return document.getElementById('video').srcObject") is None
+        page.element("clear").click()
+        page.draw(SYMBOLS[4], random_hand(rng), rng)
+        assert page.answer() == "photographed"
+        assert page.log() == []
 
 
 def test_a_gallery_is_exported_removed_and_imported(page, rng, downloads) -> None:

@@ -59,10 +59,11 @@ def create_app(
     )
     service = Service(matcher, options, gallery)
     app.state.service = service
-    add_handlers(app)
+    parts = (recognition.router, classes.router, transfer.router, router)
+    add_handlers(app, [route for part in parts for route in part.routes])
     app.add_middleware(Guard, options=options)
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)
-    for part in (recognition.router, classes.router, transfer.router, router):
+    for part in parts:
         app.include_router(part)
     app.add_api_route("/", _page, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), "static")

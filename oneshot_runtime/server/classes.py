@@ -1,20 +1,31 @@
-"""Routes that list, teach, rename and forget symbols."""
+"""Routes that list, teach, rename and forget symbols.
+
+A symbol is named in the address or, since clients take `.` and `..` out of addresses, in the query: `/v1/classes?label=..`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from oneshot_runtime.errors import LabelError
 from oneshot_runtime.gallery import check_label
+from oneshot_runtime.report import FindingKind
 from oneshot_runtime.server.problems import PROBLEMS, ProblemError
 from oneshot_runtime.server.service import IMAGES_BODY, Images, Service, TheService
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/classes", tags=["gallery"], responses=PROBLEMS)
+
+_PICTURE: dict[str, Any] = {
+    "summary": "An enrolled picture, small",
+    "response_class": Response,
+    "responses": {200: {"content": {"image/png": {}}, "description": "A PNG of at most 128 pixels a side"}},
+}
+_TEACH: dict[str, Any] = {"openapi_extra": IMAGES_BODY, "summary": "Teach a symbol", "status_code": 201}
 
 
 class ClassBody(BaseModel):
@@ -24,6 +35,42 @@ class ClassBody(BaseModel):
 
     label: str
     supports: int
+
+
+class FindingBody(BaseModel):
+    """Something odd about an enrolled picture. image: its place in the request. other: the symbol that it comes close to.
+    probability: that it shows the same symbol as `other`, or for "outlier" as its own pictures. message: for people.
+    """
+
+    kind: FindingKind
+    image: int
+    other: str | None
+    probability: float | None
+    message: str
+
+
+class TaughtBody(ClassBody):
+    """A symbol, how many pictures of it are enrolled now, and what is odd about those of this request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "label": "alef",
+                "supports": 2,
+                "findings": [
+                    {
+                        "kind": "confusable",
+                        "image": 0,
+                        "other": "bet",
+                        "probability": 0.81,
+                        "message": "may be confused with 'bet' (p = 0.810): more drawings of both help to tell them apart",
+                    }
+                ],
+            }
+        }
+    )
+
+    findings: list[FindingBody]
 
 
 class ClassesBody(BaseModel):
@@ -61,12 +108,8 @@ async def classes(
     return await service.read(work)
 
 
-@router.get(
-    "/{label:path}/supports/{number}",
-    summary="An enrolled picture, small",
-    response_class=Response,
-    responses={200: {"content": {"image/png": {}}, "description": "A PNG of at most 128 pixels a side"}},
-)
+@router.get("/supports/{number}", **_PICTURE)
+@router.get("/{label:path}/supports/{number}", **_PICTURE)
 async def support(service: TheService, label: str, number: int) -> Response:
     """Counted from 0 in the order of enrolment."""
 
@@ -83,18 +126,27 @@ async def support(service: TheService, label: str, number: int) -> Response:
     return Response(picture, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
-@router.post("/{label:path}", openapi_extra=IMAGES_BODY, summary="Teach a symbol", status_code=201)
-async def enroll(service: TheService, label: str, images: Images) -> ClassBody:
-    """Adds the images to the symbol, which may be new; all of them or, when one cannot be used, none."""
+@router.post("", **_TEACH)
+@router.post("/{label:path}", **_TEACH)
+async def enroll(service: TheService, label: str, images: Images) -> TaughtBody:
+    """Adds the images to the symbol, which may be new; all of them or, when one cannot be used, none.
 
-    def work() -> ClassBody:
+    The findings name what is odd about them: they were enrolled all the same.
+    """
+
+    def work() -> TaughtBody:
         check_label(label)
-        service.matcher.enroll(label, list(images))
-        return ClassBody(label=label, supports=service.matcher.gallery.count(label))
+        report = service.matcher.enroll(label, list(images))
+        findings = [
+            FindingBody(kind=f.kind, image=f.image, other=f.other, probability=f.probability, message=f.message)
+            for f in report.findings
+        ]
+        return TaughtBody(label=label, supports=service.matcher.gallery.count(label), findings=findings)
 
     return await service.write(work)
 
 
+@router.patch("", summary="Give a symbol another name")
 @router.patch("/{label:path}", summary="Give a symbol another name")
 async def rename(service: TheService, label: str, body: RenameBody) -> ClassBody:
     """Refused with 409 when the new name is taken."""
@@ -105,6 +157,7 @@ async def rename(service: TheService, label: str, body: RenameBody) -> ClassBody
     return ClassBody(label=body.label, supports=count)
 
 
+@router.delete("", summary="Forget a symbol")
 @router.delete("/{label:path}", summary="Forget a symbol")
 async def remove(service: TheService, label: str) -> ClassBody:
     """Answers with what was forgotten."""

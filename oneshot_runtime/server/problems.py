@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from oneshot_runtime.errors import ImageError, LabelError, OneShotError, OptionError
 
@@ -76,16 +78,21 @@ def problem_response(problem: ProblemError) -> JSONResponse:
     return JSONResponse(body.model_dump(), problem.status, headers, media_type=_MEDIA_TYPE)
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Every error of the app becomes a problem."""
+def add_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Every error of the app becomes a problem. routes: those whose methods a 405 names, where several share an address."""
+    app.state.routes = routes
     for kind in (ProblemError, OneShotError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer)
 
 
-async def _answer(_: Request, error: Exception) -> JSONResponse:
+async def _answer(request: Request, error: Exception) -> JSONResponse:
     response = problem_response(_problem_of(error))
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            found = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
+            methods = {method for route in found for method in route.methods}
+            response.headers.update({"Allow": ", ".join(sorted(methods))} if methods else {})
     return response
 
 

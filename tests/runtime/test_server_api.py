@@ -72,7 +72,7 @@ def test_taught_by_one_client_and_recognised_for_another_one_or_many_at_once(cli
     first, second = pictures
     for place in range(3):
         response = client.post(f"/v1/classes/sign {place}", content=first[place])
-        assert (response.status_code, response.json()) == (201, {"label": f"sign {place}", "supports": 1})
+        assert (response.status_code, response.json()) == (201, {"label": f"sign {place}", "supports": 1, "findings": []})
     answer = client.post("/v1/match?top_k=2", content=second[1]).json()["matches"][0]
     assert answer["label"] == "sign 1"
     assert [len(answer["candidates"]), answer["candidates"][0]["label"]] == [2, "sign 1"]
@@ -88,7 +88,7 @@ def test_a_symbol_gains_pictures_is_renamed_and_forgotten(client, pictures) -> N
     label = "a/b ñ?"
     address = "/v1/classes/a%2Fb%20%C3%B1%3F"
     files = [("image", ("a.png", picture, "image/png")) for picture in (first[0], second[0])]
-    assert client.post(address, files=files).json() == {"label": label, "supports": 2}
+    assert client.post(address, files=files).json() == {"label": label, "supports": 2, "findings": []}
     thumbnail = client.get(f"{address}/supports/1")
     assert thumbnail.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(thumbnail.content)).size == (105, 105)
@@ -105,6 +105,35 @@ def test_a_symbol_gains_pictures_is_renamed_and_forgotten(client, pictures) -> N
     assert client.delete("/v1/classes/new").json() == {"label": "new", "supports": 2}
     check_problem(client.delete("/v1/classes/new"), 404, "'new' is not in the gallery")
     check_problem(client.get("/v1/classes/new/supports/0"), 404, "'new' is not in the gallery")
+
+
+@pytest.mark.parametrize("label", [".", "..", "supports/0", "a/../b", "a&label=b"])
+def test_a_name_that_no_address_can_carry_goes_into_the_query(client, pictures, label) -> None:
+    query = {"label": label}
+    assert client.post("/v1/classes", params=query, content=pictures[0][0]).json()["label"] == label
+    assert client.get("/v1/classes/supports/0", params=query).content.startswith(b"\x89PNG")
+    check_problem(client.get("/v1/classes/supports/1", params=query), 404, "no picture 1")
+    assert client.patch("/v1/classes", params=query, json={"label": "new"}).json() == {"label": "new", "supports": 1}
+    assert client.patch("/v1/classes", params={"label": "new"}, json=query).json() == {"label": label, "supports": 1}
+    assert client.delete("/v1/classes", params=query).json() == {"label": label, "supports": 1}
+    check_problem(client.delete("/v1/classes", params=query), 404, repr(label))
+    check_problem(client.delete("/v1/classes"), 422, "label")
+
+
+def test_teaching_tells_what_is_odd_about_the_pictures(client, pictures) -> None:
+    first, second = pictures
+    client.post("/v1/classes/river", content=first[0])
+    edge = np.full((60, 60), 255, np.uint8)
+    edge[:30, 20:24] = 0
+    files = [("image", ("a.png", first[0])), ("image", ("b.png", png(edge)))]
+    body = client.post("/v1/classes/stream", files=files).json()
+    assert body["supports"] == 2
+    twin, clipped = body["findings"]
+    assert (twin["kind"], twin["image"], twin["other"]) == ("duplicate", 0, "river")
+    assert twin["probability"] > 0.99
+    assert "the same symbol under two labels?" in twin["message"]
+    assert (clipped["kind"], clipped["image"], clipped["other"], clipped["probability"]) == ("clipped", 1, None, None)
+    assert client.post("/v1/classes/lake", content=second[3]).json()["findings"] == []
 
 
 @pytest.mark.parametrize(
@@ -213,9 +242,16 @@ def test_a_body_that_is_too_large_is_cut_off_also_when_it_does_not_say_so(shared
 def test_unknown_addresses_and_methods_are_problems_too(client) -> None:
     check_problem(client.get("/v1/nothing"), 404)
     check_problem(client.get("/static/../app.py"), 404)
-    response = client.put("/v1/match")
-    check_problem(response, 405)
-    assert response.headers["allow"] == "POST"
+    allowed = {
+        "/v1/match": "POST",
+        "/v1/classes": "DELETE, GET, PATCH, POST",
+        "/v1/classes/a": "DELETE, PATCH, POST",
+        "/": "GET",
+    }
+    for address, methods in allowed.items():
+        response = client.put(address)
+        check_problem(response, 405)
+        assert response.headers["allow"] == methods
     check_problem(client.post("/v1/match?top_k=0", content=b"x"), 422, "top_k")
 
 
@@ -257,7 +293,8 @@ def test_metrics_count_requests_by_template_and_answers(client, pictures) -> Non
 
 def test_the_description_names_every_route_with_examples(client) -> None:
     description = client.get("/openapi.json").json()
-    paths = {"/v1/match", "/v1/embed", "/v1/classes", "/v1/classes/{label}", "/v1/classes/{label}/supports/{number}"}
+    paths = {"/v1/match", "/v1/embed", "/v1/classes", "/v1/classes/{label}"}
+    paths |= {"/v1/classes/supports/{number}", "/v1/classes/{label}/supports/{number}"}
     assert paths | {"/v1/health", "/metrics", "/v1/gallery/export", "/v1/gallery/import"} == set(description["paths"])
     assert "multipart/form-data" in description["paths"]["/v1/match"]["post"]["requestBody"]["content"]
     schemas = description["components"]["schemas"]

@@ -42,11 +42,8 @@ function askToken() {
 
 const json = (path, options) => call(path, options).then((response) => response.json());
 
-function address(label) {
-  // A browser takes these two out of an address, however they are written.
-  if (label === "." || label === "..") throw new Error(`“${label}” cannot be part of an address: write the name in letters.`);
-  return `/v1/classes/${encodeURIComponent(label)}`;
-}
+// In the query: a browser takes "." and ".." out of an address, however they are written.
+const address = (label, part = "") => `/v1/classes${part}?label=${encodeURIComponent(label)}`;
 
 function form(pictures) {
   const body = new FormData();
@@ -56,10 +53,10 @@ function form(pictures) {
 
 export const match = (picture) => json("/v1/match?top_k=5", { method: "POST", body: picture }).then((body) => body.matches[0]);
 export const classes = (offset, limit) => json(`/v1/classes?offset=${offset}&limit=${limit}`);
-export const teach = async (label, pictures) => json(address(label), { method: "POST", body: form(pictures) });
-export const remove = async (label) => json(address(label), { method: "DELETE" });
-export const rename = async (label, to) =>
+export const teach = (label, pictures) => json(address(label), { method: "POST", body: form(pictures) });
+export const remove = (label) => json(address(label), { method: "DELETE" });
+export const rename = (label, to) =>
   json(address(label), { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ label: to }) });
-export const support = async (label, place) => (await call(`${address(label)}/supports/${place}`)).blob();
+export const support = async (label, place) => (await call(address(label, `/supports/${place}`))).blob();
 export const exported = async () => (await call("/v1/gallery/export")).blob();
 export const imported = (file) => json("/v1/gallery/import", { method: "POST", body: file });

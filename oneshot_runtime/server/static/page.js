@@ -9,7 +9,7 @@ import { ask, element, toast } from "./widgets.js";
 const WHILE_DRAWING = 80; // milliseconds between two questions about an unfinished stroke
 
 const at = (id) => document.getElementById(id);
-const gallery = new Gallery(() => question(true));
+const gallery = new Gallery(() => { showFindings("", []); question(true); });
 const pad = new Pad(at("pad"), changed);
 const failed = (error) => toast(error.message, true);
 
@@ -75,7 +75,8 @@ async function teach(event) {
   const label = at("name").value.trim();
   at("teach-button").disabled = true;
   try {
-    const { supports } = await api.teach(label, pad.files());
+    const { supports, findings } = await api.teach(label, pad.files());
+    showFindings(label, findings);
     pad.clear();
     at("name").value = "";
     await gallery.refresh(label);
@@ -87,6 +88,13 @@ async function teach(event) {
   } finally {
     at("teach-button").disabled = pad.empty;
   }
+}
+
+// What is odd about the pictures that were just taught, until the next ones are or the gallery changes.
+function showFindings(label, findings) {
+  at("findings").hidden = !findings.length;
+  const texts = findings.map(({ image, message }) => `“${label}”${findings.length > 1 ? `, picture ${image + 1}` : ""} ${message}`);
+  at("findings").replaceChildren(...texts.map((textContent) => element("li", { textContent })));
 }
 
 async function take(files) {
