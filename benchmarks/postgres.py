@@ -40,7 +40,7 @@ _NEAREST = 5
 _SYMBOLS, _ALPHABETS = 40, 20
 _SERVER = ("shared_buffers = '2GB'", "max_wal_size = '4GB'")
 _MARKERS = {"embedded": "*", "exact scan": "s"}
-_BUILD = "options=-c%20maintenance_work_mem%3D2GB"
+_BUILD = "options=-c%20maintenance_work_mem%3D3GB"
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--address", help="of a database to use, postgresql://...")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--plot", type=Path, help="draw the figures here")
+    parser.add_argument("--beside", type=Path, nargs="+", default=[], help="JSON of earlier runs at other sizes, to draw too")
     arguments = parser.parse_args(argv)
     bundle = Bundle.open()
     source = _Codes(bundle)
@@ -78,7 +79,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     if arguments.plot:
-        _draw(rows, arguments.plot)
+        earlier = [Row(**row) for file in arguments.beside for row in json.loads(file.read_text())["rows"]]
+        kept = {(row.supports, row.contender): row for row in (*earlier, *rows)}
+        _draw(list(kept.values()), arguments.plot)
     return 0
 
 
