@@ -68,9 +68,10 @@ def read_blocks(connection: Connection, place: str, dim: int, after: int = 0) ->
     """The rows behind number `after`, in blocks and in order; raises `GalleryError` for a damaged one."""
     text = query(f"SELECT {COLUMNS} FROM supports WHERE id > %s ORDER BY id LIMIT {BLOCK}")
     with connection.cursor(binary=True) as cursor:
-        while values := cursor.execute(text, (after,)).fetchall():
+        full = True
+        while full and (values := cursor.execute(text, (after,)).fetchall()):
             yield [intact(row, dim, place) for row in values]
-            after = values[-1][0]
+            after, full = values[-1][0], len(values) == BLOCK
 
 
 def intact(values: tuple[Any, ...], dim: int, place: str) -> Row:

@@ -131,8 +131,10 @@ class PostgresStore:
                 "set back to an older state, or a standby took over that lacked them; open the gallery again"
             )
         if before is not None and before.last_removal >= state.forgotten:
-            text = "SELECT label FROM removals WHERE id > %s ORDER BY id"
-            removed = [label for (label,) in connection.execute(text, (before.last_removal,)).fetchall()]
+            removed = []
+            if state.last_removal > before.last_removal:
+                text = "SELECT label FROM removals WHERE id > %s ORDER BY id"
+                removed = [label for (label,) in connection.execute(text, (before.last_removal,)).fetchall()]
             added = self._codes(connection, before.last_support, None)
             if apply(Changes(False, removed, added, position)) == state.supports:
                 self._position = state
