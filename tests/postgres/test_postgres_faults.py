@@ -276,6 +276,7 @@ def _small_disk(server) -> Iterator[str | None]:
     Path(folder).chmod(0o777)
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=0777", "tmpfs", folder]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        Path(folder).rmdir()
         yield None
         return
     try:
@@ -289,6 +290,7 @@ def _small_disk(server) -> Iterator[str | None]:
         server.execute("DROP TABLESPACE small")
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+        Path(folder).rmdir()
 
 
 def test_a_server_that_is_not_there_and_no_password_in_the_words() -> None:
