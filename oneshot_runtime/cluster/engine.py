@@ -119,7 +119,7 @@ class ClusterEngine:
         parts = [answer.value for answer in self._agreed("search", position, queries, count)]
         merged = (heapq.merge(*(part[place] for part in parts)) for place in range(len(queries)))
         nearest = (itertools.islice(best, count) for best in merged)
-        return [[Neighbour(found.label, found.distance, found.prototype) for found in best] for best in nearest]
+        return [[Neighbour(label, distance, prototype) for distance, _, label, prototype in best] for best in nearest]
 
     def close(self) -> None:
         """End the shards."""
