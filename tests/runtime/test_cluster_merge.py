@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneshot_runtime import Gallery, GalleryError, OptionError
+from oneshot_runtime import DependencyError, Gallery, GalleryError, OptionError
 from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.cluster import ClusterGallery
 from oneshot_runtime.cluster.engine import ClusterEngine, Watch
 from oneshot_runtime.cluster.fleet import require_room, shard_memory
 from oneshot_runtime.cluster.shard import Shard, Source, shard_of
@@ -248,6 +250,13 @@ def test_shards_keep_no_metadata(path) -> None:
     with pytest.raises(OptionError, match="metadata"):
         Gallery(BUNDLE, store).snapshot(Where({"site": "haifa"}))
     store.close()
+
+
+def test_without_ray_the_error_names_the_extra(monkeypatch, path) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(DependencyError, match=r"oneshot-runtime\[ray\]"):
+        ClusterGallery(path)
+    assert not path.exists()
 
 
 def test_a_cluster_without_room_is_refused() -> None:
