@@ -19,6 +19,9 @@ from oneshot_runtime.workers import Workers
 
 __all__ = ["Coded", "PictureCoder"]
 
+_PART, _GPU_PART = 16, 256
+"""Pictures that one thread decodes and embeds before it takes the next: what a core's cache holds, or a GPU is worth."""
+
 _Decoded = tuple[NDArray[np.uint8], bytes]
 
 
@@ -43,13 +46,18 @@ class PictureCoder:
         self.precision = embedder.precision
         self._embedder = BatchEmbedder(bundle, embedder, self.threads)
         self._workers = Workers(self.threads)
+        self._part = _PART if embedder.device == "cpu" else _GPU_PART
 
     def code(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
         """What becomes of each picture: its code, or why it cannot be used.
 
         A picture is its path and its file's bytes; a text in their place says why they could not be read, and is returned.
         """
-        decoded = self._workers.map(self._decode, pictures)
+        parts = [pictures[start : start + self._part] for start in range(0, len(pictures), self._part)]
+        return [outcome for part in self._workers.map(self._code_part, parts) for outcome in part]
+
+    def _code_part(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
+        decoded = [self._decode(picture) for picture in pictures]
         usable = [item for item in decoded if not isinstance(item, str)]
         if not usable:
             return [item for item in decoded if isinstance(item, str)]
