@@ -1,6 +1,8 @@
 """Requests per second and their times at `oneshot serve` with 1, 8 and 64 clients: `python -m benchmarks.server_load`.
 
-The clients share the machine with the server, as threads of this process, so the figures are a floor.
+A second server, which matches each image alone, is asked in turn with it. The clients share the machine with the servers, as
+threads of this process, so rates are a floor; the server's own processor time for a request does not depend on who else is at
+work. Its resident memory is read twice a second while it is asked.
 """
 
 from __future__ import annotations
@@ -9,9 +11,12 @@ import argparse
 import http.client
 import io
 import json
+import os
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,56 +24,123 @@ import numpy as np
 from PIL import Image
 
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
-from tests.page_driver import served
+from tests.page_driver import server_process
+
+SERVERS = {"batches": (), "alone": ("--batch", "1")}
+SETTLED = 5.0
+"""Seconds of load after which memory counts: first requests still allocate."""
+
+
+@dataclass
+class Load:
+    """What clients saw: seconds of each answer, errors in place of answers, how many answers were
+    right, and seconds of processor time that the server took.
+    """
+
+    times: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    right: int = 0
+    processor: float = 0.0
+
+
+@dataclass
+class Server:
+    """A server under load, and its resident memory: seconds of load so far, and MiB at each of them."""
+
+    where: str
+    process: int
+    loaded: float = 0.0
+    memory: list[tuple[float, float]] = field(default_factory=list)
 
 
 def main() -> None:
-    """Teach twenty symbols, ask for them from several clients at once, and count answers and losses."""
+    """Teach twenty symbols, ask for them from several clients at once, and count answers, losses and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10.0, help="for each number of clients")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each round")
+    parser.add_argument("--rounds", type=int, default=3, help="for each number of clients and each server")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--servers", nargs="+", choices=list(SERVERS), default=list(SERVERS))
     arguments = parser.parse_args()
     rng = np.random.default_rng(1)
     symbols = invent_alphabet(20, seed=1)
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "g.db") as url:
-        where = urlsplit(url).netloc
-        for place, symbol in enumerate(symbols):
-            _ask(http.client.HTTPConnection(where), f"/v1/classes/symbol-{place}", _png(draw(symbol, random_hand(rng), rng)))
-        bodies = [_png(draw(symbol, random_hand(rng), rng)) for symbol in symbols]
-        print(f"{'clients':>7} {'requests/s':>10} {'p50 ms':>7} {'p99 ms':>7} {'lost':>5} {'right':>7}")
+    taught, bodies = ([_png(draw(symbol, random_hand(rng), rng)) for symbol in symbols] for _ in range(2))
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        servers = {}
+        for name in arguments.servers:
+            url, process = stack.enter_context(server_process(Path(folder) / f"{name}.db", *SERVERS[name]))
+            servers[name] = Server(urlsplit(url).netloc, process)
+            for place, body in enumerate(taught):
+                _ask(http.client.HTTPConnection(servers[name].where), f"/v1/classes/symbol-{place}", body)
+        names = ("clients", "server", "requests/s", "p50 ms", "p99 ms", "cpu ms", "lost", "right")
+        print("{:>7} {:>8} {:>10} {:>7} {:>7} {:>6} {:>4} {:>7}".format(*names))
         for clients in arguments.clients:
-            times, lost, right = _load(where, bodies, clients, arguments.seconds)
-            p50, p99 = np.percentile(times, [50, 99]) * 1000
-            rate, share = len(times) / arguments.seconds, right / len(times)
-            print(f"{clients:7} {rate:10.0f} {p50:7.1f} {p99:7.1f} {lost:5} {share:7.1%}", flush=True)
+            loads = {name: Load() for name in servers}
+            for _ in range(arguments.rounds):
+                for name, server in servers.items():
+                    _load(server, loads[name], bodies, clients, arguments.seconds)
+            for name, load in loads.items():
+                _print_load(name, load, clients, arguments.rounds * arguments.seconds)
+        print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        for name, server in servers.items():
+            _print_memory(name, server)
 
 
-def _load(where: str, bodies: list[bytes], clients: int, seconds: float) -> tuple[list[float], int, int]:
-    times: list[float] = []
-    failures: list[str] = []
-    hits: list[int] = []
-    end = time.perf_counter() + seconds
+def _print_load(name: str, load: Load, clients: int, seconds: float) -> None:
+    p50, p99 = np.percentile(load.times, [50, 99]) * 1000
+    rate, share = len(load.times) / seconds, load.right / len(load.times)
+    own = 1000 * load.processor / len(load.times)
+    lost = len(load.failures)
+    print(f"{clients:7} {name:>8} {rate:10.0f} {p50:7.1f} {p99:7.1f} {own:6.2f} {lost:4} {share:7.1%}", flush=True)
+
+
+def _print_memory(name: str, server: Server) -> None:
+    rows = np.array([row for row in server.memory if row[0] >= SETTLED])
+    slope = np.polyfit(rows[:, 0], rows[:, 1], 1)[0] * 60
+    first, last, most = rows[0, 1], rows[-1, 1], rows[:, 1].max()
+    after = f"{first:.1f} MiB after {SETTLED:g} s of load, {last:.1f} after {server.loaded:.0f} s, {most:.1f} at most"
+    print(f"memory {name}: {after}, {slope:+.2f} MiB a minute")
+
+
+def _load(server: Server, load: Load, bodies: list[bytes], clients: int, seconds: float) -> None:
+    before = _processor(server.process)
+    start = time.perf_counter()
+    end = start + seconds
 
     def client(number: int) -> None:
-        connection = http.client.HTTPConnection(where, timeout=60)
+        connection = http.client.HTTPConnection(server.where, timeout=60)
         place = number
-        while time.perf_counter() < end:
-            start = time.perf_counter()
+        while (asked := time.perf_counter()) < end:
             try:
                 answer = _ask(connection, "/v1/match?top_k=1", bodies[place % len(bodies)])
             except (OSError, http.client.HTTPException, ValueError) as error:
-                failures.append(repr(error))
+                load.failures.append(repr(error))
                 return
-            times.append(time.perf_counter() - start)
-            hits.append(answer["matches"][0]["candidates"][0]["label"] == f"symbol-{place % len(bodies)}")
+            load.times.append(time.perf_counter() - asked)
+            load.right += answer["matches"][0]["candidates"][0]["label"] == f"symbol-{place % len(bodies)}"
             place += 1
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
     for thread in threads:
         thread.start()
+    while time.perf_counter() < end:
+        server.memory.append((server.loaded + time.perf_counter() - start, _resident(server.process)))
+        time.sleep(0.5)
     for thread in threads:
         thread.join()
-    return times, len(failures), sum(hits)
+    server.loaded += seconds
+    load.processor += _processor(server.process) - before
+
+
+def _resident(process: int) -> float:
+    """MiB of memory that a process has."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _processor(process: int) -> float:
+    """Seconds of processor time that a process has taken."""
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _ask(connection: http.client.HTTPConnection, path: str, body: bytes) -> dict:

@@ -34,27 +34,22 @@ def find_chromium() -> tuple[str | None, str | None]:
 
 @contextmanager
 def served(gallery: Path, *options: str) -> Iterator[str]:
-    """A server of its own process; gives its address."""
+    """`oneshot serve` in a process of its own; gives its address."""
+    with server_process(gallery, *options) as (url, _):
+        yield url
+
+
+@contextmanager
+def server_process(gallery: Path, *options: str) -> Iterator[tuple[str, int]]:
+    """The same; gives the address and the process's id."""
     code = "import sys; from oneshot_runtime.cli import main; sys.exit(main())"
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "serve",
-        "--json",
-        "--port",
-        "0",
-        "--threads",
-        "1",
-        "--gallery",
-        str(gallery),
-        *options,
-    ]
+    fixed = ("serve", "--json", "--port", "0", "--threads", "1", "--gallery", str(gallery))
+    command = [sys.executable, "-c", code, *fixed, *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         try:
-            yield json.loads(process.stdout.readline())["url"]
+            yield json.loads(process.stdout.readline())["url"], process.pid
         finally:
             process.terminate()
             process.wait(10)

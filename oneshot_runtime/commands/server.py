@@ -38,6 +38,9 @@ def register(commands: Any) -> None:
     serve.add_argument(
         "--timeout", type=count, default=30, help="seconds for a request to arrive and be answered (default: 30)"
     )
+    serve.add_argument(
+        "--batch", type=count, default=16, help="images of several clients that are matched together (default: 16)"
+    )
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -50,6 +53,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         names=frozenset(name.lower() for name in arguments.allow_host),
         max_bytes=arguments.max_megabytes << 20,
         timeout=arguments.timeout,
+        batch=arguments.batch,
     )
     with _bind(arguments.host, arguments.port) as bound, load(arguments) as matcher:
         matcher.warmup()

@@ -19,6 +19,7 @@ class ServerOptions:
     host: address it binds. token: what clients must send as `Authorization: Bearer ...`, required beyond loopback. names: host
     names beside `localhost` and bare addresses under which it may be called. max_bytes, max_images: of one request. max_import:
     bytes of an imported gallery. timeout: seconds for a request's body to arrive, and for a match or an embedding to be done.
+    batch: single images of several clients that are matched together at most, 1 for each alone.
 
     Raises `OptionError` for a host beyond loopback without a token, a token that is short, and limits that are not positive.
     """
@@ -30,6 +31,7 @@ class ServerOptions:
     max_images: int = 64
     max_import: int = 1 << 30
     timeout: float = 30.0
+    batch: int = 16
 
     def __post_init__(self) -> None:
         if self.token is None and not _is_loopback(self.host):
@@ -41,7 +43,7 @@ class ServerOptions:
             len(self.token) >= _SHORTEST_TOKEN and self.token.isascii() and " " not in self.token
         ):
             raise OptionError(f"a token needs {_SHORTEST_TOKEN} ASCII characters or more without spaces, got {len(self.token)}")
-        for name in ("max_bytes", "max_images", "max_import", "timeout"):
+        for name in ("max_bytes", "max_images", "max_import", "timeout", "batch"):
             if getattr(self, name) <= 0:
                 raise OptionError(f"{name} must be positive, got {getattr(self, name)!r}")
 

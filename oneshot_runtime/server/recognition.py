@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
+from oneshot_runtime.matcher import Match
 from oneshot_runtime.server.problems import PROBLEMS
 from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService
 
@@ -67,26 +68,25 @@ class EmbeddingsBody(BaseModel):
 @router.post("/match", openapi_extra=IMAGES_BODY, summary="Which enrolled symbol each image shows")
 async def match(service: TheService, images: Images, top_k: Annotated[int, Query(ge=1, le=100)] = 5) -> MatchesBody:
     """All images of a request are compared with one state of the gallery."""
-
-    def work() -> MatchesBody:
+    if len(images) == 1:
+        answer = await service.match(images[0], top_k)
+        matches, seconds = [answer.match], answer.seconds
+    else:
         start = time.perf_counter()
-        # One image alone takes the way without batches.
-        found = [service.matcher.match(images[0], top_k)] if len(images) == 1 else service.matcher.match_batch(images, top_k)
-        bodies = [
-            MatchBody(
-                label=match.label,
-                probability=match.probability,
-                threshold=match.threshold,
-                candidates=[CandidateBody(label=c.label, probability=c.probability) for c in match.candidates],
-            )
-            for match in found
-        ]
-        return MatchesBody(matches=bodies, milliseconds=1000 * (time.perf_counter() - start))
+        matches = await service.read(lambda: service.matcher.match_batch(images, top_k))
+        seconds = time.perf_counter() - start
+    for found in matches:
+        service.metrics.match(found.label is not None)
+    return MatchesBody(matches=[_body(found) for found in matches], milliseconds=1000 * seconds)
 
-    result = await service.read(work)
-    for body in result.matches:
-        service.metrics.match(body.label is not None)
-    return result
+
+def _body(match: Match) -> MatchBody:
+    return MatchBody(
+        label=match.label,
+        probability=match.probability,
+        threshold=match.threshold,
+        candidates=[CandidateBody(label=c.label, probability=c.probability) for c in match.candidates],
+    )
 
 
 @router.post("/embed", openapi_extra=IMAGES_BODY, summary="Embeddings of images")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from starlette.datastructures import UploadFile
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.images import MAX_PIXELS
 from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.server.batches import Answer, MatchQueue
 from oneshot_runtime.server.metrics import Metrics
 from oneshot_runtime.server.options import ServerOptions
 from oneshot_runtime.server.problems import ProblemError
@@ -52,6 +54,7 @@ class Service:
     def __init__(self, matcher: OneShotMatcher, options: ServerOptions, gallery: str | os.PathLike[str] | None) -> None:
         self.matcher, self.options, self.gallery = matcher, options, gallery
         self.metrics = Metrics()
+        self._matches = MatchQueue(matcher, options.batch)
         self._threads = anyio.CapacityLimiter(max(4, available_cpus()))
 
     async def read(self, work: Callable[[], _Result]) -> _Result:
@@ -59,7 +62,16 @@ class Service:
         self._turn_away()
         with anyio.move_on_after(self.options.timeout):
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
-        raise ProblemError(503, f"no answer within {self.options.timeout:g} s: the server is busy")
+        raise self._busy()
+
+    async def match(self, image: bytes, top_k: int) -> Answer:
+        """The match of one image, together with those that others ask about meanwhile; given up as `read` does."""
+        if len(self._matches) >= _WAITING:
+            raise _too_many()
+        with anyio.move_on_after(self.options.timeout):
+            answer: Answer = await asyncio.wrap_future(self._matches.ask(image, top_k))
+            return answer
+        raise self._busy()
 
     async def write(self, work: Callable[[], _Result]) -> _Result:
         """The result of work that changes the gallery: it is waited for, so that the answer tells what happened."""
@@ -68,7 +80,14 @@ class Service:
 
     def _turn_away(self) -> None:
         if self._threads.statistics().tasks_waiting >= _WAITING:
-            raise ProblemError(503, f"{_WAITING} requests are waiting already")
+            raise _too_many()
+
+    def _busy(self) -> ProblemError:
+        return ProblemError(503, f"no answer within {self.options.timeout:g} s: the server is busy")
+
+
+def _too_many() -> ProblemError:
+    return ProblemError(503, f"{_WAITING} requests are waiting already")
 
 
 def service_of(request: Request) -> Service:

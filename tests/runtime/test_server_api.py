@@ -16,9 +16,10 @@ pytest.importorskip("httpx")
 
 from fastapi.testclient import TestClient
 
-from oneshot_runtime import DependencyError, OneShotMatcher, OptionError
+from oneshot_runtime import DependencyError, ImageError, Match, OneShotMatcher, OptionError
 from oneshot_runtime.cli import main
 from oneshot_runtime.server import ServerOptions, create_app
+from oneshot_runtime.server.batches import MatchQueue
 
 BASE = "http://localhost"
 TOKEN = "a-token-of-24-characters"
@@ -275,6 +276,42 @@ def test_work_that_takes_too_long_is_answered_and_other_requests_go_on(shared, p
         thread.join(10)
         release.set()
     assert slow == [503]
+
+
+def test_what_several_clients_ask_meanwhile_is_matched_together_and_answered_as_if_alone(shared, pictures, monkeypatch) -> None:
+    first, second = pictures
+    for place in range(4):
+        shared.enroll(f"sign {place}", first[place])
+    alone, together = shared.match, shared.match_batch
+    release, busy, batches = threading.Event(), threading.Semaphore(0), []
+
+    def slow(image: bytes, top_k: int) -> Match:
+        if not release.is_set():
+            busy.release()
+            release.wait(20)
+        return alone(image, top_k)
+
+    monkeypatch.setattr(shared, "match", slow)
+    monkeypatch.setattr(shared, "match_batch", lambda images, top_k: batches.append(len(images)) or together(images, top_k))
+    queue = MatchQueue(shared, batch=4)
+    held = [queue.ask(second[0], 1) for _ in range(2)]
+    for _ in held:
+        busy.acquire()
+    asked = [queue.ask(second[place % 4], top_k) for place, top_k in enumerate((1, 2, 3, 1, 2, 3))]
+    bad, unwanted = queue.ask(b"no picture", 1), queue.ask(second[0], 1)
+    unwanted.cancel()
+    release.set()
+    for place, (answer, top_k) in enumerate(zip(asked, (1, 2, 3, 1, 2, 3), strict=True)):
+        match, expected = answer.result(20).match, alone(second[place % 4], top_k)
+        assert [match.label, len(match.candidates)] == [f"sign {place % 4}", top_k]
+        assert match.probability == pytest.approx(expected.probability, abs=1e-4)
+    with pytest.raises(ImageError, match="no format"):
+        bad.result(20)
+    assert [answer.result(20).match.label for answer in held] == ["sign 0"] * 2
+    assert max(batches) == 4
+    assert len(queue) == 0
+    for place in range(4):
+        shared.remove(f"sign {place}")
 
 
 def test_metrics_count_requests_by_template_and_answers(client, pictures) -> None:

@@ -1,0 +1,88 @@
+"""Micro-batches: single images that several clients ask about at once are matched together."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from oneshot_runtime.matcher import Match, OneShotMatcher
+
+__all__ = ["Answer", "MatchQueue"]
+
+_THREADS = 2
+"""Of matching: one goes on while the other decodes a huge picture. More would only wait for each other's turn in Python."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A match and the seconds of work on it and on those that were matched with it."""
+
+    match: Match
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Asked:
+    image: bytes
+    top_k: int
+    answer: Future[Answer] = field(default_factory=Future)
+
+
+class MatchQueue:
+    """Single images waiting for their match. None waits for others: what came while a thread was busy is the next batch.
+
+    batch: images that are matched together at most.
+    """
+
+    def __init__(self, matcher: OneShotMatcher, batch: int) -> None:
+        self._matcher, self._batch = matcher, batch
+        self._waiting: deque[_Asked] = deque()
+        self._threads = ThreadPoolExecutor(_THREADS, "match")
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def ask(self, image: bytes, top_k: int) -> Future[Answer]:
+        """The match of an encoded image; cancelling it takes the image out of the queue."""
+        asked = _Asked(image, top_k)
+        self._waiting.append(asked)
+        self._threads.submit(self._next)  # finds nothing to do where an earlier one took this image along
+        return asked.answer
+
+    def _next(self) -> None:
+        batch: list[_Asked] = []
+        while len(batch) < self._batch:
+            try:
+                asked = self._waiting.popleft()
+            except IndexError:
+                break
+            if asked.answer.set_running_or_notify_cancel():
+                batch.append(asked)
+        if len(batch) > 1:
+            try:
+                self._together(batch)
+                return
+            except Exception:  # of one image, as a rule: each then gets its own answer or error
+                pass
+        for asked in batch:
+            self._alone(asked)
+
+    def _together(self, batch: Sequence[_Asked]) -> None:
+        start = time.perf_counter()
+        matches = self._matcher.match_batch([asked.image for asked in batch], max(asked.top_k for asked in batch))
+        seconds = time.perf_counter() - start
+        for asked, match in zip(batch, matches, strict=True):
+            candidates = match.candidates[: asked.top_k]
+            asked.answer.set_result(Answer(Match(match.label, match.probability, candidates, match.threshold), seconds))
+
+    def _alone(self, asked: _Asked) -> None:
+        start = time.perf_counter()
+        try:
+            match = self._matcher.match(asked.image, asked.top_k)
+        except BaseException as error:
+            asked.answer.set_exception(error)
+        else:
+            asked.answer.set_result(Answer(match, time.perf_counter() - start))
