@@ -95,10 +95,11 @@ def _print_load(name: str, load: Load, clients: int, seconds: float) -> None:
 
 def _print_memory(name: str, server: Server) -> None:
     rows = np.array([row for row in server.memory if row[0] >= SETTLED])
-    slope = np.polyfit(rows[:, 0], rows[:, 1], 1)[0] * 60
+    later = rows[len(rows) // 2 :]
+    slope = np.polyfit(later[:, 0], later[:, 1], 1)[0] * 60
     first, last, most = rows[0, 1], rows[-1, 1], rows[:, 1].max()
     after = f"{first:.1f} MiB after {SETTLED:g} s of load, {last:.1f} after {server.loaded:.0f} s, {most:.1f} at most"
-    print(f"memory {name}: {after}, {slope:+.2f} MiB a minute")
+    print(f"memory {name}: {after}, {slope:+.2f} MiB a minute in the second half")
 
 
 def _load(server: Server, load: Load, bodies: list[bytes], clients: int, seconds: float) -> None:
