@@ -34,7 +34,8 @@ class _Asked:
 class MatchQueue:
     """Single images waiting for their match. None waits for others: what came while a thread was busy is the next batch.
 
-    batch: images that are matched together at most.
+    batch: images that are matched together at most. Only those that ask for equally many candidates are, so that an answer does
+    not depend on who else asks.
     """
 
     def __init__(self, matcher: OneShotMatcher, batch: int) -> None:
@@ -59,6 +60,9 @@ class MatchQueue:
                 asked = self._waiting.popleft()
             except IndexError:
                 break
+            if batch and asked.top_k != batch[0].top_k:
+                self._waiting.appendleft(asked)  # for the next call: there are at least as many of them as images that wait
+                break
             if asked.answer.set_running_or_notify_cancel():
                 batch.append(asked)
         if len(batch) > 1:
@@ -72,11 +76,10 @@ class MatchQueue:
 
     def _together(self, batch: Sequence[_Asked]) -> None:
         start = time.perf_counter()
-        matches = self._matcher.match_batch([asked.image for asked in batch], max(asked.top_k for asked in batch))
+        matches = self._matcher.match_batch([asked.image for asked in batch], batch[0].top_k)
         seconds = time.perf_counter() - start
         for asked, match in zip(batch, matches, strict=True):
-            candidates = match.candidates[: asked.top_k]
-            asked.answer.set_result(Answer(Match(match.label, match.probability, candidates, match.threshold), seconds))
+            asked.answer.set_result(Answer(match, seconds))
 
     def _alone(self, asked: _Asked) -> None:
         start = time.perf_counter()

@@ -1,0 +1,24 @@
+"""What every gallery store must do, as tests for pytest: derive from `StoreContract` and give it your store.
+
+```python
+from oneshot_runtime.conformance import StoreContract
+
+class TestMyStore(StoreContract):
+    def new_address(self): return f"mystore://localhost/{uuid.uuid4().hex}"   # of a gallery that does not exist yet
+    def open(self, address, fingerprint, dim): return MyStore(address, fingerprint, dim)
+```
+
+Nothing but `pytest` is needed; `pytest.register_assert_rewrite("oneshot_runtime.conformance")` in a conftest makes its failures
+say more.
+"""
+
+from oneshot_runtime.conformance.answers import AnswerContract
+from oneshot_runtime.conformance.following import FollowingContract
+from oneshot_runtime.conformance.sharing import SharingContract
+from oneshot_runtime.conformance.writes import WriteContract
+
+__all__ = ["StoreContract"]
+
+
+class StoreContract(WriteContract, FollowingContract, SharingContract, AnswerContract):
+    """Derive a class named `Test...` and define `open` and `new_address`; `extra_seconds` is for a store that is far away."""
