@@ -156,12 +156,15 @@ class OneShotMatcher:
 
     def match_batch(self, images: Sequence[ImageSource], top_k: int = 5, *, where: Where | None = None) -> list[Match]:
         """`match` for many images, embedded together and compared with one state of the gallery."""
-        codes = encode(self.embed(images), self.bundle.head)
-        view = self.gallery.snapshot(where)
+        head, view = self.bundle.head, self.gallery.snapshot(where)
+        sources = as_image_list(images)
         if isinstance(view, BatchView):
+            codes = encode(self._batches.embed_images(sources), head)
             found = view.nearest_batch(codes, self._ranked(view, top_k))
             return [self._answer(view, neighbours, top_k) for neighbours in found]
-        return [self._match_code(view, code, top_k) for code in codes]
+        return self._batches.answers(
+            sources, lambda embeddings: [self._match_code(view, code, top_k) for code in encode(embeddings, head)]
+        )
 
     def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
         """Why `image` gets its answer: the nearest supports of the `classes` best classes, the margin, what ink decided.

@@ -95,7 +95,7 @@ def preprocess(image: ImageSource, spec: PreprocessSpec) -> NDArray[np.uint8]:
 def canvas_from_grey(grey: NDArray[np.uint8], spec: PreprocessSpec, name: str) -> NDArray[np.uint8]:
     """`preprocess` of an image uint8 (H, W) that is decoded already; `name` is what an error calls it."""
     try:
-        ink = find_ink(_reduce(grey))
+        ink = find_ink(reduced(grey))
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
     if spec.fit == "frame":
@@ -108,7 +108,7 @@ def ink_at_edges(grey: NDArray[np.uint8]) -> list[str]:
 
     Raises `ImageError` when it shows no ink.
     """
-    ink = find_ink(_reduce(grey)) > 127
+    ink = find_ink(reduced(grey)) > 127
     edges = {"top": ink[0], "bottom": ink[-1], "left": ink[:, 0], "right": ink[:, -1]}
     return [name for name, edge in edges.items() if edge.any()]
 
@@ -147,7 +147,8 @@ def _stretch_table(paper: int, contrast: int, dark_ink: bool) -> bytes:
     return np.clip((depth * 4 - contrast) * 255 // (2 * contrast), 0, 255).astype(np.uint8).tobytes()
 
 
-def _reduce(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def reduced(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A grey image uint8 (H, W) no larger than preprocessing looks at; `canvas_from_grey` of either is the same."""
     longer = max(grey.shape)
     if longer <= _MAX_SIDE:
         return grey
