@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtime.ray_nodes import cluster  # noqa: F401
+
 pytest.register_assert_rewrite("oneshot_runtime.conformance")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from ray_nodes import cluster  # noqa: F401
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.bundle import DEFAULT_BUNDLE, checksum_of

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
+from ray_nodes import NODE, fill, processes, same, until
 
 from oneshot_runtime import Gallery, GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.bulk import enroll_folder
@@ -22,51 +21,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pyte
 
 BUNDLE = Bundle.open()
 DIM = BUNDLE.dim
-NODE = {"num_cpus": 1, "memory": 2_000_000_000, "object_store_memory": 80_000_000}
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Three nodes; only the last two have processors for shards."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from ray.cluster_utils import Cluster
-
-        head = {**NODE, "num_cpus": 0, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        cluster.nodes = [cluster.add_node(**NODE), cluster.add_node(**NODE)]
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-        yield cluster
-        ray.shutdown()
-        cluster.shutdown()
 
 
 @pytest.fixture
 def filled(tmp_path):
-    """A gallery file of 3,000 supports with many ties, and queries like them."""
-    rng = np.random.default_rng(5)
-    rows = np.round(rng.random((3000, DIM), np.float32) * 0.6)
-    rows[rng.random(3000) < 0.3] = rows[0]
+    """A gallery file, and queries."""
     path = tmp_path / "letters.db"
-    plain = Gallery(BUNDLE, path)
-    plain.extend([f"s{number}" for number in rng.integers(0, 700, 3000)], rows)
-    plain.close()
-    queries = np.concatenate([plain._coded(["q"] * 20, rows[:20], None, None).__next__().codes])
-    return path, queries
-
-
-def same(cluster: Gallery, plain: Gallery, queries) -> bool:
-    views = cluster.snapshot(), plain.snapshot()
-    assert (views[0].supports, views[0].classes) == (views[1].supports, views[1].classes)
-    return views[0].nearest_batch(queries, 7) == [views[1].nearest(query, 7) for query in queries]
-
-
-def processes(store: ClusterGallery) -> list[int]:
-    """The process of each shard."""
-    pid = ray.remote(num_cpus=0)(lambda: os.getpid())
-    assert ray.get(pid.remote()) != os.getpid()
-    ask = [shard.__ray_call__.remote(lambda _: os.getpid()) for shard in store.engine._fleet._actors]
-    return ray.get(ask, timeout=60)
+    return path, fill(path, BUNDLE)
 
 
 def test_a_cluster_answers_as_one_process_does_and_sees_every_write(cluster, filled) -> None:
@@ -158,20 +119,6 @@ def test_a_lost_node_is_answered_elsewhere_or_refused(cluster, filled) -> None:
     until(lambda answered: answered, gallery, plain, queries)
     gallery.close()
     plain.close()
-
-
-def until(done, gallery: Gallery, plain: Gallery, queries) -> str:
-    """Ask until there is an answer, or none; an answer is always right. Returns the last error."""
-    error, give_up = "", time.monotonic() + 120
-    while time.monotonic() < give_up:
-        try:
-            assert same(gallery, plain, queries)
-            answered = True
-        except GalleryError as raised:
-            answered, error = False, str(raised)
-        if done(answered):
-            return error
-    raise AssertionError(f"not within two minutes: {error}")
 
 
 def test_without_a_cluster_the_error_says_what_to_do(monkeypatch, tmp_path) -> None:
