@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.images import thumbnail, to_grey
-from oneshot_runtime.preprocess import canvas_from_grey
+from oneshot_runtime.preprocess import canvas_from_grey, reduced
 from oneshot_runtime.sessions import available_cpus, open_embedder
 from oneshot_runtime.workers import Workers
 
@@ -22,7 +23,8 @@ __all__ = ["Coded", "PictureCoder"]
 _PART, _GPU_PART = 16, 256
 """Pictures that one thread decodes and embeds before it takes the next: what a core's cache holds, or a GPU is worth."""
 
-_Decoded = tuple[NDArray[np.uint8], bytes]
+_Decoded = tuple[str, NDArray[np.uint8], bytes]
+"""A picture's name, its grey image uint8 (H, W) as large as preprocessing looks at, and its thumbnail."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class PictureCoder:
         self.precision = embedder.precision
         self._embedder = BatchEmbedder(bundle, embedder, self.threads)
         self._workers = Workers(self.threads)
+        self._turn = threading.Lock()  # as in `BatchEmbedder`
         self._part = _PART if embedder.device == "cpu" else _GPU_PART
 
     def code(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
@@ -58,11 +61,13 @@ class PictureCoder:
 
     def _code_part(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
         decoded = [self._decode(picture) for picture in pictures]
-        usable = [item for item in decoded if not isinstance(item, str)]
+        with self._turn:
+            outcomes = [item if isinstance(item, str) else self._canvas(item) for item in decoded]
+        usable = [item for item in outcomes if not isinstance(item, str)]
         if not usable:
-            return [item for item in decoded if isinstance(item, str)]
+            return [item for item in outcomes if isinstance(item, str)]
         codes = iter(encode(self._embedder.embed_canvases([canvas for canvas, _ in usable]), self.bundle.head))
-        return [item if isinstance(item, str) else Coded(next(codes).tobytes(), item[1]) for item in decoded]
+        return [item if isinstance(item, str) else Coded(next(codes).tobytes(), item[1]) for item in outcomes]
 
     def _decode(self, picture: tuple[str, bytes | str]) -> _Decoded | str:
         path, data = picture
@@ -71,6 +76,13 @@ class PictureCoder:
         name = f"image {path!r}"
         try:
             grey = to_grey(data, name)
-            return canvas_from_grey(grey, self.bundle.spec, name), thumbnail(grey)
+        except ImageError as error:
+            return str(error)
+        return name, reduced(grey), thumbnail(grey)
+
+    def _canvas(self, decoded: _Decoded) -> tuple[NDArray[np.uint8], bytes] | str:
+        name, grey, small = decoded
+        try:
+            return canvas_from_grey(grey, self.bundle.spec, name), small
         except ImageError as error:
             return str(error)

@@ -118,12 +118,15 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         config, state = load_checkpoint(last)
         # The run goes on with what it was started with, whatever else the command line says.
         arguments.preset, arguments.split = config.model.preset, config.split
-        arguments.composed, arguments.invented = config.composed, config.invented
+        arguments.composed, arguments.invented, arguments.redrawn = config.composed, config.invented, config.redrawn
         arguments.holdout = json.loads(state["notes"]).get("holdout", [])
     elif last.exists():
         raise CheckpointError(f"'{out}' holds a run already: --resume goes on with it, --out names another folder")
     model = PRESETS[arguments.preset]
-    data = load_data(arguments.data, arguments.split, model.spec, arguments.holdout, arguments.composed, arguments.invented)
+    data = load_data(
+        arguments.data, arguments.split, model.spec, arguments.holdout, arguments.composed, arguments.invented,
+        pens=arguments.redrawn > 0,
+    )  # fmt: skip
     if arguments.resume:
         trainer = Trainer.resume(last, data.training, data.synthetic, arguments.device)
     else:

@@ -25,9 +25,15 @@ class TrainingData:
 
 
 def load_data(
-    data: Path, split: str, spec: PreprocessSpec, holdout: Sequence[str] = (), composed: int = 0, invented: int = 0
+    data: Path,
+    split: str,
+    spec: PreprocessSpec,
+    holdout: Sequence[str] = (),
+    composed: int = 0,
+    invented: int = 0,
+    pens: bool = True,
 ) -> TrainingData:
-    """Load and preprocess a split; see `TrainConfig` for `composed` and `invented`. Raises `DatasetError`.
+    """Load and preprocess a split, redrawn with other `pens` too; see `TrainConfig` for the rest. Raises `DatasetError`.
 
     Alphabets are composed of the training alphabets only, and a folder of images has neither these nor other pens: its
     pictures need not be drawings.
@@ -37,7 +43,7 @@ def load_data(
         training, validation = from_folder(data, spec, progress=True), None
     else:
         images, held_out = load_split(data, split)
-        training = from_image_set(images, spec, pens=True, progress=True)
+        training = from_image_set(images, spec, pens=pens, progress=True)
         validation = from_image_set(held_out, spec, progress=True) if held_out else None
     if holdout:
         training, validation = hold_out(training, list(holdout))

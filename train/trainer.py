@@ -156,8 +156,8 @@ class Trainer:
         """The images, `config.redrawn` of those that other pens have redrawn in one of these versions. uint8 (B, H, W)."""
         images = self._images[index]
         pens, redrawn = self._pens.shape[:2]
+        other = torch.rand(len(index), generator=self.generator) < self.config.redrawn
         if pens:
-            other = torch.rand(len(index), generator=self.generator) < self.config.redrawn
             rows = torch.nonzero(other & (index < redrawn)).flatten()
             pen = torch.randint(pens, (len(rows),), generator=self.generator)
             images[rows] = self._pens[pen, index[rows]]
