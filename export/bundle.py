@@ -86,7 +86,7 @@ def _golden(expected: Reference) -> bytes:
 
 def _int8(model: SiameseNet, fp32: bytes, expected: Reference) -> tuple[bytes | None, str]:
     """The int8 graph, when it is faster on this machine and decides every golden image the same; and what was found."""
-    graph = quantize_embedding(embedding_graph(model), calibration_canvases(model.config.spec))
+    graph = quantize_embedding(embedding_graph(model, for_int8=True), calibration_canvases(model.config.spec))
     data = graph.SerializeToString(deterministic=True)
     weights = model.head.weights.detach().numpy()
     sessions = [_one_thread(fp32), _one_thread(data)]

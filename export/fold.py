@@ -13,11 +13,12 @@ __all__ = ["FoldedEmbedding", "HeadGraph"]
 
 
 class FoldedEmbedding(nn.Module):
-    """`SiameseNet.embed` without batch norm: uint8 (N, H, W) -> float32 (N, D)."""
+    """`SiameseNet.embed` without batch norm: uint8 (N, H, W) -> float32 (N, D). for_int8: in the form that quantises best."""
 
-    def __init__(self, model: SiameseNet) -> None:
+    def __init__(self, model: SiameseNet, for_int8: bool = False) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*_without_norms(list(copy.deepcopy(model.layers))))
+        layers = _without_norms(list(copy.deepcopy(model.layers)))
+        self.layers = nn.Sequential(*(_for_int8(layers) if for_int8 else layers))
 
     def forward(self, images: Tensor) -> Tensor:
         """Uint8 canvases (N, H, W) to embeddings float32 (N, D)."""
@@ -52,6 +53,33 @@ def _without_norms(layers: list[nn.Module]) -> list[nn.Module]:
         else:
             folded.append(layer)
     return folded
+
+
+def _for_int8(layers: list[nn.Module]) -> list[nn.Module]:
+    """The same function, in the order and the layers that ONNX Runtime keeps in bytes from one convolution to the next.
+
+    Max-pooling takes bytes as they are when ReLU, with which it commutes, comes first; quantising the convolution's output is
+    then the ReLU. The first convolution stays in float (`export.quantize`), so there the pooling stays first, and a quarter of
+    the values is quantised. Average-pooling becomes a convolution of each channel by itself, for which int8 has a fast kernel.
+    """
+    found: list[nn.Module] = []
+    inputs = 0
+    for layer in layers:
+        if isinstance(layer, nn.ReLU) and isinstance(found[-1], nn.MaxPool2d) and inputs > 1:
+            found.insert(-1, layer)
+            continue
+        if isinstance(layer, nn.Conv2d):
+            inputs, channels = layer.in_channels, layer.out_channels
+        found.append(_averaging(layer, channels) if isinstance(layer, nn.AvgPool2d) else layer)
+    return found
+
+
+@torch.no_grad()
+def _averaging(pool: nn.AvgPool2d, channels: int) -> nn.Conv2d:
+    size = pool.kernel_size
+    layer = nn.Conv2d(channels, channels, size, stride=size, groups=channels, bias=False)  # type: ignore[arg-type]
+    layer.weight.fill_(1 / layer.weight[0].numel())
+    return layer
 
 
 @torch.no_grad()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import warnings
 
-import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
 from torch import nn
 
 from export.fold import FoldedEmbedding, HeadGraph
@@ -20,14 +18,12 @@ _OPSET = 18
 _IR_VERSION = 10
 
 
-def embedding_graph(model: SiameseNet) -> onnx.ModelProto:
-    """`images: uint8 [N, H, W] -> embeddings: float32 [N, D]`, N dynamic."""
+def embedding_graph(model: SiameseNet, for_int8: bool = False) -> onnx.ModelProto:
+    """`images: uint8 [N, H, W] -> embeddings: float32 [N, D]`, N dynamic. for_int8: in the form that quantises best."""
     spec = model.config.spec
     example = torch.zeros(2, spec.height, spec.width, dtype=torch.uint8)
     batch = torch.export.Dim("N", min=1)
-    graph = _export(FoldedEmbedding(model).eval(), (example,), {"images": {0: batch}}, "embeddings")
-    _dequantize_input(graph)
-    return _cleaned(graph)
+    return _cleaned(_export(FoldedEmbedding(model, for_int8).eval(), (example,), {"images": {0: batch}}, "embeddings"))
 
 
 def head_graph(model: SiameseNet) -> onnx.ModelProto:
@@ -60,25 +56,6 @@ def _export(
         raise RuntimeError("torch.onnx.export returned no program; update PyTorch")
     proto: onnx.ModelProto = program.model_proto
     return proto
-
-
-def _dequantize_input(graph: onnx.ModelProto) -> None:
-    """Let the raw bytes enter through `DequantizeLinear(scale=1/255)` in place of a cast and a multiplication.
-
-    The values are the same; a quantised convolution behind it can then read the bytes themselves.
-    """
-    nodes = graph.graph.node
-    cast = next(node for node in nodes if node.op_type == "Cast")
-    scaled = next(node for node in nodes if node.op_type in ("Mul", "Div") and cast.output[0] in node.input)
-    entry = helper.make_node(
-        "DequantizeLinear", [cast.input[0], "pixel_scale", "pixel_zero"], list(scaled.output), name="pixels"
-    )
-    position = list(nodes).index(cast)
-    nodes.remove(cast)
-    nodes.remove(scaled)
-    nodes.insert(position, entry)
-    scale, zero = np.array(1 / 255, np.float32), np.array(0, np.uint8)
-    graph.graph.initializer.extend([numpy_helper.from_array(scale, "pixel_scale"), numpy_helper.from_array(zero, "pixel_zero")])
 
 
 def _cleaned(graph: onnx.ModelProto) -> onnx.ModelProto:

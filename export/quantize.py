@@ -23,7 +23,10 @@ __all__ = ["quantize_embedding"]
 
 
 def quantize_embedding(graph: onnx.ModelProto, canvases: NDArray[np.uint8]) -> onnx.ModelProto:
-    """The embedding graph in int8: uint8 activations, int8 weights per channel. canvases: uint8 (N, H, W) to calibrate on."""
+    """The embedding graph in int8: uint8 activations, int8 weights per channel. canvases: uint8 (N, H, W) to calibrate on.
+
+    The first convolution stays in float: with one input channel it takes a quarter of the time that it takes in int8.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, prepared, target = (str(Path(folder) / name) for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
         onnx.save(graph, source)
@@ -41,10 +44,17 @@ def quantize_embedding(graph: onnx.ModelProto, canvases: NDArray[np.uint8]) -> o
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
+                nodes_to_exclude=_before_second_convolution(onnx.load(prepared)),
             )
         finally:
             root.setLevel(level)
         return onnx.load(target)
+
+
+def _before_second_convolution(graph: onnx.ModelProto) -> list[str]:
+    nodes = list(graph.graph.node)
+    convolutions = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
+    return [node.name for node in nodes[: convolutions[1]]]
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

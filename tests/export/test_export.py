@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -29,15 +30,17 @@ def edge_bundle(checkpoints, tmp_path_factory):
     return out
 
 
-def test_folding_changes_nothing(checkpoints) -> None:
-    _, model, _ = load_model(checkpoints / "edge.pt")
+@pytest.mark.parametrize("preset", ["edge", "koch"])
+@pytest.mark.parametrize("for_int8", [False, True])
+def test_folding_changes_nothing(checkpoints, preset, for_int8) -> None:
+    _, model, _ = load_model(checkpoints / f"{preset}.pt")
     with torch.no_grad():
         for layer in model.layers:
             if isinstance(layer, PositiveBatchNorm2d):  # scales of either sign, as training may leave them
                 layer.weight.normal_()
                 layer.running_mean.normal_()
     canvases = torch.from_numpy(golden_canvases(model.config.spec)[:8])
-    folded = FoldedEmbedding(model)
+    folded = FoldedEmbedding(model, for_int8)
     assert not any(isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) for layer in folded.layers)
     with torch.inference_mode():
         torch.testing.assert_close(folded(canvases), model.embed(canvases), atol=1e-5, rtol=0)
@@ -49,6 +52,18 @@ def test_the_graphs_equal_pytorch_for_every_batch(edge_bundle, checkpoints) -> N
     bundle = Bundle.open(edge_bundle)
     assert check_embedding(bundle.embedding_graph("fp32"), expected) <= 1e-4
     assert check_head(bundle.head_graph(), expected) <= 1e-4
+
+
+def test_int8_keeps_bytes_between_its_convolutions(edge_bundle, tmp_path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 4  # warns that the file fits this processor only
+    graph = (edge_bundle / "embedding.int8.onnx").read_bytes()
+    onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    nodes = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    assert nodes.count("QuantizeLinear") == nodes.count("DequantizeLinear") == 1  # behind the first stage, and at the end
+    assert nodes.count("QLinearConv") == 4
+    assert "QLinearAveragePool" not in nodes
 
 
 def test_the_contract_of_the_graphs(edge_bundle) -> None:
