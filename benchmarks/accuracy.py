@@ -141,7 +141,9 @@ def _verification(data: protocols.CodedSet, out: Path) -> dict[str, Any]:
     draw_reliability(bins, error, out / "reliability.png")
     row = _row("probability above one half, 10,000 pairs", Score(int(((stated > 0.5) == truth).sum()), len(truth)))
     print(f"  {'expected calibration error':58} {100 * error:.2f} %")
-    return {**row, "expected_calibration_error": error}
+    unseen = protocols.unseen_calibration_errors(data, 10_000, seed=5) if len(data.groups) > 1 else []
+    print(f"  {'the same on each alphabet, fitted on the others':58} {', '.join(f'{100 * each:.2f}' for each in unseen)} %")
+    return {**row, "expected_calibration_error": error, "unseen_calibration_errors": unseen}
 
 
 def _open_set(data: protocols.CodedSet, matcher: OneShotMatcher, out: Path) -> dict[str, Any]:

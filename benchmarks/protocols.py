@@ -11,8 +11,9 @@ from scipy.spatial.distance import cdist
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.bundle import Head
 from oneshot_runtime.calibration import stranger_logit
-from oneshot_runtime.codes import encode, logits
+from oneshot_runtime.codes import encode, logits, probabilities
 from oneshot_runtime.thresholds import ThresholdTable
+from train.calibrate import fit_platt
 from train.episodes import Score, open_set_classes
 from train.omniglot import ImageSet
 
@@ -25,6 +26,7 @@ __all__ = [
     "halves",
     "k_shot",
     "open_set",
+    "unseen_calibration_errors",
     "verification_pairs",
     "way_shot",
 ]
@@ -121,16 +123,27 @@ def verification_pairs(data: CodedSet, pairs: int, seed: int) -> tuple[NDArray[n
     return np.asarray(logits(distances, data.head)), truth
 
 
+def unseen_calibration_errors(data: CodedSet, pairs: int, seed: int) -> list[float]:
+    """`calibration_error` on each alphabet, of logits whose scale and offset were fitted on the others."""
+    errors = []
+    for number, group in enumerate(data.groups):
+        rest = CodedSet(data.codes, data.groups[:number] + data.groups[number + 1 :], data.head)
+        fitted = fit_platt(*verification_pairs(rest, pairs, seed))
+        found, truth = verification_pairs(CodedSet(data.codes, (group,), data.head), pairs, seed + 1)
+        errors.append(calibration_error(probabilities(fitted.scale * found + fitted.offset), truth)[0])
+    return errors
+
+
 def calibration_error(
-    probabilities: NDArray[np.float64], truth: NDArray[np.bool_], bins: int = 15
+    stated: NDArray[np.float64], truth: NDArray[np.bool_], bins: int = 15
 ) -> tuple[float, list[tuple[float, float, int]]]:
-    """Expected calibration error over equal-width bins (Guo et al. 2017).
+    """Expected calibration error of probabilities (N,) over equal-width bins (Guo et al. 2017).
 
     Returns the error, and each bin's mean probability, true share and size.
     """
-    slots = np.minimum((probabilities * bins).astype(int), bins - 1)
+    slots = np.minimum((stated * bins).astype(int), bins - 1)
     rows = [
-        (float(probabilities[slots == b].mean()), float(truth[slots == b].mean()), int((slots == b).sum()))
+        (float(stated[slots == b].mean()), float(truth[slots == b].mean()), int((slots == b).sum()))
         for b in range(bins)
         if (slots == b).any()
     ]

@@ -25,7 +25,9 @@ def tables(report: dict[str, Any]) -> str:
         ),
         "### Verification and calibration (balanced within-alphabet pairs)",
         _scores({"probability on the right side of one half": verification}),
-        f"Expected calibration error of the probability: {_percent(verification['expected_calibration_error'])}.",
+        f"Expected calibration error of the probability: {_percent(verification['expected_calibration_error'])} on the "
+        "alphabets that its scale and offset were fitted on. On each alphabet in turn, fitted on the others: "
+        f"{', '.join(map(_percent, verification['unseen_calibration_errors']))}.",
         "### Strangers (20 classes enrolled, one support each)",
         *(_open_set(name, rows) for name, rows in report["open set"].items()),
         "### Other pens, other pixels (within-alphabet 20-way, supports as drawn, queries changed)",

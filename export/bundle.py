@@ -23,7 +23,7 @@ from export.graphs import embedding_graph, head_graph
 from export.parity import Reference, check_decisions, check_embedding, check_head, decisions, reference
 from export.quantize import quantize_embedding
 from oneshot_runtime.bundle import SCHEMA_VERSION, Bundle, checksum_of, fingerprint_of
-from train.checkpoint import load_model
+from train.checkpoint import CheckpointError, load_model
 from train.config import TrainConfig
 from train.model import SiameseNet
 
@@ -48,7 +48,8 @@ class ExportReport:
 def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> ExportReport:
     """Export `checkpoint` to the folder `out`, which appears complete or not at all.
 
-    Raises `ParityError` when ONNX Runtime and PyTorch differ, `CheckpointError` for a bad checkpoint, and `FileExistsError`
+    Raises `ParityError` when ONNX Runtime and PyTorch differ, `CheckpointError` for a bad checkpoint or one that
+    was saved after its last validation, and `FileExistsError`
     when `out` holds something that is no bundle.
     """
     out = out.resolve()
@@ -56,6 +57,10 @@ def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> Expor
         raise FileExistsError(f"'{out}' exists and is no bundle; choose another --out")
     config, model, state = load_model(checkpoint)
     notes = json.loads(state["notes"])
+    validated = notes.get("validation", {}).get("step", state["done"])
+    if validated != state["done"]:
+        raise CheckpointError(f"'{checkpoint}' was saved at step {state['done']}, its thresholds are of the validation at step "
+                              f"{validated}: finish the run with --resume, or export its best.pt")  # fmt: skip
     if "calibration" in notes:
         model.head.calibrate(**notes["calibration"])
     canvases = golden_canvases(config.model.spec)
@@ -122,7 +127,7 @@ def _manifest(
 ) -> dict[str, Any]:
     weights = model.head.weights.detach().numpy()
     checksums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    training = {key: notes[key] for key in ("command", "commit", "torch") if key in notes}
+    training = {key: notes[key] for key in ("command", "commit", "torch", "data") if key in notes}
     training |= {key: notes[key] for key in ("calibration", "holdout", "started_from") if key in notes}
     training |= {"split": config.split, "seed": config.seed, "steps": done, "of_steps": config.steps, "loss": config.loss}
     validation = notes.get("validation")

@@ -200,10 +200,10 @@ def _stroke_width(canvas: NDArray[np.uint8]) -> int:
     The outline is the length of the summed absolute gradient, `sqrt(gx^2 + gy^2)`, times 6/5 for strokes of all directions.
     """
     ink = canvas.astype(np.int16)
-    across = int(np.abs(ink[:, 1:] - ink[:, :-1]).sum(dtype=np.int64))
-    along = int(np.abs(ink[1:] - ink[:-1]).sum(dtype=np.int64))
+    across = int(np.abs(ink[:, 1:] - ink[:, :-1]).sum(dtype=np.int32))
+    along = int(np.abs(ink[1:] - ink[:-1]).sum(dtype=np.int32))
     outline = math.isqrt(across * across + along * along)
-    return 256 * 5 * int(ink.sum(dtype=np.int64)) // (3 * max(1, outline))
+    return 256 * 5 * int(ink.sum(dtype=np.int32)) // (3 * max(1, outline))
 
 
 def _ink_box(ink: NDArray[np.uint8]) -> tuple[int, int, int, int]:

@@ -18,6 +18,7 @@ from oneshot_runtime.errors import OneShotError
 from train.checkpoint import CheckpointError, load_checkpoint
 from train.config import TrainConfig
 from train.data import TrainingData, load_data
+from train.episodes import STRANGERS
 from train.evaluate import evaluate
 from train.loop import run, validate
 from train.memory import keep_freed_memory
@@ -42,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m train",
+        prog="python -m train", allow_abbrev=False,  # the command is kept word by word
         description="Train a twin network. `python -m train evaluate --help` scores one.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    )  # fmt: skip
     parser.add_argument("--preset", choices=sorted(PRESETS), default="edge")
     parser.add_argument("--split", choices=("background", "koch", "folder"), default="background",
                         help="folder: --data is class/image or group/class/image")  # fmt: skip
@@ -54,7 +55,11 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--holdout", nargs="*", default=[], metavar="GROUP",
                         help="alphabets to keep out of training, for validation and thresholds")  # fmt: skip
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=_minutes, help="turned once into steps, from the speed measured at the start")
+    budget.add_argument(
+        "--minutes",
+        type=_minutes,
+        help="turned once into steps, from the speed measured at the start; 25 unless --steps is given",
+    )
     budget.add_argument("--steps", type=_at_least(1), help="repeats a run on any machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--loss", choices=("all-pairs", "pairs"), default="all-pairs", help="pairs: as the paper trains")
@@ -122,6 +127,8 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         arguments.holdout = json.loads(state["notes"]).get("holdout", [])
     elif last.exists():
         raise CheckpointError(f"'{out}' holds a run already: --resume goes on with it, --out names another folder")
+    elif arguments.loss == "pairs":  # which are drawn from real drawings only
+        arguments.composed = arguments.invented = arguments.synthetic = 0
     model = PRESETS[arguments.preset]
     data = load_data(
         arguments.data, arguments.split, model.spec, arguments.holdout, arguments.composed, arguments.invented,
@@ -137,6 +144,10 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
     if not result.finished:
         print(f"interrupted at step {trainer.done}; --resume --out {out} goes on", file=sys.stderr)
         return 130
+    if data.validation is not None and not trainer.notes["thresholds"]:
+        few = len(data.validation.members())
+        print(f"no thresholds for strangers: {few} held-out classes are too few, {1 + STRANGERS} are needed; the bundle will "
+              "load with far=None only", file=sys.stderr)  # fmt: skip
     print(f"done: {result.checkpoint}" + (f", held-out alphabets {result.validation}" if result.validation else ""))
     print(f"next: python -m export {result.checkpoint} --out bundle")
     return 0

@@ -14,7 +14,7 @@ from train.batches import sample_pairs
 from train.canvases import Canvases
 from train.episodes import STRANGERS, Compare, open_set_classes
 
-__all__ = ["FARS", "GALLERY_SIZES", "Calibration", "fit_calibration", "fit_thresholds", "open_set_episodes"]
+__all__ = ["FARS", "GALLERY_SIZES", "Calibration", "fit_calibration", "fit_platt", "fit_thresholds", "open_set_episodes"]
 
 FARS = (0.05, 0.01, 0.001)
 """False accept rates: the share of queries of unknown symbols that are given a label all the same."""
@@ -44,7 +44,12 @@ def fit_calibration(canvases: Canvases, embeddings: NDArray[np.float32], compare
     batch = sample_pairs(canvases, _PAIRS, np.random.default_rng(seed), within_group=True)
     parts = [slice(start, start + _CHUNK) for start in range(0, _PAIRS, _CHUNK)]
     logits = np.concatenate([np.diag(compare(embeddings[batch.left[p]], embeddings[batch.right[p]])) for p in parts])
-    signs = 2 * batch.targets - 1
+    return fit_platt(logits, batch.targets > 0)
+
+
+def fit_platt(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> Calibration:
+    """The scale and offset that give pairs of these logits (N,) the highest likelihood; truth (N,): both show one symbol."""
+    signs = np.where(truth, 1.0, -1.0)
 
     def loss(values: NDArray[np.float64]) -> float:
         # The scale is fitted as a logarithm, so that it stays positive and ranking stays as it was.

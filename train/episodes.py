@@ -61,6 +61,7 @@ def within_alphabet_episodes(canvases: Canvases, way: int, per_group: int, seed:
     """
     rng = np.random.default_rng(seed)
     index = {(int(c), int(d)): i for i, (c, d) in enumerate(zip(canvases.classes, canvases.drawers, strict=True))}
+    members = canvases.members()
     episodes = []
     for classes in canvases.groups.values():
         if len(classes) < 2:
@@ -70,7 +71,12 @@ def within_alphabet_episodes(canvases: Canvases, way: int, per_group: int, seed:
             chosen = rng.choice(classes, min(way, len(classes)), replace=False)
             first, second = rng.choice(drawers, 2, replace=False)
             pairs = [(index.get((c, first)), index.get((c, second))) for c in chosen.tolist()]
-            both = [(a, b) for a, b in pairs if a is not None and b is not None]
+            # A class that neither drew, as in folders of unequal classes, gives any two of its images.
+            both = [
+                (a, b) if a is not None and b is not None else rng.choice(members[c], 2, replace=False).tolist()
+                for c, (a, b) in zip(chosen.tolist(), pairs, strict=True)
+                if len(members[c]) > 1
+            ]
             if len(both) > 1:
                 supports, queries = zip(*both, strict=True)
                 episodes.append(Episode(np.array(supports), np.array(queries)))

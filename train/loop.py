@@ -98,7 +98,7 @@ def _record_validation(trainer: Trainer, validation: Canvases, out: Path, log: P
     found = validate(trainer, validation)
     score = found.score
     record = {"accuracy": round(score.accuracy, 5), "interval": [round(end, 5) for end in score.interval]}
-    trainer.notes.update(validation=record | {"alphabets": sorted(validation.groups)}, **found.notes)
+    trainer.notes.update(validation=record | {"alphabets": sorted(validation.groups), "step": trainer.done}, **found.notes)
     _append(log, {"event": "validation", "step": trainer.done, **record})
     if score.accuracy > trainer.best:
         trainer.best = score.accuracy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import json
 import math
 import time
@@ -43,7 +44,7 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.best = -1.0
-        self.notes: dict[str, Any] = {}
+        self.notes: dict[str, Any] = {"data": hashlib.blake2b(canvases.images.tobytes(), digest_size=16).hexdigest()}
         self._real = canvases
         everything = canvases if synthetic is None else joined(canvases, synthetic)
         self._images = torch.from_numpy(everything.images)
@@ -55,9 +56,15 @@ class Trainer:
 
     @classmethod
     def resume(cls, path: Path, canvases: Canvases, synthetic: Canvases | None = None, device: str = "cpu") -> Trainer:
-        """Continue a run so that it ends as if it had never stopped; on another device, to its rounding."""
+        """Continue a run so that it ends as if it had never stopped; on another device, to its rounding.
+
+        Raises `CheckpointError` when the run was started with other images.
+        """
         config, state = load_checkpoint(path, device)
         trainer = cls(dataclasses.replace(config, device=device), canvases, synthetic)
+        notes = json.loads(state["notes"])
+        if notes["data"] != trainer.notes["data"]:
+            raise CheckpointError(f"'{path}' was started with other images than these: give --data what it was started with")
         trainer.model.load_state_dict(state["model"])
         trainer.average.load_state_dict(state["ema"])
         trainer.optimizer.load_state_dict(state["optimizer"])
@@ -65,7 +72,7 @@ class Trainer:
         trainer.rng.bit_generator.state = json.loads(state["rng"])
         trainer.done = state["done"]
         trainer.best = state["best"]
-        trainer.notes = json.loads(state["notes"])
+        trainer.notes = notes
         return trainer
 
     def start_from(self, path: Path) -> None:

@@ -111,6 +111,15 @@ def bundle_module_codes(matcher: OneShotMatcher, drawings: list) -> np.ndarray:
     return encode(matcher.embed(drawings), matcher.bundle.head)
 
 
+def test_a_run_that_went_on_after_its_validation_is_refused(checkpoints, tmp_path, capsys) -> None:
+    state = torch.load(checkpoints / "edge.pt", weights_only=True)
+    notes = json.loads(state["notes"]) | {"validation": {"step": state["done"] - 1}}
+    torch.save(state | {"notes": json.dumps(notes)}, tmp_path / "last.pt")
+    assert main([str(tmp_path / "last.pt"), "--out", str(tmp_path / "bundle")]) == 1
+    assert "best.pt" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_a_graph_that_differs_writes_nothing(checkpoints, tmp_path, monkeypatch) -> None:
     def wrong(model):
         graph = embedding_graph(model)

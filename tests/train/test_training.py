@@ -19,7 +19,7 @@ from train.__main__ import main
 from train.augment import AugmentConfig, augment
 from train.batches import BatchSampler, sample_pairs
 from train.calibrate import fit_calibration, fit_thresholds, open_set_episodes
-from train.canvases import from_image_set
+from train.canvases import Canvases, from_image_set
 from train.checkpoint import CheckpointError, load_checkpoint, load_model
 from train.config import TrainConfig
 from train.curves import read_log
@@ -254,6 +254,17 @@ def test_thresholds_meet_their_rates_and_grow(data) -> None:
     assert np.mean(best >= table[2]["logits"]["0.05"]) == pytest.approx(0.05, abs=0.02)
 
 
+def test_classes_of_unequal_folders_all_take_part_in_episodes() -> None:
+    sizes = np.array([2, 3, 30, 2, 40])
+    classes = np.repeat(np.arange(5), sizes)
+    drawers = np.concatenate([np.arange(size) for size in sizes])
+    pictures = Canvases(np.zeros((len(classes), 8, 8), np.uint8), classes, drawers, {"all": np.arange(5)})
+    for episode in within_alphabet_episodes(pictures, way=5, per_group=20, seed=0):
+        assert sorted(classes[episode.supports]) == [0, 1, 2, 3, 4]
+        assert (classes[episode.supports] == classes[episode.queries]).all()
+        assert not (episode.supports == episode.queries).any()
+
+
 @settings(max_examples=15, deadline=None)
 @given(scale=st.floats(0.2, 5), offset=st.floats(-3, 3))
 def test_calibration_undoes_a_distortion_of_the_logits(canvases, scale: float, offset: float) -> None:
@@ -339,6 +350,20 @@ def test_a_run_is_not_overwritten_and_a_finished_one_resumes(data, run_folder, c
     assert "--resume" in capsys.readouterr().err
     assert main([*words, "--resume", "--split", "koch"]) == 0  # its own split, not the one that is asked for now
     assert load_checkpoint(run_folder / "last.pt")[0].split == "background"
+
+
+def test_a_run_does_not_go_on_with_other_images(canvases, config, tmp_path) -> None:
+    Trainer(config, canvases).save(tmp_path / "last.pt")
+    Trainer.resume(tmp_path / "last.pt", canvases)
+    with pytest.raises(CheckpointError, match="other images"):
+        Trainer.resume(tmp_path / "last.pt", dataclasses.replace(canvases, images=255 - canvases.images))
+
+
+def test_labelled_pairs_note_no_synthetic_alphabets(data, tmp_path) -> None:
+    words = ["--data", str(data), "--steps", "1", "--classes", "4", "--shots", "2", "--precision", "fp32", "--redrawn", "0"]
+    assert main([*words, "--loss", "pairs", "--out", str(tmp_path / "run")]) == 0
+    config, _ = load_checkpoint(tmp_path / "run" / "last.pt")
+    assert (config.composed, config.invented, config.synthetic) == (0, 0, 0)
 
 
 def test_a_run_starts_from_anothers_average_and_remembers_it(data, run_folder, tmp_path, capsys) -> None:
