@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.calibration import GalleryCalibration, calibrate
 from oneshot_runtime.codes import encode
-from oneshot_runtime.errors import GalleryError, LabelError, OptionError
+from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, OptionError
 from oneshot_runtime.index import CodeIndex
 from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.rows import MAX_THUMBNAIL_BYTES, Support, pack_metadata
@@ -136,7 +136,7 @@ class Gallery:
         """Add supports that are coded already, all of them or none; an error that the iterator raises changes nothing."""
         if self._store is not None:
             self._store.add(blocks)
-            self.snapshot()
+            self._follow()
             return
         everything = list(blocks)
         with self._lock:
@@ -153,9 +153,9 @@ class Gallery:
         check_label(new)
         if self._store is not None:
             moved = self._store.rename(old, new)
-            self.snapshot()
             if not moved:
                 raise self._unknown(old)
+            self._follow()
             return moved
         with self._lock:
             if self._index.count(new):
@@ -178,9 +178,9 @@ class Gallery:
             with self._lock:
                 removed = self._index.remove(label)
                 self._kept.pop(label, None)
-        self.snapshot()
         if not removed:
             raise self._unknown(label)
+        self._follow()
         return removed
 
     def calibrate(self, far: float = 0.01) -> GalleryCalibration:
@@ -212,6 +212,12 @@ class Gallery:
         with self._lock:
             self.snapshot()
             yield self._index
+
+    def _follow(self) -> None:
+        """Read what was just written, unless that fails: it is durable, and an error now would be taken for the write's."""
+        if self._engine is None:
+            with suppress(OneShotError):
+                self.snapshot()
 
     def _apply(self, changes: Changes) -> int:
         if changes.anew:

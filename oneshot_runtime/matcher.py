@@ -19,7 +19,7 @@ from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.explain import Explanation, explain_canvas
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.images import ImageSource, as_image_list, name_of, thumbnail, to_grey
-from oneshot_runtime.index import Neighbour
+from oneshot_runtime.index import Neighbour, Snapshot
 from oneshot_runtime.preprocess import canvas_from_grey, preprocess
 from oneshot_runtime.report import EnrollmentReport, review
 from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
@@ -28,6 +28,9 @@ from oneshot_runtime.stores import BatchView, GalleryStore, View, Where
 __all__ = ["Candidate", "Match", "OneShotMatcher"]
 
 _MAX_THREADS = 1024
+_FEW_ROWS = 1000
+"""A search of so few is Python's work more than the processor's; a longer one would keep other threads from embedding."""
+
 _RANKED = 5
 """Classes that are ranked by nearest support and prototype, at least; more than that changed nothing in validation."""
 
@@ -158,13 +161,15 @@ class OneShotMatcher:
         """`match` for many images, embedded together and compared with one state of the gallery."""
         head, view = self.bundle.head, self.gallery.snapshot(where)
         sources = as_image_list(images)
+        if isinstance(view, Snapshot) and view.rows <= _FEW_ROWS:
+            return self._batches.answers(
+                sources, lambda embeddings: [self._match_code(view, code, top_k) for code in encode(embeddings, head)]
+            )
+        codes = encode(self._batches.embed_images(sources), head)
         if isinstance(view, BatchView):
-            codes = encode(self._batches.embed_images(sources), head)
             found = view.nearest_batch(codes, self._ranked(view, top_k))
             return [self._answer(view, neighbours, top_k) for neighbours in found]
-        return self._batches.answers(
-            sources, lambda embeddings: [self._match_code(view, code, top_k) for code in encode(embeddings, head)]
-        )
+        return [self._match_code(view, code, top_k) for code in codes]
 
     def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
         """Why `image` gets its answer: the nearest supports of the `classes` best classes, the margin, what ink decided.

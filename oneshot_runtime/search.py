@@ -21,6 +21,9 @@ __all__ = ["Rows", "Scanner"]
 _OPENCV_FROM_BYTES = 250_000
 """A thousand codes. Fewer are scanned by numpy in about a tenth of a millisecond; importing OpenCV takes a quarter second."""
 
+_OPENCV_UP_TO = 256
+"""Rows asked for. OpenCV keeps them in a list that it inserts into, so its time grows with the square of their number."""
+
 _THREADS_FROM_BYTES = 1 << 22
 """What one thread scans in less time than it takes to wake others."""
 
@@ -57,7 +60,7 @@ class Scanner:
         size = sum(part.codes.nbytes for part in parts)
         if len(parts) == 1 and size < _OPENCV_FROM_BYTES:
             return _by_numpy(parts[0], query, count)
-        opencv = _opencv() if size >= _OPENCV_FROM_BYTES else None
+        opencv = _opencv() if size >= _OPENCV_FROM_BYTES and count <= _OPENCV_UP_TO else None
         blocks = _blocks(parts)
 
         def scan(block: tuple[int, Rows]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -27,6 +27,16 @@ def test_another_hand_is_recognised(matcher, drawings) -> None:
         assert match.probability == found[0]
 
 
+def test_match_and_match_batch_agree_in_a_larger_gallery(drawings) -> None:
+    matcher = OneShotMatcher.load(threads=2)
+    embeddings = np.random.default_rng(0).random((1500, matcher.bundle.dim), np.float32)
+    matcher.gallery.extend([str(number) for number in range(1500)], embeddings)
+    for number, drawing in enumerate(drawings[0]):
+        matcher.enroll(f"drawn {number}", drawing)
+    batched = matcher.match_batch(drawings[1])
+    assert [match.candidates[0].label for match in batched] == [matcher.match(d).candidates[0].label for d in drawings[1]]
+
+
 def test_match_and_match_batch_agree(matcher, drawings) -> None:
     first, second = drawings
     for index, drawing in enumerate(first):

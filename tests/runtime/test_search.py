@@ -99,6 +99,29 @@ def test_a_class_with_many_near_supports_does_not_hide_the_others(engine) -> Non
     assert [(n.label, n.distance) for n in found] == [("crowd", 4), ("far", 36), ("farther", 44)]
 
 
+def test_opencv_is_asked_for_few_rows_only() -> None:
+    cv2 = pytest.importorskip("cv2")
+    asked = []
+
+    class Watched:
+        CV_32S, NORM_L1 = cv2.CV_32S, cv2.NORM_L1
+
+        @staticmethod
+        def batchDistance(*arguments, **options):  # noqa: N802
+            asked.append(options["K"])
+            return cv2.batchDistance(*arguments, **options)
+
+    codes = np.random.default_rng(0).integers(0, 9, (20_000, 16), np.uint8)
+    index = CodeIndex(16)
+    index.add(["crowd"] * len(codes), codes)
+    index.add(["far", "farther"], np.array([[200] * 16, [201] * 16], np.uint8))
+    with mock.patch.object(search, "_opencv", return_value=Watched):
+        found = index.snapshot.nearest(np.zeros(16, np.uint8), 3)
+    assert [n.label for n in found] == ["crowd", "far", "farther"]
+    assert asked
+    assert max(asked) <= 256
+
+
 def test_opencv_is_imported_only_for_galleries_that_repay_it() -> None:
     with mock.patch.object(search, "_opencv", return_value=None) as asked:
         for rows in (10, 900, 2000):

@@ -89,6 +89,43 @@ def test_an_open_store_is_taken_as_it_is(tmp_path) -> None:
         store.remove("a")
 
 
+class Away(SqliteStore):
+    """Cannot be read for a moment after each write, as a database that restarts."""
+
+    away = False
+
+    def sync(self, apply) -> None:
+        if self.away:
+            self.away = False
+            raise GalleryError("away")
+        super().sync(apply)
+
+    def add(self, blocks) -> None:
+        super().add(blocks)
+        self.away = True
+
+    def remove(self, label) -> int:
+        removed = super().remove(label)
+        self.away = True
+        return removed
+
+    def rename(self, old, new) -> int:
+        moved = super().rename(old, new)
+        self.away = True
+        return moved
+
+
+def test_a_write_that_is_durable_is_no_error_when_it_cannot_be_read_at_once(tmp_path, drawings) -> None:
+    matcher = OneShotMatcher.load(gallery=Away(tmp_path / "letters.db", BUNDLE.fingerprint, BUNDLE.dim))
+    matcher.enroll("a", drawings[0][0])
+    assert matcher.gallery.count("a") == 1
+    assert matcher.gallery.rename("a", "b") == 1
+    assert matcher.labels == ["b"]
+    matcher.remove("b")
+    assert matcher.labels == []
+    matcher.close()
+
+
 @pytest.mark.parametrize("place", [7, b"letters.db", object()])
 def test_what_is_no_place_is_refused(place) -> None:
     with pytest.raises(GalleryError, match="path of a file"):
