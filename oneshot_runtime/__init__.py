@@ -7,6 +7,7 @@ print(matcher.match("query.png").label)
 
 from oneshot_runtime.calibration import GalleryCalibration
 from oneshot_runtime.errors import (
+    ArchiveError,
     BundleError,
     DependencyError,
     DeviceError,
@@ -24,6 +25,7 @@ from oneshot_runtime.report import EnrollmentReport, Finding
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArchiveError",
     "BundleError",
     "Candidate",
     "DependencyError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "ArchiveError",
     "BundleError",
     "DependencyError",
     "DeviceError",
@@ -29,6 +30,10 @@ class BundleError(OneShotError, ValueError):
 
 class GalleryError(OneShotError, ValueError):
     """A gallery belongs to another model, is damaged, or cannot be opened or written."""
+
+
+class ArchiveError(GalleryError):
+    """A file to import is damaged, of another form or of another model: the gallery that it was for is not to blame."""
 
 
 class LabelError(OneShotError, KeyError):
