@@ -19,10 +19,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from oneshot_runtime.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "ImageSource", "as_image_list", "name_of", "read_file", "resized", "thumbnail", "to_grey"]
+__all__ = ["FORMATS", "MAX_PIXELS", "ImageSource", "as_image_list", "name_of", "read_file", "resized", "thumbnail", "to_grey"]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]"
-"""A path, encoded bytes (PNG, JPEG, ...), a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) in RGB."""
+"""A path, encoded bytes in one of `FORMATS`, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) in RGB."""
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+"""What Pillow may decode: of these it says the size before it decodes a pixel. Others decode at once, or start programs."""
 
 MAX_PIXELS = 64_000_000
 """Images with more pixels are refused before they are decoded: a small file can claim billions."""
@@ -48,8 +51,8 @@ def to_grey(source: ImageSource, name: str | None = None) -> NDArray[np.uint8]:
     Returns a `uint8 (H, W)` array, black 0 and white 255, turned upright by its EXIF orientation, with transparency
     laid on the paper that shows its ink.
 
-    Raises `ImageError` for a file that is missing or no image, an array that is not `uint8 (H, W)` or `(H, W, 3)`, an
-    empty image, a value that is not finite, or more than `MAX_PIXELS` pixels.
+    Raises `ImageError` for a file that is missing or in none of `FORMATS`, an array that is not `uint8 (H, W)` or
+    `(H, W, 3)`, an empty image, a value that is not finite, or more than `MAX_PIXELS` pixels.
     """
     name = name or name_of(source)
     if isinstance(source, np.ndarray):
@@ -102,7 +105,7 @@ def _open_at_once(path: str, flags: int) -> int:
 def _grey_from_bytes(data: bytes, name: str) -> NDArray[np.uint8]:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
-    with _decoding(name), Image.open(io.BytesIO(data)) as image:
+    with _decoding(name), Image.open(io.BytesIO(data), formats=FORMATS) as image:
         return _grey_from_pillow(image, name)
 
 
@@ -116,7 +119,7 @@ def _decoding(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is refused as a decompression bomb: {error}") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is in no format that Pillow reads; PNG, JPEG, BMP, TIFF or WebP work") from error
+        raise ImageError(f"{name} is in no format that is read: {', '.join(FORMATS[:-1])} or {FORMATS[-1]} work") from error
     except Exception as error:
         raise ImageError(f"{name} is damaged or truncated: {error!r}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ class MatchQueue:
     def __init__(self, matcher: OneShotMatcher, batch: int) -> None:
         self._matcher, self._batch = matcher, batch
         self._waiting: deque[_Asked] = deque()
+        self._taking = threading.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, "match")
 
     def __len__(self) -> int:
@@ -54,17 +56,7 @@ class MatchQueue:
         return asked.answer
 
     def _next(self) -> None:
-        batch: list[_Asked] = []
-        while len(batch) < self._batch:
-            try:
-                asked = self._waiting.popleft()
-            except IndexError:
-                break
-            if batch and asked.top_k != batch[0].top_k:
-                self._waiting.appendleft(asked)  # for the next call: there are at least as many of them as images that wait
-                break
-            if asked.answer.set_running_or_notify_cancel():
-                batch.append(asked)
+        batch = self._take()
         if len(batch) > 1:
             try:
                 self._together(batch)
@@ -73,6 +65,18 @@ class MatchQueue:
                 pass
         for asked in batch:
             self._alone(asked)
+
+    def _take(self) -> list[_Asked]:
+        """The images to match next; for those that are left there are at least as many later calls."""
+        batch: list[_Asked] = []
+        with self._taking:
+            while self._waiting and len(batch) < self._batch:
+                if batch and self._waiting[0].top_k != batch[0].top_k:
+                    break
+                asked = self._waiting.popleft()
+                if asked.answer.set_running_or_notify_cancel():
+                    batch.append(asked)
+        return batch
 
     def _together(self, batch: Sequence[_Asked]) -> None:
         start = time.perf_counter()

@@ -43,7 +43,7 @@ class ProblemBody(BaseModel):
                 "type": "about:blank",
                 "title": "Unprocessable Entity",
                 "status": 422,
-                "detail": "the image in 9 bytes is in no format that Pillow reads; PNG, JPEG, BMP, TIFF or WebP work",
+                "detail": "the image in 9 bytes is in no format that is read: PNG, JPEG, BMP, TIFF, WEBP, GIF or PPM work",
                 "error": "ImageError",
             }
         }

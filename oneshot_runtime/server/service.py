@@ -15,7 +15,7 @@ from PIL import Image
 from starlette.datastructures import UploadFile
 
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.images import MAX_PIXELS
+from oneshot_runtime.images import FORMATS, MAX_PIXELS
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.server.batches import Answer, MatchQueue
 from oneshot_runtime.server.metrics import Metrics
@@ -109,7 +109,8 @@ async def _images(request: Request, service: TheService) -> list[bytes]:
         images = [await request.body()]
     if not images:
         raise ImageError("the form holds no files: add one for each image, or send one image as the body")
-    pixels = sum(_pixels(image) for image in images)
+    # Of a single image, decoding looks at the pixels.
+    pixels = await service.read(lambda: sum(map(_pixels, images))) if len(images) > 1 else 0
     if pixels > MAX_PIXELS:
         raise ImageError(f"{len(images)} image(s) with {pixels} pixels together, more than {MAX_PIXELS}: scale them down")
     return images
@@ -121,7 +122,7 @@ Images = Annotated[list[bytes], Depends(_images)]
 def _pixels(data: bytes) -> int:
     """Pixels that a header claims; 0 for what is no image, which decoding then says with its reason."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.width * image.height
     except Exception:
         return 0

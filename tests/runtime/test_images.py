@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from oneshot_runtime import ImageError
-from oneshot_runtime.images import MAX_PIXELS, thumbnail, to_grey
+from oneshot_runtime.images import FORMATS, MAX_PIXELS, thumbnail, to_grey
 from oneshot_runtime.preprocess import PreprocessSpec, preprocess
 
 SPEC = PreprocessSpec(48, 48)
@@ -119,6 +119,17 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
         preprocess(encoded(Image.new("1", (9000, 9000), 1)), SPEC)
 
 
+@pytest.mark.parametrize("kind", [*FORMATS, "MPO"])
+def test_each_promised_format_is_read_and_the_pictures_of_phones_that_are_several_jpegs(kind: str) -> None:
+    np.testing.assert_allclose(to_grey(encoded(Image.fromarray(PAGE), kind)), PAGE, atol=40)
+
+
+@pytest.mark.parametrize("kind", ["ICO", "ICNS", "EPS", "PCX", "TGA"])
+def test_formats_that_decode_before_their_size_is_known_or_start_programs_are_refused(kind: str) -> None:
+    with pytest.raises(ImageError, match="no format that is read: PNG, JPEG, BMP, TIFF, WEBP, GIF or PPM"):
+        to_grey(encoded(Image.fromarray(PAGE).convert("RGB"), kind))
+
+
 def test_files_that_are_no_images_are_named(tmp_path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("no image")
@@ -136,7 +147,7 @@ def test_files_that_are_no_images_are_named(tmp_path) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    kind=st.sampled_from(["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP"]),
+    kind=st.sampled_from(FORMATS),
     cut=st.floats(0, 1),
     flips=st.lists(st.floats(0, 1), max_size=8),
 )

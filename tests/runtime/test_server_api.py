@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +58,15 @@ def client(store: Path) -> Iterator[TestClient]:
 
 def guarded(matcher: OneShotMatcher, **options) -> TestClient:
     return TestClient(create_app(matcher, ServerOptions(**options)), base_url=BASE)
+
+
+def in_event_loop() -> bool:
+    """Whether this is called from the thread that all other requests wait for."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def check_problem(response, status: int, *words: str) -> None:
@@ -157,6 +168,26 @@ def test_one_bad_picture_of_several_teaches_none_and_pixels_are_counted_over_all
     check_problem(client.post("/v1/classes/x", files=[("i", ("a.png", huge))] * 2), 422, "72000000", "64000000")
     check_problem(client.post("/v1/match", files=[("i", ("a.png", pictures[0][0]))] * 65), 400, "64")
     assert client.get("/v1/classes").json()["total"] == 0
+
+
+def test_pictures_are_looked_at_beside_the_event_loop_and_only_in_formats_that_name_their_size(
+    client, pictures, monkeypatch
+) -> None:
+    opened, real = [], Image.open
+
+    def watched(*given: object, **named: object) -> Image.Image:
+        opened.append(in_event_loop())
+        return real(*given, **named)
+
+    monkeypatch.setattr(Image, "open", watched)
+    icon = io.BytesIO()
+    Image.new("L", (64, 64)).save(icon, "ICO")
+    for address in ("/v1/match", "/v1/embed"):
+        check_problem(client.post(address, content=icon.getvalue()), 422, "no format that is read: PNG")
+        files = [("i", ("a.png", pictures[0][0])), ("i", ("b.ico", icon.getvalue()))]
+        check_problem(client.post(address, files=files), 422, "no format that is read: PNG")
+    assert opened
+    assert not any(opened)
 
 
 def test_embeddings_are_those_of_the_library(client, shared, pictures) -> None:
@@ -315,6 +346,36 @@ def test_what_several_clients_ask_meanwhile_is_matched_together_and_answered_as_
     assert len(queue) == 0
     for place in range(4):
         shared.remove(f"sign {place}")
+
+
+def test_two_threads_that_take_from_the_queue_at_once_lose_no_question(shared, pictures, monkeypatch) -> None:
+    release, busy, alone = threading.Event(), threading.Semaphore(0), shared.match
+
+    def slow(image: bytes, top_k: int) -> Match:
+        busy.release()
+        release.wait(20)
+        return alone(image, top_k)
+
+    class Slow(int):
+        """A number whose comparison leaves the other thread time to look into the queue."""
+
+        def __ne__(self, other: object) -> bool:
+            release.wait(20)
+            time.sleep(0.5)
+            return int(self) != other
+
+        __hash__ = int.__hash__
+
+    shared.enroll("sign", pictures[0][0])
+    monkeypatch.setattr(shared, "match", slow)
+    queue = MatchQueue(shared, batch=4)
+    held = [queue.ask(pictures[1][0], 1) for _ in range(2)]
+    for _ in held:
+        busy.acquire()
+    asked = [queue.ask(pictures[1][0], top_k) for top_k in (2, Slow(3))]
+    release.set()
+    assert [answer.result(20).match.label for answer in held + asked] == ["sign"] * 4
+    shared.remove("sign")
 
 
 def test_metrics_count_requests_by_template_and_answers(client, pictures) -> None:
