@@ -5,16 +5,18 @@ A symbol is named in the address or, since clients take `.` and `..` out of addr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from oneshot_runtime.errors import LabelError
-from oneshot_runtime.gallery import check_label
-from oneshot_runtime.report import FindingKind
+from oneshot_runtime.gallery import Gallery, check_label
+from oneshot_runtime.report import Finding, FindingKind
 from oneshot_runtime.server.problems import PROBLEMS, ProblemError
-from oneshot_runtime.server.service import IMAGES_BODY, Images, Service, TheService
+from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService, afterwards
 
 __all__ = ["router"]
 
@@ -49,8 +51,10 @@ class FindingBody(BaseModel):
     message: str
 
 
-class TaughtBody(ClassBody):
-    """A symbol, how many pictures of it are enrolled now, and what is odd about those of this request."""
+class TaughtBody(BaseModel):
+    """A symbol, how many pictures of it are enrolled now, and what is odd about those of this request. supports, findings: null
+    when the pictures were enrolled, but the gallery could not say so afterwards.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -70,7 +74,9 @@ class TaughtBody(ClassBody):
         }
     )
 
-    findings: list[FindingBody]
+    label: str
+    supports: int | None
+    findings: list[FindingBody] | None
 
 
 class ClassesBody(BaseModel):
@@ -114,13 +120,11 @@ async def support(service: TheService, label: str, number: int) -> Response:
     """Counted from 0 in the order of enrolment."""
 
     def work() -> bytes | None:
-        supports = service.matcher.gallery.supports(label)
+        with _refusals(service.matcher.gallery, label):
+            supports = service.matcher.gallery.supports(label)
         return supports[number].thumbnail if 0 <= number < len(supports) else None
 
-    try:
-        picture = await service.read(work)
-    except LabelError as error:
-        raise _refused(service, label, error) from error
+    picture = await service.read(work)
     if picture is None:
         raise ProblemError(404, f"label {label!r} has no picture {number}")
     return Response(picture, media_type="image/png", headers={"Cache-Control": "no-store"})
@@ -137,11 +141,11 @@ async def enroll(service: TheService, label: str, images: Images) -> TaughtBody:
     def work() -> TaughtBody:
         check_label(label)
         report = service.matcher.enroll(label, list(images))
-        findings = [
-            FindingBody(kind=f.kind, image=f.image, other=f.other, probability=f.probability, message=f.message)
-            for f in report.findings
-        ]
-        return TaughtBody(label=label, supports=service.matcher.gallery.count(label), findings=findings)
+        return TaughtBody(
+            label=label,
+            supports=afterwards(lambda: service.matcher.gallery.count(label)),
+            findings=afterwards(lambda: [_finding(found) for found in report.findings]),
+        )
 
     return await service.write(work)
 
@@ -150,32 +154,44 @@ async def enroll(service: TheService, label: str, images: Images) -> TaughtBody:
 @router.patch("/{label:path}", summary="Give a symbol another name")
 async def rename(service: TheService, label: str, body: RenameBody) -> ClassBody:
     """Refused with 409 when the new name is taken."""
-    try:
-        count = await service.write(lambda: service.matcher.gallery.rename(label, body.label))
-    except LabelError as error:
-        raise _refused(service, label, error, body.label) from error
-    return ClassBody(label=body.label, supports=count)
+
+    def work() -> int:
+        with _refusals(service.matcher.gallery, label, body.label):
+            return service.matcher.gallery.rename(label, body.label)
+
+    return ClassBody(label=body.label, supports=await service.write(work))
 
 
 @router.delete("", summary="Forget a symbol")
 @router.delete("/{label:path}", summary="Forget a symbol")
 async def remove(service: TheService, label: str) -> ClassBody:
     """Answers with what was forgotten."""
+
+    def work() -> int:
+        with _refusals(service.matcher.gallery, label):
+            return service.matcher.gallery.remove(label)
+
+    return ClassBody(label=label, supports=await service.write(work))
+
+
+def _finding(found: Finding) -> FindingBody:
+    return FindingBody(
+        kind=found.kind, image=found.image, other=found.other, probability=found.probability, message=found.message
+    )
+
+
+@contextmanager
+def _refusals(gallery: Gallery, label: str, new: str | None = None) -> Iterator[None]:
+    """Turns a `LabelError` into 422 for a name that can be none, 409 for one that is taken, else 404."""
     try:
-        count = await service.write(lambda: service.matcher.gallery.remove(label))
+        yield
     except LabelError as error:
-        raise _refused(service, label, error) from error
-    return ClassBody(label=label, supports=count)
+        raise ProblemError(_status(gallery, label, new), error) from error
 
 
-def _refused(service: Service, label: str, error: LabelError, new: str | None = None) -> ProblemError:
-    """422 for a name that can be none, 409 for one that is taken, else 404."""
+def _status(gallery: Gallery, label: str, new: str | None) -> int:
     try:
         check_label(label)
-        if new is not None:
-            check_label(new)
-            if service.matcher.gallery.count(new):
-                return ProblemError(409, error)
+        return 409 if new is not None and gallery.count(new) else 404
     except LabelError:
-        return ProblemError(422, error)
-    return ProblemError(404, error)
+        return 422

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
@@ -23,8 +24,9 @@ from oneshot_runtime.server.options import ServerOptions
 from oneshot_runtime.server.problems import ProblemError
 from oneshot_runtime.sessions import available_cpus
 
-__all__ = ["IMAGES_BODY", "Images", "Service", "TheService", "service_of"]
+__all__ = ["IMAGES_BODY", "Images", "Service", "TheService", "afterwards", "service_of"]
 
+_LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 _WAITING = 512
 """Requests that may wait for a thread before others are turned away."""
@@ -88,6 +90,18 @@ class Service:
 
 def _too_many() -> ProblemError:
     return ProblemError(503, f"{_WAITING} requests are waiting already")
+
+
+def afterwards(work: Callable[[], _Result]) -> _Result | None:
+    """What an answer says beside a write that is done; None, and a line in the log, when it cannot be found out.
+
+    An error would have the client write again what is written.
+    """
+    try:
+        return work()
+    except Exception:
+        _LOG.warning("a write is done, but what its answer adds to that could not be found out", exc_info=True)
+        return None
 
 
 def service_of(request: Request) -> Service:

@@ -4,10 +4,12 @@ import asyncio
 import io
 import json
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -18,7 +20,17 @@ pytest.importorskip("httpx")
 
 from fastapi.testclient import TestClient
 
-from oneshot_runtime import DependencyError, ImageError, Match, OneShotMatcher, OptionError
+from oneshot_runtime import (
+    DependencyError,
+    EnrollmentReport,
+    Finding,
+    Gallery,
+    GalleryError,
+    ImageError,
+    Match,
+    OneShotMatcher,
+    OptionError,
+)
 from oneshot_runtime.cli import main
 from oneshot_runtime.server import ServerOptions, create_app
 from oneshot_runtime.server.batches import MatchQueue
@@ -208,6 +220,124 @@ def test_a_gallery_leaves_by_export_and_returns_by_import(client, pictures) -> N
     for body in (bytes(damaged), b"no archive"):
         check_problem(client.post("/v1/gallery/import", content=body), 422, "cannot import 'upload.npz'")
     assert client.get("/v1/classes").json()["total"] == 1
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("part", ["bytes=abc", "bytes=999999999-", "lines=0-1", "bytes=0-9", "bytes=0-1,4-5", ""])
+def test_an_export_comes_whole_whatever_part_is_asked_for_and_leaves_no_copy(client, pictures, temporary, part) -> None:
+    client.post("/v1/classes/one", content=pictures[0][0])
+    exported = client.get("/v1/gallery/export", headers={"Range": part})
+    assert list(temporary.iterdir()) == []
+    assert exported.status_code == 200
+    assert len(exported.content) == int(exported.headers["content-length"])
+    assert exported.headers["accept-ranges"] == "none"
+    assert client.post("/v1/gallery/import", content=exported.content).json() == {"added": 1, "classes": 1}
+    assert list(temporary.iterdir()) == []
+
+
+def test_an_export_to_a_client_that_goes_away_leaves_no_copy(client, temporary) -> None:
+    seen = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.body":
+            seen.extend(temporary.iterdir())
+            raise OSError("the client has gone")
+
+    scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": "GET"}
+    scope |= {"path": "/v1/gallery/export", "raw_path": b"", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    with pytest.raises(Exception, match=r"^$|the client has gone"):
+        asyncio.run(client.app({**scope, "scheme": "http", "root_path": ""}, receive, send))
+    assert seen
+    assert list(temporary.iterdir()) == []
+
+
+def gone_after(monkeypatch, store: Path, gallery: Gallery, write: str) -> None:
+    """Has the gallery's file vanish as soon as a write to it is done."""
+    done = getattr(gallery, write)
+
+    def writing(*given: object, **named: object) -> None:
+        done(*given, **named)
+        for file in store.parent.iterdir():
+            file.unlink()
+
+    monkeypatch.setattr(gallery, write, writing)
+
+
+def test_a_write_that_is_done_is_no_error_when_the_gallery_fails_afterwards(
+    client, store, pictures, monkeypatch, caplog
+) -> None:
+    matcher = client.app.state.service.matcher
+    client.post("/v1/classes/one", content=pictures[0][0])
+    exported = client.get("/v1/gallery/export").content
+    gone_after(monkeypatch, store, matcher.gallery, "add_blocks")
+    response = client.post("/v1/gallery/import", content=exported)
+    assert (response.status_code, response.json()) == (200, {"added": 1, "classes": None})
+    assert "letters.db" in caplog.text
+    check_problem(client.get("/v1/classes"), 503)
+
+
+def test_a_symbol_that_is_taught_is_no_error_when_the_gallery_fails_afterwards(client, store, pictures, monkeypatch) -> None:
+    matcher = client.app.state.service.matcher
+    enroll = matcher.enroll
+
+    def fail() -> tuple[Finding, ...]:
+        raise GalleryError("cannot search")
+
+    def blind(label: str, images: list[bytes]) -> EnrollmentReport:
+        return EnrollmentReport(label, enroll(label, images).supports, fail)
+
+    monkeypatch.setattr(matcher, "enroll", blind)
+    response = client.post("/v1/classes/one", content=pictures[0][0])
+    assert (response.status_code, response.json()) == (201, {"label": "one", "supports": 1, "findings": None})
+    monkeypatch.setattr(matcher, "enroll", enroll)
+    gone_after(monkeypatch, store, matcher.gallery, "extend")
+    response = client.post("/v1/classes/two", content=pictures[0][1])
+    assert (response.status_code, response.json()) == (201, {"label": "two", "supports": None, "findings": []})
+
+
+def test_no_request_waits_for_the_gallery_or_the_disk_of_another(client, pictures, monkeypatch) -> None:
+    waited, real_open = [], Path.open
+
+    def watched(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object, **named: object) -> object:
+            waited.append((name, in_event_loop()))
+            return real(*given, **named)
+
+        return call
+
+    def opened(path: Path, *given: str, **named: object) -> object:
+        file = watched("open", real_open)(path, *given, **named)
+        if path.name != "upload.npz":
+            return file
+        disk = MagicMock(wraps=file)
+        disk.write = watched("write", file.write)
+        disk.close = watched("close", file.close)
+        disk.__enter__ = lambda _: disk
+        disk.__exit__ = lambda *_: disk.close()
+        return disk
+
+    for name in ("count", "snapshot"):
+        monkeypatch.setattr(Gallery, name, watched(name, getattr(Gallery, name)))
+    client.post("/v1/classes/one", content=pictures[0][0])
+    client.post("/v1/classes/two", content=pictures[0][1])
+    exported = client.get("/v1/gallery/export").content
+    monkeypatch.setattr(Path, "open", opened)
+    assert client.post("/v1/gallery/import", content=exported).json() == {"added": 2, "classes": 2}
+    check_problem(client.patch("/v1/classes/one", json={"label": "two"}), 409)
+    check_problem(client.delete("/v1/classes/three"), 404)
+    check_problem(client.get("/v1/classes/three/supports/0"), 404)
+    assert {name for name, _ in waited} == {"count", "snapshot", "open", "write", "close"}
+    assert [name for name, held_up in waited if held_up] == []
 
 
 def test_a_gallery_in_memory_has_nothing_to_export(shared) -> None:

@@ -76,18 +76,24 @@ async function teach(event) {
   at("teach-button").disabled = true;
   try {
     const { supports, findings } = await api.teach(label, pad.files());
-    showFindings(label, findings);
+    showFindings(label, findings ?? []);
     pad.clear();
     at("name").value = "";
     await gallery.refresh(label);
     showIdle("Now draw it again");
-    toast(supports === 1 ? `“${label}” is known from one picture.` : `“${label}” is known from ${supports} pictures.`);
+    toast(taught(label, supports));
     at("pad").focus({ preventScroll: true });
   } catch (error) {
     failed(error);
   } finally {
     at("teach-button").disabled = pad.empty;
   }
+}
+
+// The server may have taught it without being able to count the pictures afterwards.
+function taught(label, supports) {
+  if (supports === null) return `“${label}” is known.`;
+  return supports === 1 ? `“${label}” is known from one picture.` : `“${label}” is known from ${supports} pictures.`;
 }
 
 // What is odd about the pictures that were just taught, until the next ones are or the gallery changes.
@@ -121,7 +127,8 @@ async function decoded(file) {
 
 async function importGallery(file) {
   const { added, classes } = await api.imported(file);
-  toast(`${added} ${added === 1 ? "picture" : "pictures"} added; ${classes} symbols are known.`);
+  const known = classes === null ? "." : `; ${classes} symbols are known.`;
+  toast(`${added} ${added === 1 ? "picture" : "pictures"} added${known}`);
   await gallery.refresh();
   await question(true);
 }
