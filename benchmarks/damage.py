@@ -28,11 +28,12 @@ from tqdm import tqdm
 from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.images import thumbnail
 
 __all__ = ["damage", "main"]
 
 _SECONDS = 10
-_PICTURE = b"\x89PNG" + bytes(range(200))
+_PICTURE = thumbnail(np.zeros((8, 8), np.uint8)) + bytes(range(200))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.codes import probability, sum_absolute_differences
-from oneshot_runtime.errors import OptionError
+from oneshot_runtime.errors import ImageError, OptionError
+from oneshot_runtime.images import to_grey
 from oneshot_runtime.report import EVEN_ODDS, SHOTS, Limits, too_close
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def check_gallery(matcher: OneShotMatcher, max_supports: int = MAX_SUPPORTS) -> 
 
 
 def support_picture(gallery: Gallery, label: str, shot: int) -> NDArray[np.uint8] | None:
-    """The thumbnail uint8 (H, W) that was kept of a support, None where none was."""
-    from PIL import Image
-
+    """The thumbnail uint8 (H, W) that was kept of a support, None where none was, or it is no picture."""
     supports = gallery.supports(label)
     # A gallery in memory lists supports that it kept nothing of last, whatever their place.
     if shot >= len(supports) or any(support.created is None for support in supports):
@@ -108,8 +106,10 @@ def support_picture(gallery: Gallery, label: str, shot: int) -> NDArray[np.uint8
     data = supports[shot].thumbnail
     if data is None:
         return None
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("L"))
+    try:
+        return to_grey(data)
+    except ImageError:  # an application, or an import, may have stored anything that starts as a PNG does
+        return None
 
 
 def _sorted(gallery: Gallery, dim: int, limit: int) -> _Sorted:

@@ -18,12 +18,14 @@ from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, OptionError
 from oneshot_runtime.index import CodeIndex
 from oneshot_runtime.reader import BLOCK
-from oneshot_runtime.rows import MAX_THUMBNAIL_BYTES, Support, pack_metadata
+from oneshot_runtime.rows import MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE, Support, pack_metadata
 from oneshot_runtime.stores import Block, Changes, GalleryStore, SearchIndex, View, Where, open_store
 
 __all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail"]
 
 MAX_LABEL_LENGTH = 256
+_PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+"""Width and height follow, four bytes each."""
 
 
 class Gallery:
@@ -276,10 +278,13 @@ def check_embeddings(embeddings: NDArray[np.float32]) -> None:
 
 
 def check_thumbnail(thumbnail: bytes | None) -> bytes | None:
-    """The thumbnail, if it is None or a PNG's bytes of a sane size; else `GalleryError`."""
+    """The thumbnail, if it is None or starts as a PNG of a sane size does; else `GalleryError`. It is not decoded."""
     if thumbnail is None:
         return None
-    if not isinstance(thumbnail, bytes) or not thumbnail.startswith(b"\x89PNG") or len(thumbnail) > MAX_THUMBNAIL_BYTES:
+    if not isinstance(thumbnail, bytes) or not thumbnail.startswith(_PNG_START) or len(thumbnail) > MAX_THUMBNAIL_BYTES:
         size = f"{len(thumbnail)} bytes" if isinstance(thumbnail, bytes) else type(thumbnail).__name__
         raise GalleryError(f"a thumbnail is a PNG's bytes, at most {MAX_THUMBNAIL_BYTES} of them, got {size}")
+    sides = [int.from_bytes(thumbnail[place : place + 4], "big") for place in (16, 20)]
+    if not all(1 <= side <= MAX_THUMBNAIL_SIDE for side in sides):
+        raise GalleryError(f"a thumbnail is a PNG of 1 to {MAX_THUMBNAIL_SIDE} pixels a side, got {sides[0]}x{sides[1]}")
     return thumbnail

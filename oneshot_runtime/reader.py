@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from types import TracebackType
 from typing import Any
 
@@ -13,10 +14,13 @@ from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.rows import Row, State, row_from
 from oneshot_runtime.schema import COLUMNS, prepare, read_state
 
-__all__ = ["BLOCK", "GalleryReader", "intact", "read_blocks", "require_rows"]
+__all__ = ["BLOCK", "BLOCK_BYTES", "GalleryReader", "fetch_block", "intact", "read_blocks", "require_rows"]
 
 BLOCK = 8192
 """Rows that are held at once beside the gallery, however many are written or read."""
+
+BLOCK_BYTES = 1 << 25
+"""A block has fewer rows once it holds this much, for a thumbnail may have a megabyte."""
 
 
 class GalleryReader:
@@ -66,13 +70,27 @@ class GalleryReader:
 def read_blocks(connection: sqlite3.Connection, file: GalleryFile, dim: int, after: int = 0) -> Iterator[list[Row]]:
     """The rows behind number `after`, in blocks and in order; raises `GalleryError` for a damaged one."""
     query = f"SELECT {COLUMNS} FROM supports WHERE id > ? ORDER BY id LIMIT {BLOCK}"
-    while values := connection.execute(query, (after,)).fetchall():
-        rows = [intact(row, dim, file) for row in values]
-        for row in rows:
-            if row.id <= after:
-                raise GalleryError(f"gallery '{file.path}' is damaged, its pages lead in circles: {REPAIR}")
-            after = row.id
-        yield rows
+    with file.errors():
+        while values := fetch_block(connection.execute(query, (after,))):
+            rows = [intact(row, dim, file) for row in values]
+            for row in rows:
+                if row.id <= after:
+                    raise GalleryError(f"gallery '{file.path}' is damaged, its pages lead in circles: {REPAIR}")
+                after = row.id
+            yield rows
+
+
+def fetch_block(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    """The rows of a query, those behind `BLOCK_BYTES` left out."""
+    rows: list[tuple[Any, ...]] = []
+    held = 0
+    with closing(cursor):
+        for values in cursor:
+            rows.append(values)
+            held += sum(len(value) for value in values if isinstance(value, bytes | str))
+            if held >= BLOCK_BYTES:
+                break
+    return rows
 
 
 def intact(values: tuple[Any, ...], dim: int, file: GalleryFile) -> Row:

@@ -15,9 +15,20 @@ from typing import Any
 
 from oneshot_runtime.errors import GalleryError
 
-__all__ = ["MAX_METADATA_BYTES", "MAX_THUMBNAIL_BYTES", "Row", "State", "Support", "pack_metadata", "row_checksum", "row_from"]
+__all__ = [
+    "MAX_METADATA_BYTES",
+    "MAX_THUMBNAIL_BYTES",
+    "MAX_THUMBNAIL_SIDE",
+    "Row",
+    "State",
+    "Support",
+    "pack_metadata",
+    "row_checksum",
+    "row_from",
+]
 
 MAX_THUMBNAIL_BYTES = 1 << 20
+MAX_THUMBNAIL_SIDE = 128
 MAX_METADATA_BYTES = 1 << 16
 
 _MODULUS = 1 << 64

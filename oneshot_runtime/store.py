@@ -65,8 +65,9 @@ class SqliteStore:
         noted = self._file.acknowledged(state.identity)
         if noted is not None and noted > state.revision:
             raise GalleryError(
-                f"gallery '{self._file.path}' holds {state.revision} writes, but {noted} were acknowledged: it is an "
-                f"older copy, or its -wal file is missing or damaged: {REPAIR}"
+                f"gallery '{self._file.path}' holds {state.revision} writes, but {noted} were acknowledged: it is an older "
+                "copy, or its -wal file is missing or damaged: restore a newer copy, or remove "
+                f"'{self._file.acknowledgement.name}' to go on with this one"
             )
         self._identity = state.identity
 
@@ -74,11 +75,12 @@ class SqliteStore:
         """Append supports in one transaction: all of them are on the disk when this returns, or none."""
         with self._writing() as draft:
             for block in blocks:
-                self._insert(draft, block)
+                with self._file.errors():
+                    self._insert(draft, block)
 
     def remove(self, label: str) -> int:
         """Delete a label's supports in one transaction; returns how many there were."""
-        with self._writing() as draft:
+        with self._writing() as draft, self._file.errors():
             return len(self._delete(draft, label))
 
     def rename(self, old: str, new: str) -> int:
@@ -86,7 +88,7 @@ class SqliteStore:
 
         Raises `LabelError` when `new` is there already.
         """
-        with self._writing() as draft:
+        with self._writing() as draft, self._file.errors():
             if self._writer.execute("SELECT 1 FROM supports WHERE label = ?", (new,)).fetchone():
                 raise LabelError(f"label {new!r} is in the gallery already: remove it first, or choose another name")
             rows = self._delete(draft, old)
@@ -106,7 +108,8 @@ class SqliteStore:
                 found = found.with_rows([row.checksum for row in rows], 0)
                 fresh = [replace(row, code=code_of(row)) for row in rows]
                 updates = [(row.code, row.checksum, row.id) for row in fresh]
-                self._writer.executemany("UPDATE supports SET code = ?, checksum = ? WHERE id = ?", updates)
+                with self._file.errors():
+                    self._writer.executemany("UPDATE supports SET code = ?, checksum = ? WHERE id = ?", updates)
                 state = state.with_rows([checksum for _, checksum, _ in updates], rows[-1].id)
             require_rows(self._file, found, draft.state)
             draft.state = replace(state, fingerprint=fingerprint, dim=dim)
@@ -207,21 +210,35 @@ class SqliteStore:
 
     @contextmanager
     def _writing(self) -> Iterator[_Draft]:
-        """A transaction that ends with the draft's state written, and noted as acknowledged."""
-        with self._file.errors(), self._write_lock:
-            self._file.guard()
-            with transaction(self._writer):
-                self._file.guard()  # again, for the lock may have been long in coming
-                before = self._state(self._writer)
+        """A transaction that ends with the draft's state written, and noted as acknowledged.
+
+        What is raised inside the block goes on as it is, for the caller's own iterator runs there.
+        """
+        with self._write_lock:
+            with self._file.errors():
+                self._file.guard()
+                self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                with self._file.errors():
+                    self._file.guard()  # again, for the lock may have been long in coming
+                    before = self._state(self._writer)
                 draft = _Draft(before)
                 yield draft
-                after = draft.state
+                with self._file.errors():
+                    after = draft.state
+                    if after is not before:
+                        after = replace(after, revision=before.revision + 1)
+                        write_state(self._writer, after)
+                    self._writer.execute("COMMIT")
+            except BaseException:
+                with self._file.errors():
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+                raise
+            with self._file.errors():
+                self._file.guard()
                 if after is not before:
-                    after = replace(after, revision=before.revision + 1)
-                    write_state(self._writer, after)
-            self._file.guard()
-            if after is not before:
-                self._file.acknowledge(after.identity, after.revision)
+                    self._file.acknowledge(after.identity, after.revision)
 
     def _state(self, connection: sqlite3.Connection) -> State:
         state = read_state(connection)

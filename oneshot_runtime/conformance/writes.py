@@ -15,7 +15,7 @@ from oneshot_runtime.stores import Block, GalleryStore
 
 __all__ = ["WriteContract"]
 
-_PNG = b"\x89PNG\r\n\x1a\n kept byte for byte: \x00\xff"
+_PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x08\x00\x00\x00\x08 kept byte for byte: \x00\xff"
 _LABELS = [
     "a",
     "A",
@@ -67,14 +67,15 @@ class WriteContract(ContractBase):
         store = self.store()
         store.add(iter([self._block(["kept"])]))
 
-        def blocks() -> Iterator[Block]:
+        def blocks(thrown: BaseException) -> Iterator[Block]:
             yield self._block([f"s{number}" for number in range(500)])
             yield self._block(["more"])
-            raise KeyboardInterrupt("the second block was the last")
+            raise thrown
 
-        with raised(KeyboardInterrupt) as error:
-            store.add(blocks())
-        assert "the second block" in str(error[0])
+        for thrown in (KeyboardInterrupt(), ValueError("of the caller's data"), TypeError(), RuntimeError(), OSError()):
+            with raised(type(thrown)) as error:
+                store.add(blocks(thrown))
+            assert error == [thrown]
         for one in (Gallery(self.bundle, store), self.gallery()):
             assert one.labels == ["kept"]
         store.add(iter([self._block(["after"])]))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
@@ -9,10 +10,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from oneshot_runtime import GalleryError, OneShotMatcher
+from oneshot_runtime.check import support_picture
 from oneshot_runtime.cli import main
+from oneshot_runtime.codes import encode
 from oneshot_runtime.explain import occlusion_map
 from oneshot_runtime.preprocess import preprocess
 from oneshot_runtime.sheet import elide, font
+from oneshot_runtime.stores import Block
 
 
 @pytest.fixture
@@ -88,6 +92,24 @@ def test_supports_without_pictures_are_drawn_too(matcher, drawings) -> None:
     why = matcher.explain(drawings[1][0])
     assert [near.picture for near in why.nearest] == [None, None]
     assert why.draw().width > 400
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("kept", ["junk", "huge"])
+def test_a_thumbnail_that_is_no_picture_is_drawn_as_none(tmp_path, drawings, kept) -> None:
+    """As a gallery's file may hold it: what an application stores, or an import brought, is not decoded on the way in."""
+    png = b"\x89PNG junk"
+    if kept == "huge":
+        file = io.BytesIO()
+        Image.new("1", (13_300, 13_300)).save(file, "PNG")
+        png = file.getvalue()
+    with OneShotMatcher.load(gallery=tmp_path / "g.db", precision="fp32", threads=1, far=None) as matcher:
+        codes = encode(matcher.embed(drawings[0][:2]), matcher.bundle.head)
+        matcher.gallery.add_blocks(iter([Block(["a", "b"], codes, [png, None], [None, None])]))
+        why = matcher.explain(drawings[1][0])
+        assert [near.picture for near in why.nearest] == [None, None]
+        assert why.draw().width > 400
+        assert support_picture(matcher.gallery, "a", 0) is None
 
 
 def ink_right_of_the_middle(canvases: np.ndarray) -> np.ndarray:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from oneshot_runtime import GalleryError, LabelError, store
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.images import thumbnail
 
 BUNDLE = Bundle.open()
-PNG = b"\x89PNG\r\n\x1a\n not a picture, but kept as one"
+PNG = thumbnail(np.zeros((8, 8), np.uint8)) + b" kept byte for byte"
 
 
 @pytest.fixture
@@ -217,6 +218,10 @@ def test_supports_come_back_as_they_were_given(path, durable) -> None:
     ("thumbnail", "metadata", "named"),
     [
         (b"GIF89a", None, "PNG"),
+        (b"\x89PNG junk", None, "PNG"),
+        (PNG[:16] + (13_300).to_bytes(4, "big") * 2 + PNG[24:], None, "13300x13300"),
+        (PNG[:16] + bytes(4) + PNG[20:], None, "0x8"),
+        (PNG[:18], None, "0x0"),
         ("text", None, "PNG"),
         (None, {"x": float("nan")}, "JSON"),
         (None, {"x": b"bytes"}, "JSON"),

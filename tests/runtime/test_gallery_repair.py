@@ -12,11 +12,13 @@ from oneshot_runtime import GalleryError, OneShotMatcher
 from oneshot_runtime.bundle import Bundle, fingerprint_of
 from oneshot_runtime.cli import main
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.images import thumbnail
 from oneshot_runtime.migration import migrate
 from oneshot_runtime.preprocess import PreprocessSpec
 from oneshot_runtime.repair import check_file, repair_file
 
 BUNDLE = Bundle.open()
+PNG = thumbnail(np.zeros((8, 8), np.uint8)) + bytes(300)
 MODEL = (BUNDLE.fingerprint, BUNDLE.dim)
 
 
@@ -24,7 +26,7 @@ MODEL = (BUNDLE.fingerprint, BUNDLE.dim)
 def path(tmp_path):
     gallery = Gallery(BUNDLE, tmp_path / "letters.db")
     labels = [f"s{index}" for index in range(60)]
-    gallery.extend(labels, np.random.default_rng(0).random((60, BUNDLE.dim), np.float32), [b"\x89PNG" + bytes(300)] * 60)
+    gallery.extend(labels, np.random.default_rng(0).random((60, BUNDLE.dim), np.float32), [PNG] * 60)
     gallery.remove("s7")
     gallery.close()
     return tmp_path / "letters.db"
