@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
-from oneshot_runtime.errors import ImageError, LabelError, OneShotError, OptionError
+from oneshot_runtime.errors import ArchiveError, ImageError, LabelError, OneShotError, OptionError
 
 __all__ = ["PROBLEMS", "ProblemBody", "ProblemError", "add_handlers", "problem_response"]
 
 _MEDIA_TYPE = "application/problem+json"
-_CLIENTS_FAULT = (ImageError, LabelError, OptionError)
+_PATHLESS = (ImageError, LabelError, OptionError)
+_CLIENTS_FAULT = (*_PATHLESS, ArchiveError)
 _QUOTED_PATH = re.compile(r"'(?:[^']*[/\\])?([^'/\\]+\.(?:db|npz)[^'/\\]*)'|'(?:/|[A-Za-z]:\\|[a-z]+://)[^']*'")
 _DATABASE_SERVER = re.compile(r"(?<=server )(?:at|on socket) \"[^\"]*\"(?: \([^)]*\))?(?:, port \d+)?")
 
@@ -111,6 +112,6 @@ def _problem_of(error: Exception) -> ProblemError:
 def _without_paths(error: OneShotError) -> str:
     """The message with the server's files named without their folders; a label may look like a path and stays."""
     text = str(error)
-    if isinstance(error, _CLIENTS_FAULT):
+    if isinstance(error, _PATHLESS):
         return text
     return _DATABASE_SERVER.sub("of the gallery", _QUOTED_PATH.sub(lambda match: f"'{match[1] or 'file'}'", text))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -93,30 +95,39 @@ async def import_(service: TheService, request: Request) -> ImportedBody:
     try:
         await _keep(service, request, place)
         return await service.write(work)
-    except GalleryError as error:
-        raise ProblemError(422, error) from error
     finally:
         await _remove(folder)
 
 
 async def _keep(service: Service, request: Request, place: Path) -> None:
     """Write a request's body to a file, in threads: a disk that is slow then holds up nobody else."""
-    file = await service.write(lambda: place.open("wb"))
-    try:
-        pieces = bytearray()
-        async for part in request.stream():
-            pieces += part
-            if len(pieces) >= _PIECE:
-                await service.write(partial(file.write, bytes(pieces)))
-                pieces.clear()
-        await service.write(partial(file.write, bytes(pieces)))
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(file.close)
+    with _on_disk():
+        file = await service.write(lambda: place.open("wb"))
+        try:
+            pieces = bytearray()
+            async for part in request.stream():
+                pieces += part
+                if len(pieces) >= _PIECE:
+                    await service.write(partial(file.write, bytes(pieces)))
+                    pieces.clear()
+            await service.write(partial(file.write, bytes(pieces)))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(file.close)
 
 
 async def _new_folder(service: Service) -> Path:
-    return Path(await service.write(lambda: tempfile.mkdtemp(prefix="oneshot-")))
+    with _on_disk():
+        return Path(await service.write(lambda: tempfile.mkdtemp(prefix="oneshot-")))
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise GalleryError(f"cannot keep a gallery in the folder for temporary files (TMPDIR): {reason}") from error
 
 
 async def _remove(folder: Path) -> None:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sqlite3
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -30,6 +32,7 @@ from oneshot_runtime import (
     Match,
     OneShotMatcher,
     OptionError,
+    dbfile,
 )
 from oneshot_runtime.cli import main
 from oneshot_runtime.server import ServerOptions, create_app
@@ -62,7 +65,8 @@ def store(tmp_path) -> Path:
 
 
 @pytest.fixture
-def client(store: Path) -> Iterator[TestClient]:
+def client(store: Path, monkeypatch) -> Iterator[TestClient]:
+    monkeypatch.setattr(dbfile, "BUSY_SECONDS", 1.0)
     store.parent.mkdir()
     with OneShotMatcher.load(gallery=store, precision="fp32", threads=1, far=None) as matcher:
         yield TestClient(create_app(matcher, gallery=store), base_url=BASE)
@@ -218,7 +222,9 @@ def test_a_gallery_leaves_by_export_and_returns_by_import(client, pictures) -> N
     damaged = bytearray(exported.content)
     damaged[len(damaged) // 2] ^= 0xFF
     for body in (bytes(damaged), b"no archive"):
-        check_problem(client.post("/v1/gallery/import", content=body), 422, "cannot import 'upload.npz'")
+        response = client.post("/v1/gallery/import", content=body)
+        check_problem(response, 422, "cannot import 'upload.npz'")
+        assert response.json()["error"] == "ArchiveError"
     assert client.get("/v1/classes").json()["total"] == 1
 
 
@@ -259,6 +265,22 @@ def test_an_export_to_a_client_that_goes_away_leaves_no_copy(client, temporary) 
         asyncio.run(client.app({**scope, "scheme": "http", "root_path": ""}, receive, send))
     assert seen
     assert list(temporary.iterdir()) == []
+
+
+def test_an_import_that_the_server_cannot_take_is_not_blamed_on_the_archive(client, store, pictures, temporary) -> None:
+    client.post("/v1/classes/one", content=pictures[0][0])
+    archive = client.get("/v1/gallery/export").content
+    with closing(sqlite3.connect(store)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        check_problem(client.post("/v1/gallery/import", content=archive), 503, "letters.db")
+    assert client.get("/v1/classes").json()["total"] == 1
+    temporary.rmdir()
+    for response in (client.get("/v1/gallery/export"), client.post("/v1/gallery/import", content=archive)):
+        check_problem(response, 503, "No such file or directory", "TMPDIR")
+    temporary.mkdir()
+    for file in store.parent.iterdir():
+        file.unlink()
+    check_problem(client.post("/v1/gallery/import", content=archive), 503, "letters.db")
 
 
 def gone_after(monkeypatch, store: Path, gallery: Gallery, write: str) -> None:
