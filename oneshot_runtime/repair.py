@@ -9,16 +9,16 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from oneshot_runtime.dbfile import GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError
-from oneshot_runtime.reader import BLOCK
+from oneshot_runtime.reader import BLOCK, fetch_block
 from oneshot_runtime.rows import Row, State, row_from
-from oneshot_runtime.schema import COLUMNS, create, insert_rows, prepare, read_state, write_state
+from oneshot_runtime.schema import COLUMNS, create, insert_rows, refuse_newer, state_or_none, unchanged, write_state
 
 __all__ = ["Health", "Repair", "check_file", "repair_file"]
 
@@ -57,16 +57,18 @@ class Repair:
 
 
 def check_file(path: str | os.PathLike[str], fingerprint: str | None = None) -> Health:
-    """Read all of a gallery file and say what is wrong with it; nothing is changed.
+    """Read all of a gallery file and say what is wrong with it; what it holds stays as it is, its version too.
 
-    fingerprint: of the model that it should belong to. Raises `GalleryError` when the file is missing or no database.
+    fingerprint: of the model that it should belong to. Raises `GalleryError` when the file is missing or no database, or its
+    header is not a gallery's, which a repair may mend.
     """
     file = _existing(path)
-    with file.errors(), closing(file.connect()) as connection:
-        prepare(connection, file, None)
+    with file.errors(), ExitStack() as stack:
+        found_file = stack.enter_context(closing(file.connect()))
+        connection = stack.enter_context(closing(unchanged(found_file, file)))
         connection.execute("BEGIN DEFERRED")  # never committed: on a damaged file that fails too
         problems = _page_problems(connection)
-        state = _state_or_none(connection)
+        state = state_or_none(connection)
         dim = state.dim if state is not None else _usual_dim(connection)
         found, rows = State("", "", dim), _Salvage(connection, dim)
         labels: set[str] = set()
@@ -88,19 +90,26 @@ def repair_file(path: str | os.PathLike[str], model: tuple[str, int]) -> Repair:
     """Write the intact supports of a damaged gallery to a new file in its place, keeping the damaged one beside it.
 
     model: fingerprint and dimension to use where the file no longer says its own. Other processes that have the file open get a
-    `GalleryError` from then on. Raises `GalleryError` when nothing can be read.
+    `GalleryError` from then on. Raises `GalleryError`, and leaves the file as it is, when no support can be read of a gallery
+    that is not known to be empty.
     """
     file = _existing(path)
     with file.errors(), closing(file.connect()) as connection:
+        refuse_newer(connection, file)
         # Holding the write lock: who waits for it finds the file replaced, so no write gets lost in the old one.
         connection.execute("BEGIN IMMEDIATE")
-        state = _state_or_none(connection)
+        state = state_or_none(connection)
         fresh = State(uuid.uuid4().hex, *model) if state is None else replace(state, identity=uuid.uuid4().hex)
         fresh = replace(fresh, supports=0, digest=0, forgotten=fresh.last_removal)
         rows = _Salvage(connection, fresh.dim)
         good = file.real.with_name(f"{file.real.name}.repair-{os.getpid()}")
         try:
             fresh = _write(good, fresh, rows)
+            if not fresh.supports and (state is None or state.supports):
+                raise GalleryError(
+                    f"gallery '{file.path}': no support can be read, so it was left as it is: restore it from a copy, or "
+                    f"remove it and '{file.acknowledgement.name}' to start anew"
+                )
             lost = list(rows.lost)
             if state is not None:
                 lost += _state_problems(file, state, fresh)
@@ -127,7 +136,7 @@ class _Salvage:
         while True:
             query = f"SELECT {COLUMNS} FROM supports WHERE id > ? ORDER BY id LIMIT {BLOCK}"
             try:
-                values = self._connection.execute(query, (after,)).fetchall()
+                values = fetch_block(self._connection.execute(query, (after,)))
             except sqlite3.DatabaseError:
                 values = None
             if values is None or not _in_order(values, after):
@@ -153,7 +162,7 @@ class _Salvage:
             self.lost.append(f"supports could not be read at {unreadable} of the numbers after {after}")
 
     def _highest(self, after: int) -> int:
-        state = _state_or_none(self._connection)
+        state = state_or_none(self._connection)
         if state is not None:
             return state.last_support
         try:
@@ -187,13 +196,6 @@ def _page_problems(connection: sqlite3.Connection) -> list[str]:
     except sqlite3.DatabaseError as error:
         found = [str(error)]
     return [] if found == ["ok"] else [f"SQLite: {line}" for line in found]
-
-
-def _state_or_none(connection: sqlite3.Connection) -> State | None:
-    try:
-        return read_state(connection)
-    except sqlite3.DatabaseError:
-        return None
 
 
 def _usual_dim(connection: sqlite3.Connection) -> int:

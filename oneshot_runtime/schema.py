@@ -6,14 +6,27 @@ import hashlib
 import sqlite3
 import uuid
 
-from oneshot_runtime.dbfile import GalleryFile, transaction
+from oneshot_runtime.dbfile import REPAIR, GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.rows import Row, State
 
-__all__ = ["COLUMNS", "create", "insert_rows", "prepare", "read_state", "write_state"]
+__all__ = [
+    "COLUMNS",
+    "create",
+    "insert_rows",
+    "prepare",
+    "read_state",
+    "refuse_newer",
+    "state_or_none",
+    "unchanged",
+    "write_state",
+]
 
 _APPLICATION_ID = 0x4F53_5631  # "OSV1"
 _VERSION = 2
+_DAMAGED_FROM = 1000
+"""No runtime will write versions from here on: such a number is damage."""
+
 _STATE = "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL, checksum TEXT NOT NULL)"
 _SCHEMA = (
     _STATE,
@@ -38,21 +51,72 @@ def prepare(connection: sqlite3.Connection, file: GalleryFile, model: tuple[str,
     model: fingerprint and dimension that a new gallery gets; None creates none. Raises `GalleryError` for another program's
     file, a newer version, or a file that lost its content.
     """
+    empty = _is_empty(connection, file)
+    file.use_wal(connection)
+    if empty:
+        _create_new(connection, file, model)
+    if _known_version(connection, file) == 1:
+        with transaction(connection):
+            _upgrade_first_version(connection, file)
+
+
+def unchanged(connection: sqlite3.Connection, file: GalleryFile) -> sqlite3.Connection:
+    """A connection to read a gallery of this version by, for a file that stays as it is: of one of version 1, a copy's.
+
+    Raises like `prepare`, which creates none.
+    """
+    if _is_empty(connection, file):
+        raise _empty(file, file.acknowledged())
+    if _known_version(connection, file) != 1:
+        return connection
+    copy = sqlite3.connect("", isolation_level=None)  # a temporary file of SQLite's own
+    try:
+        connection.backup(copy)
+        with transaction(copy):
+            _upgrade_first_version(copy, file)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def refuse_newer(connection: sqlite3.Connection, file: GalleryFile) -> None:
+    """Raise `GalleryError` for a file that a newer version wrote, with what this one knows nothing of."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if _VERSION < version < _DAMAGED_FROM:
+        raise GalleryError(
+            f"gallery '{file.path}' has schema version {version}, this runtime reads {_VERSION}: "
+            "install a newer oneshot-runtime"
+        )
+
+
+def _is_empty(connection: sqlite3.Connection, file: GalleryFile) -> bool:
+    """Whether a file has no tables. Raises for those of another program."""
     # In this order: who finds the tables of a file that another process creates just now finds its application id as well.
     tables = _tables(connection)
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != _APPLICATION_ID and tables:
+        if state_or_none(connection) is not None:
+            raise GalleryError(f"gallery '{file.path}' is damaged, its header has the application id {application}: {REPAIR}")
         raise GalleryError(f"'{file.path}' is an SQLite file of another program, not a gallery; choose another path")
-    file.use_wal(connection)
-    if not tables:
-        _create_new(connection, file, model)
+    return not tables
+
+
+def _known_version(connection: sqlite3.Connection, file: GalleryFile) -> int:
+    refuse_newer(connection, file)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 1:
-        with transaction(connection):
-            if connection.execute("PRAGMA user_version").fetchone() == (1,):
-                _upgrade_first_version(connection, file)
-    elif version != _VERSION:
-        raise GalleryError(f"gallery '{file.path}' has schema version {version}, this runtime reads {_VERSION}")
+    if version not in (1, _VERSION):
+        raise GalleryError(f"gallery '{file.path}' is damaged, its header has the schema version {version}: {REPAIR}")
+    return int(version)
+
+
+def _empty(file: GalleryFile, noted: int | None) -> GalleryError:
+    if noted is None:
+        return GalleryError(f"gallery '{file.path}' is empty: `oneshot enroll` makes a gallery of it")
+    return GalleryError(
+        f"gallery '{file.path}' is empty, but it held {noted} acknowledged writes: restore it from a copy, or "
+        f"remove it and '{file.acknowledgement.name}' to start anew"
+    )
 
 
 def _create_new(connection: sqlite3.Connection, file: GalleryFile, model: tuple[str, int] | None) -> None:
@@ -61,13 +125,8 @@ def _create_new(connection: sqlite3.Connection, file: GalleryFile, model: tuple[
         # Looked up again inside the transaction: two processes may create the same file.
         if _tables(connection):
             return
-        if noted is not None:
-            raise GalleryError(
-                f"gallery '{file.path}' is empty, but it held {noted} acknowledged writes: restore it from a copy, or "
-                f"remove it and '{file.acknowledgement.name}' to start anew"
-            )
-        if model is None:
-            raise GalleryError(f"gallery '{file.path}' is empty: `oneshot enroll` makes a gallery of it")
+        if noted is not None or model is None:
+            raise _empty(file, noted)
         create(connection, State(uuid.uuid4().hex, *model))
 
 
@@ -84,6 +143,14 @@ def read_state(connection: sqlite3.Connection) -> State | None:
     """The state, None when it is damaged."""
     values = connection.execute("SELECT state, checksum FROM state").fetchone()
     return None if values is None else State.from_values(*values)
+
+
+def state_or_none(connection: sqlite3.Connection) -> State | None:
+    """The state, None when it is damaged or cannot be read."""
+    try:
+        return read_state(connection)
+    except sqlite3.DatabaseError:
+        return None
 
 
 def write_state(connection: sqlite3.Connection, state: State) -> None:
@@ -107,7 +174,9 @@ def _tables(connection: sqlite3.Connection) -> int:
 
 
 def _upgrade_first_version(connection: sqlite3.Connection, file: GalleryFile) -> None:
-    """Version 1 had no state, and checksums over fewer columns."""
+    """Version 1 had no state, and checksums over fewer columns. Another process may have done it before this transaction."""
+    if connection.execute("PRAGMA user_version").fetchone() != (1,):
+        return
     meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     state = State(uuid.uuid4().hex, str(meta["fingerprint"]), int(meta["dim"]))
     rows = []

@@ -6,12 +6,15 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oneshot_runtime.address import scheme_of, shown
 from oneshot_runtime.commands.bulk import load_folder
 from oneshot_runtime.commands.common import add_command, load, load_existing, print_result, require_file
 from oneshot_runtime.errors import GalleryError, LabelError, OptionError
+
+if TYPE_CHECKING:
+    from oneshot_runtime.repair import Health
 
 __all__ = ["register"]
 
@@ -72,16 +75,10 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.bundle import Bundle
-    from oneshot_runtime.repair import check_file, repair_file
-    from oneshot_runtime.stores import check_store
+    from oneshot_runtime.repair import repair_file
 
     bundle = Bundle.open(arguments.bundle)
-    if scheme_of(arguments.gallery) is None:
-        health = check_file(arguments.gallery, bundle.fingerprint)
-    else:
-        if arguments.repair:
-            require_file(arguments, "--repair", "restore a damaged database from its backup")
-        health = check_store(arguments.gallery, bundle.fingerprint)
+    health = _health(arguments, bundle.fingerprint)
     values = {"gallery": shown(arguments.gallery), "ok": health.ok, "problems": health.problems}
     values |= {"supports": health.supports, "classes": health.classes, "fingerprint": health.fingerprint}
     lines = [f"FAIL {problem}" for problem in health.problems]
@@ -97,6 +94,23 @@ def _check(arguments: argparse.Namespace) -> int:
         lines += more
     print_result(arguments, values, "\n".join(lines))
     return 0 if health.ok else 1
+
+
+def _health(arguments: argparse.Namespace, fingerprint: str) -> Health:
+    """What the check found; for a file to repair, one that cannot even be checked is damaged."""
+    from oneshot_runtime.repair import Health, check_file
+    from oneshot_runtime.stores import check_store
+
+    if scheme_of(arguments.gallery) is not None:
+        if arguments.repair:
+            require_file(arguments, "--repair", "restore a damaged database from its backup")
+        return check_store(arguments.gallery, fingerprint)
+    try:
+        return check_file(arguments.gallery, fingerprint)
+    except GalleryError as error:
+        if not arguments.repair:
+            raise
+        return Health([str(error)], True, 0, 0, None)
 
 
 def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:

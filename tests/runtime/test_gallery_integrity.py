@@ -14,6 +14,7 @@ from oneshot_runtime import GalleryError, LabelError, store
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.images import thumbnail
+from oneshot_runtime.repair import check_file
 
 BUNDLE = Bundle.open()
 PNG = thumbnail(np.zeros((8, 8), np.uint8)) + b" kept byte for byte"
@@ -279,11 +280,46 @@ def test_the_first_version_is_upgraded_in_place(path, first_version_gallery) -> 
     gallery.close()
 
 
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_check_changes_nothing(path, first_version_gallery, version, mode) -> None:
+    if version == 1:
+        first_version_gallery(path, ["a", "b", "a"], PNG)
+    else:
+        gallery = open_gallery(path)
+        gallery.extend(["a", "b", "a"], embeddings(3))
+        gallery.close()
+    behind_the_back(path, f"PRAGMA journal_mode = {mode}")
+    before = path.read_bytes()
+    health = check_file(path, BUNDLE.fingerprint)
+    assert (health.problems, health.supports, health.classes) == ([], 3, 2)
+    assert path.read_bytes() == before
+    assert open_gallery(path).labels == ["a", "b"]
+
+
+def test_an_older_copy_is_refused_until_the_note_of_later_writes_is_removed(path) -> None:
+    gallery = open_gallery(path)
+    gallery.extend(["a"], embeddings(1))
+    gallery.close()
+    older = path.read_bytes()
+    gallery = open_gallery(path)
+    gallery.extend(["b"], embeddings(1))
+    gallery.close()
+    path.write_bytes(older)
+    with pytest.raises(GalleryError, match="remove 'letters.db-ack' to go on with this one"):
+        open_gallery(path)
+    path.with_name("letters.db-ack").unlink()
+    gallery = open_gallery(path)
+    assert gallery.labels == ["a"]
+    gallery.close()
+
+
 def test_a_damaged_first_version_is_left_as_it_is(path, first_version_gallery) -> None:
     first_version_gallery(path, ["a", "b"], PNG)
     behind_the_back(path, "UPDATE supports SET label = 'z' WHERE id = 2")
-    with pytest.raises(GalleryError, match="support 2 of 'z' is damaged"):
-        open_gallery(path)
+    for call in (open_gallery, check_file):
+        with pytest.raises(GalleryError, match="support 2 of 'z' is damaged"):
+            call(path)
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM meta").fetchone() == (2,)
     connection.close()
