@@ -9,6 +9,7 @@ from oneshot_runtime.calibration import GalleryCalibration
 from oneshot_runtime.errors import (
     ArchiveError,
     BundleError,
+    DamageError,
     DependencyError,
     DeviceError,
     GalleryError,
@@ -28,6 +29,7 @@ __all__ = [
     "ArchiveError",
     "BundleError",
     "Candidate",
+    "DamageError",
     "DependencyError",
     "DeviceError",
     "EnrollmentReport",

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "ArchiveError",
     "BundleError",
+    "DamageError",
     "DependencyError",
     "DeviceError",
     "GalleryError",
@@ -34,6 +35,10 @@ class GalleryError(OneShotError, ValueError):
 
 class ArchiveError(GalleryError):
     """A file to import is damaged, of another form or of another model: the gallery that it was for is not to blame."""
+
+
+class DamageError(GalleryError):
+    """A gallery does not hold what was written to it: a support was changed, or some are missing."""
 
 
 class LabelError(OneShotError, KeyError):

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from oneshot_runtime.dbfile import REPAIR, GalleryFile
-from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.errors import DamageError, GalleryError
 from oneshot_runtime.rows import Row, State, row_from
 from oneshot_runtime.schema import COLUMNS, prepare, read_state
 
@@ -68,14 +68,14 @@ class GalleryReader:
 
 
 def read_blocks(connection: sqlite3.Connection, file: GalleryFile, dim: int, after: int = 0) -> Iterator[list[Row]]:
-    """The rows behind number `after`, in blocks and in order; raises `GalleryError` for a damaged one."""
+    """The rows behind number `after`, in blocks and in order; raises `DamageError` for a damaged one."""
     query = f"SELECT {COLUMNS} FROM supports WHERE id > ? ORDER BY id LIMIT {BLOCK}"
     with file.errors():
         while values := fetch_block(connection.execute(query, (after,))):
             rows = [intact(row, dim, file) for row in values]
             for row in rows:
                 if row.id <= after:
-                    raise GalleryError(f"gallery '{file.path}' is damaged, its pages lead in circles: {REPAIR}")
+                    raise DamageError(f"gallery '{file.path}' is damaged, its pages lead in circles: {REPAIR}")
                 after = row.id
             yield rows
 
@@ -94,10 +94,10 @@ def fetch_block(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
 
 
 def intact(values: tuple[Any, ...], dim: int, file: GalleryFile) -> Row:
-    """The row of the columns `COLUMNS`; raises `GalleryError` when it is damaged."""
+    """The row of the columns `COLUMNS`; raises `DamageError` when it is damaged."""
     row = row_from(values, dim)
     if row is None:
-        raise GalleryError(
+        raise DamageError(
             f"gallery '{file.path}': support {values[0]} of {values[1]!r:.80} is damaged (its checksum does not "
             f"match): {REPAIR}"
         )
@@ -105,9 +105,9 @@ def intact(values: tuple[Any, ...], dim: int, file: GalleryFile) -> Row:
 
 
 def require_rows(file: GalleryFile, found: State, expected: State) -> None:
-    """Raise `GalleryError` unless the rows found are those that were written, none missing and none twice."""
+    """Raise `DamageError` unless the rows found are those that were written, none missing and none twice."""
     if (found.supports, found.digest) != (expected.supports, expected.digest):
-        raise GalleryError(
+        raise DamageError(
             f"gallery '{file.path}' holds {found.supports} supports, but not the {expected.supports} that were written "
             f"(the checksum over all differs): {REPAIR}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.errors import DamageError
 from oneshot_runtime.postgres.reader import PostgresReader
 from oneshot_runtime.postgres.wire import vector_values
 from oneshot_runtime.repair import Health
@@ -15,7 +15,8 @@ __all__ = ["check_gallery"]
 def check_gallery(address: str, fingerprint: str | None = None) -> Health:
     """Compare every row with its checksum, all of them with the state, and the vectors and classes with the rows.
 
-    fingerprint: of the model that it should belong to. Raises `GalleryError` when there is no gallery, or no server.
+    fingerprint: of the model that it should belong to. Raises `GalleryError` when there is no gallery, or the server is away or
+    goes away, which is no damage.
     """
     problems: list[str] = []
     counts: dict[str, int] = {}
@@ -25,10 +26,11 @@ def check_gallery(address: str, fingerprint: str | None = None) -> Health:
             for rows in reader.rows():
                 for row in rows:
                     counts[row.label] = counts.get(row.label, 0) + 1
-        except GalleryError as error:
+        except DamageError as error:
             problems.append(str(error))
         else:
-            problems += _classes(reader, counts) + _vectors(reader)
+            with reader.errors():
+                problems += _classes(reader, counts) + _vectors(reader)
     damaged = bool(problems)
     if fingerprint not in (None, state.fingerprint):
         problems.append(f"made with model {state.fingerprint}, the loaded model is {fingerprint}")

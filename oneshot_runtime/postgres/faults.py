@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.errors import DamageError, GalleryError
 
 __all__ = ["BUSY_SECONDS", "gallery_errors", "is_gone"]
 
@@ -24,6 +24,8 @@ _REMEDIES = {
     "53300": "the server has no connection left: raise its max_connections, or lower oneshot_pool",
     "55P03": f"another process has been writing for {BUSY_SECONDS} s: wait for it, or end it",
     "57014": "the server ended it for its time limit (statement_timeout): raise it for this user",
+    "XX001": "the server found its own pages damaged: restore it from a backup",
+    "XX002": "the server found its own index damaged: REINDEX it, or restore the gallery from a backup",
     "25P03": "the server ended it for its time limit (idle_in_transaction_session_timeout): raise it for this user",
 }
 _GONE = "check that the server runs and can be reached; what returned before is kept, what was being written is not"
@@ -45,7 +47,8 @@ def gallery_errors(place: str) -> Iterator[None]:
         remedy = _REMEDIES.get(state or "", _GONE if state is None or state[:2] in ("08", "57") else "nothing was changed")
         if state is None and "FATAL" in text:  # libpq keeps no code of a refused connection
             remedy = _REFUSED
-        raise GalleryError(f"gallery '{place}' cannot be used: {text}; {remedy}") from error
+        kind = DamageError if state in ("XX001", "XX002") else GalleryError
+        raise kind(f"gallery '{place}' cannot be used: {text}; {remedy}") from error
 
 
 def is_gone(error: BaseException, connection: psycopg.Connection[object] | None) -> bool:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
-from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.errors import DamageError
 from oneshot_runtime.postgres.options import Options
 from oneshot_runtime.postgres.schema import Connection, Connector, prepare, query, read_state
-from oneshot_runtime.reader import BLOCK
+from oneshot_runtime.reader import BLOCK, BLOCK_BYTES
 from oneshot_runtime.rows import Row, State, row_from
 
 __all__ = ["COLUMNS", "PostgresReader", "intact", "read_blocks", "require_rows"]
 
 COLUMNS = "id, label, code, created, thumbnail, metadata, checksum"
 _RESTORE = "restore it from a backup"
+_LARGE = "coalesce(octet_length(thumbnail), 0) + coalesce(octet_length(metadata), 0)"
+_NEXT_BLOCK = f"""
+    SELECT {COLUMNS} FROM (
+        SELECT {COLUMNS}, sum({_LARGE}) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - ({_LARGE}) AS before
+        FROM supports WHERE id > %s ORDER BY id LIMIT {BLOCK}
+    ) AS block WHERE before < {BLOCK_BYTES} ORDER BY id
+"""
+"""Fewer rows than `BLOCK` where those before a row hold `BLOCK_BYTES`: all that is asked for comes at once."""
 
 
 class PostgresReader:
@@ -47,6 +56,10 @@ class PostgresReader:
         """The connection, inside its transaction."""
         return self._connection
 
+    def errors(self) -> AbstractContextManager[None]:
+        """Turns what the server raises into `GalleryError`s, for questions asked of `connection`."""
+        return self._connector.errors()
+
     def longest_label(self) -> int:
         """Characters of the longest label, 0 when there is none."""
         with self._connector.errors():
@@ -65,29 +78,34 @@ class PostgresReader:
 
 
 def read_blocks(connection: Connection, place: str, dim: int, after: int = 0) -> Iterator[list[Row]]:
-    """The rows behind number `after`, in blocks and in order; raises `GalleryError` for a damaged one."""
-    text = query(f"SELECT {COLUMNS} FROM supports WHERE id > %s ORDER BY id LIMIT {BLOCK}")
+    """The rows behind number `after`, in blocks and in order; raises `DamageError` for a damaged one."""
     with connection.cursor(binary=True) as cursor:
         full = True
-        while full and (values := cursor.execute(text, (after,)).fetchall()):
-            yield [intact(row, dim, place) for row in values]
-            after, full = values[-1][0], len(values) == BLOCK
+        while full and (values := cursor.execute(query(_NEXT_BLOCK), (after,)).fetchall()):
+            rows = [intact(row, dim, place) for row in values]
+            after = rows[-1].id
+            full = len(rows) == BLOCK or sum(map(_large_bytes, rows)) >= BLOCK_BYTES
+            yield rows
+
+
+def _large_bytes(row: Row) -> int:
+    return len(row.thumbnail or b"") + len((row.metadata or "").encode())
 
 
 def intact(values: tuple[Any, ...], dim: int, place: str) -> Row:
-    """The row of the columns `COLUMNS`; raises `GalleryError` when it is damaged."""
+    """The row of the columns `COLUMNS`; raises `DamageError` when it is damaged."""
     row = row_from(values, dim)
     if row is None:
-        raise GalleryError(
+        raise DamageError(
             f"gallery '{place}': support {values[0]} of {values[1]!r:.80} is damaged (its checksum does not match): {_RESTORE}"
         )
     return row
 
 
 def require_rows(place: str, found: State, expected: State) -> None:
-    """Raise `GalleryError` unless the rows found are those that were written, none missing and none twice."""
+    """Raise `DamageError` unless the rows found are those that were written, none missing and none twice."""
     if (found.supports, found.digest) != (expected.supports, expected.digest):
-        raise GalleryError(
+        raise DamageError(
             f"gallery '{place}' holds {found.supports} supports, but not the {expected.supports} that were written "
             f"(the checksum over all differs): {_RESTORE}"
         )

@@ -19,10 +19,13 @@ import pytest
 
 pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres", exc_type=ImportError)
 
-from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
+import psycopg
+
+from oneshot_runtime import DamageError, GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.postgres import PostgresStore, check_gallery, gallery_exists, schema
+from oneshot_runtime.images import thumbnail
+from oneshot_runtime.postgres import PostgresReader, PostgresStore, check_gallery, faults, gallery_exists, schema
 from oneshot_runtime.stores import Block
 
 BUNDLE = Bundle.open()
@@ -490,6 +493,70 @@ def test_a_check_compares_vectors_and_classes_too(server, schema_of) -> None:
     problems = check_gallery(address).problems
     assert ["classes" in problem for problem in problems] == [True, False]
     assert "the first of support 2" in problems[1]
+
+
+@pytest.mark.parametrize(("table", "cut"), [("supports", True), ("supports", False), ("classes", True), ("classes", False)])
+def test_a_check_that_the_server_does_not_answer_finds_no_damage(server, schema_of, monkeypatch, table, cut) -> None:
+    """While another session locks the table that it comes to: its connection is cut there, or it waits in vain."""
+    address = server.address()
+    gallery = Gallery(BUNDLE, address)
+    gallery.extend(["a", "b"], embeddings(2))
+    gallery.close()
+    name = schema_of(address)
+    waiting = f"SELECT pid FROM pg_locks WHERE relation = '{name}.{table}'::regclass AND NOT granted"
+    cutter = threading.Thread(target=lambda: _cut(server, waiting))
+    if not cut:
+        monkeypatch.setattr(schema, "BUSY_SECONDS", 1)
+    with psycopg.connect(server.uri) as other:
+        other.execute(f"LOCK TABLE {name}.{table} IN ACCESS EXCLUSIVE MODE")
+        if cut:
+            cutter.start()
+        with pytest.raises(GalleryError, match="check that the server runs" if cut else "another process has been writing"):
+            check_gallery(address)
+    if cut:
+        cutter.join()
+    assert check_gallery(address).ok
+
+
+def _cut(server, waiting: str) -> None:
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up and not server.execute(f"SELECT pg_terminate_backend(pid) FROM ({waiting}) AS w"):
+        time.sleep(0.02)
+
+
+def test_a_check_of_tables_without_a_column_is_an_error_of_the_gallery(server, schema_of) -> None:
+    address = server.address()
+    gallery = Gallery(BUNDLE, address)
+    gallery.extend(["a"], embeddings(1))
+    gallery.close()
+    server.execute(f"ALTER TABLE {schema_of(address)}.supports DROP COLUMN point CASCADE")
+    with pytest.raises(GalleryError, match="point"):
+        check_gallery(address)
+
+
+@pytest.mark.parametrize("error", [psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted])
+def test_pages_that_the_server_finds_damaged_are_damage(error) -> None:
+    with pytest.raises(DamageError, match="invalid page"), faults.gallery_errors("postgresql://somewhere"):
+        raise error("invalid page in block 7")
+    with pytest.raises(GalleryError) as found, faults.gallery_errors("postgresql://somewhere"):
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+    assert not isinstance(found.value, DamageError)
+
+
+def test_a_block_holds_few_bytes_however_large_thumbnails_are(server) -> None:
+    address = server.address()
+    picture = thumbnail(np.zeros((8, 8), np.uint8))
+    pictures = [picture + bytes([number]) * (1_000_000 - len(picture)) for number in range(48)]
+    texts = [{"note": "x" * 60_000} if number % 2 else None for number in range(48)]
+    gallery = Gallery(BUNDLE, address)
+    gallery.extend([f"s{number}" for number in range(48)], embeddings(48), pictures, texts)
+    gallery.extend(["last"], embeddings(1))
+    gallery.close()
+    with PostgresReader(address) as reader:
+        blocks = [[(row.label, row.thumbnail) for row in rows] for rows in reader.rows()]
+    expected = [*((f"s{number}", kept) for number, kept in enumerate(pictures)), ("last", None)]
+    assert [row for rows in blocks for row in rows] == expected
+    assert max(sum(len(kept or b"") for _, kept in rows) for rows in blocks) < 35_000_000
 
 
 def test_a_forked_process_is_told_to_open_the_gallery_again(server) -> None:
