@@ -141,6 +141,13 @@ def test_int8_that_decides_otherwise_is_left_out(checkpoints, tmp_path, monkeypa
     assert not Bundle.open(tmp_path / "bundle").has_int8
 
 
+def test_int8_that_the_runtime_would_refuse_is_left_out(checkpoints, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(bundle_module, "GOLDEN_TOLERANCE", {"int8": 1e-6})
+    report = export_bundle(checkpoints / "edge.pt", tmp_path / "bundle")
+    assert "more than the runtime allows" in report.int8
+    assert not Bundle.open(tmp_path / "bundle").has_int8
+
+
 def _scrambled(graph: onnx.ModelProto) -> onnx.ModelProto:
     weight = next(c for c in graph.graph.initializer if len(c.dims) == 2)
     values = np.random.default_rng(0).permutation(onnx.numpy_helper.to_array(weight).ravel()).reshape(weight.dims)
