@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
+import shutil
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 from ray_nodes import NODE, fill, processes, same, until
 
-from oneshot_runtime import Gallery, GalleryError, OneShotMatcher, OptionError
-from oneshot_runtime.bulk import enroll_folder
+from oneshot_runtime import BundleError, Gallery, GalleryError, OneShotMatcher, OptionError
+from oneshot_runtime.bulk import coded_here, enroll_folder
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster import ClusterGallery, coded_on_cluster
+from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.store import SqliteStore
 
 ray = pytest.importorskip("ray")
@@ -85,25 +91,132 @@ def test_a_cluster_too_small_is_refused_before_anything_is_loaded(cluster, fille
     store.close()
 
 
-def test_bulk_enrolment_on_a_cluster_equals_that_in_one_process(cluster, tmp_path, drawings) -> None:
-    folder = tmp_path / "symbols"
-    for index, page in enumerate(drawings[0]):
-        (folder / f"s{index}").mkdir(parents=True)
-        Image.fromarray(page).save(folder / f"s{index}" / "a.png")
-    (folder / "s1" / "broken.png").write_bytes(b"no picture")
-    store = SqliteStore(tmp_path / "bulk.db", BUNDLE.fingerprint, DIM)
-    result = enroll_folder(store, coded_on_cluster(BUNDLE, 2, "fp32"), folder)
-    store.close()
-    assert (result.added, result.failed) == (12, 1)
-    assert "s1/broken.png" in result.reasons[0]
-    with OneShotMatcher.load(gallery=tmp_path / "single.db", precision="fp32", threads=1) as matcher:
-        for label in sorted(entry.name for entry in folder.iterdir()):
-            matcher.enroll(label, folder / label / "a.png")
-        bulk = Gallery(BUNDLE, tmp_path / "bulk.db")
-        assert bulk.labels == matcher.labels
-        for label in bulk.labels:
-            assert np.array_equal(bulk.codes(label), matcher.gallery.codes(label))
-        bulk.close()
+def symbols(folder, drawings):
+    """Twelve labels with two pictures each, one of them broken."""
+    for index, pages in enumerate(zip(*drawings, strict=True)):
+        (folder / f"s{index:02d}").mkdir(parents=True)
+        for name, page in zip("ab", pages, strict=True):
+            Image.fromarray(page).save(folder / f"s{index:02d}" / f"{name}.png")
+    (folder / "s01" / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def one_by_one(coding):
+    """The same coding, a picture at a time."""
+    return lambda chunks: coding([picture] for chunk in chunks for picture in chunk)
+
+
+def load(path, coding, folder, **options):
+    store = SqliteStore(path, BUNDLE.fingerprint, DIM)
+    try:
+        return enroll_folder(store, coding, folder, block=5, **options)
+    finally:
+        store.close()
+
+
+def content(path) -> list[tuple[str, str, bytes]]:
+    """Every support: label, where it came from, code."""
+    gallery = Gallery(BUNDLE, path)
+    found = [
+        (label, (support.metadata or {})["source"], code.tobytes())
+        for label in gallery.labels
+        for support, code in zip(gallery.supports(label), gallery.codes(label), strict=True)
+    ]
+    gallery.close()
+    return found
+
+
+@pytest.fixture
+def here(tmp_path, drawings):
+    """A folder, and what it makes of a gallery when this process alone loads it."""
+    folder = symbols(tmp_path / "symbols", drawings)
+    assert load(tmp_path / "here.db", coded_here(PictureCoder(BUNDLE, "cpu", "fp32", 1)), folder).added == 24
+    return folder, content(tmp_path / "here.db")
+
+
+def test_bulk_enrolment_on_a_cluster_equals_that_in_one_process(cluster, tmp_path, here) -> None:
+    folder, expected = here
+    result = load(tmp_path / "bulk.db", coded_on_cluster(BUNDLE, 2, "fp32"), folder)
+    assert (result.added, result.failed) == (24, 1)
+    assert "s01/broken.png" in result.reasons[0]
+    assert content(tmp_path / "bulk.db") == expected
+
+
+def coders() -> list[int]:
+    """The processes of the workers that live."""
+    actors = ray._private.state.actors().values()
+    return [actor["Pid"] for actor in actors if actor["ActorClassName"] == "_Worker" and actor["State"] == "ALIVE"]
+
+
+def test_pictures_of_a_killed_worker_are_coded_by_the_next_one(cluster, tmp_path, here) -> None:
+    folder, expected = here
+    asked, before = itertools.count(), []
+
+    def kill(_) -> None:
+        if next(asked) == 8:
+            before.extend(coders())
+            os.kill(before[0], signal.SIGKILL)
+
+    result = load(tmp_path / "bulk.db", one_by_one(coded_on_cluster(BUNDLE, 2, "fp32")), folder, progress=kill)
+    assert (result.added, len(before)) == (24, 2)
+    assert content(tmp_path / "bulk.db") == expected
+
+
+CHILD = """
+import sys, ray
+from oneshot_runtime.bulk import coded_here, enroll_folder
+from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.cluster import coded_on_cluster
+from oneshot_runtime.store import SqliteStore
+ray.init(address=sys.argv[3], log_to_driver=False, logging_level="error")
+bundle = Bundle.open()
+store = SqliteStore(sys.argv[2], bundle.fingerprint, bundle.dim)
+coding = coded_on_cluster(bundle, 1, "fp32")
+slow = lambda chunks: coding([one] for chunk in chunks for one in chunk)
+enroll_folder(store, slow, sys.argv[1], block=5, progress=lambda result: print(result.added, flush=True))
+print("end", flush=True)
+"""
+
+
+def test_a_killed_load_goes_on_where_it_was_and_ends_with_every_picture_once(cluster, tmp_path, here) -> None:
+    folder, expected = here
+    path = tmp_path / "bulk.db"
+    kills = 0
+    while True:
+        child = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", CHILD, folder, path, cluster.address], stdout=subprocess.PIPE, text=True
+        )
+        with child, child.stdout as lines:
+            added = next(line for place, line in enumerate(lines) if place == 9 or line == "end\n")
+            if added == "end\n":
+                break
+            child.kill()
+            kills += 1
+        assert len(content(path)) >= int(added)  # what was reported as added is there
+    assert kills >= 2
+    assert content(path) == expected
+
+
+def test_a_picture_that_kills_workers_and_a_model_that_is_not_there_end_the_load(cluster, tmp_path, here) -> None:
+    folder, _ = here
+    path = tmp_path / "bulk.db"
+
+    class Deadly:
+        """In the head's place: what the first picture's code needs of it ends the process."""
+
+        @property
+        def code_weights(self):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    deadly = dataclasses.replace(BUNDLE, head=Deadly())
+    with pytest.raises(GalleryError, match=r"died 4 times.*s00/a\.png"):
+        load(path, one_by_one(coded_on_cluster(deadly, 1, "fp32")), folder)
+    moved = shutil.copytree(BUNDLE.path, tmp_path / "model")
+    elsewhere = Bundle.open(moved)
+    shutil.rmtree(moved)
+    with pytest.raises(BundleError, match="embedding"):
+        load(path, coded_on_cluster(elsewhere, 1, "fp32"), folder)
+    assert content(path) == []
 
 
 def test_a_lost_node_is_answered_elsewhere_or_refused(cluster, filled) -> None:
