@@ -2,8 +2,8 @@
 
 The pictures are drawn by this project, 105x105 PNG: a few hundred drawings, each copy with its own scatter of pixels, so
 that no two files are equal. Each load runs in a process of its own, as `oneshot enroll --folder` does it; its resident memory
-is read after every 256 pictures, and the slope is fitted over the second half of the load. The time of a million is an
-extrapolation.
+is read after every 256 pictures, and the slope is fitted over the second half of the load. The rates of its first and last
+tenth tell whether it slows down. The time of a million is an extrapolation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -31,6 +31,9 @@ __all__ = ["draw_pictures", "main"]
 
 _DRAWINGS = 400
 _SCATTER = 12
+_CHUNK = 256
+"""Pictures that `enroll_folder` codes together."""
+
 _MILLION = 1_000_000
 
 
@@ -74,6 +77,15 @@ def draw_pictures(folder: Path, pictures: int, classes: int, first: int = 0) -> 
         Image.fromarray(page).save(place / f"{first + number:08d}.png", compress_level=1)
 
 
+class _Moment(NamedTuple):
+    """How far a load is: pictures, resident bytes, seconds on the clock and of the processor."""
+
+    done: int
+    resident: int
+    clock: float
+    processor: float
+
+
 def _in_process(function: Any, *arguments: Any) -> dict[str, Any]:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         result: dict[str, Any] = pool.apply(function, arguments)
@@ -84,22 +96,38 @@ def _load(folder: str, gallery: str, threads: int) -> dict[str, Any]:
     bundle = Bundle.open()
     coder = PictureCoder(bundle, "cpu", "int8", threads)
     store = open_store(gallery, bundle.fingerprint, bundle.dim)
-    seen: list[tuple[int, int]] = []
+    seen: list[_Moment] = []
 
     def watch(result: BulkResult) -> None:
-        seen.append((result.done, _resident_bytes()))
+        seen.append(_Moment(result.done, _resident_bytes(), time.perf_counter(), time.process_time()))
 
     start, processor = time.perf_counter(), time.process_time()
     result = enroll_folder(store, coded_here(coder), folder, progress=watch)
     seconds, processor = time.perf_counter() - start, time.process_time() - processor
     store.close()
     late = seen[len(seen) // 2 :]
-    slope = float(np.polyfit(*zip(*late, strict=True), 1)[0]) if len(late) > 2 else 0.0
+    slope = float(np.polyfit([x.done for x in late], [x.resident for x in late], 1)[0]) if len(late) > 2 else 0.0
     return {
         "added": result.added, "present": result.present, "seconds": seconds, "processor_seconds": processor,
         "images_per_second": result.done / seconds, "processor_us_per_image": 1e6 * processor / result.done,
-        "resident_mb": seen[-1][1] / 1e6, "resident_bytes_per_image": slope,
+        "resident_mb": seen[-1].resident / 1e6, "resident_bytes_per_image": slope,
+        "tenths": _tenths(seen),
     }  # fmt: skip
+
+
+def _tenths(seen: list[_Moment]) -> list[dict[str, float]]:
+    """Speed, processor time and memory in the first and the last tenth of a load's whole chunks; none for a short load."""
+    whole = seen[:-2]  # the last chunk may be smaller, and the end is told once more
+    tenth = len(whole) // 10
+    if tenth < 2:
+        return []
+    found = []
+    for part in (whole[: tenth + 1], whole[-tenth - 1 :]):
+        images, seconds = _CHUNK * tenth, part[-1].clock - part[0].clock
+        processor = 1e6 * (part[-1].processor - part[0].processor) / images
+        speed = {"images_per_second": images / seconds, "processor_us_per_image": processor}
+        found.append(speed | {"resident_mb": part[-1].resident / 1e6})
+    return found
 
 
 def _resident_bytes() -> int:
@@ -111,6 +139,9 @@ def _line(row: dict[str, Any], size: int) -> str:
     text = f"{row['run']:5} {row['threads']} thread(s)  {row['added']} added, {row['present']} present"
     text += f"  {row['images_per_second']:7.0f} images/s  {row['processor_us_per_image']:6.0f} us of processor each"
     text += f"  {row['resident_mb']:.0f} MB resident, {row['resident_bytes_per_image']:+.0f} bytes an image"
+    for name, tenth in zip(("first", "last"), row["tenths"], strict=False):
+        text += f"  {name} tenth {tenth['images_per_second']:.0f} images/s, {tenth['processor_us_per_image']:.0f} us, "
+        text += f"{tenth['resident_mb']:.0f} MB"
     minutes = _MILLION / row["images_per_second"] / 60
     return f"{text}  file {size / done:.0f} bytes an image  (extrapolated to 1,000,000: {minutes:.0f} minutes)"
 

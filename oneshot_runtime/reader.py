@@ -67,9 +67,14 @@ class GalleryReader:
             require_rows(self.file, found, self.state)
 
 
-def read_blocks(connection: sqlite3.Connection, file: GalleryFile, dim: int, after: int = 0) -> Iterator[list[Row]]:
-    """The rows behind number `after`, in blocks and in order; raises `DamageError` for a damaged one."""
-    query = f"SELECT {COLUMNS} FROM supports WHERE id > ? ORDER BY id LIMIT {BLOCK}"
+def read_blocks(
+    connection: sqlite3.Connection, file: GalleryFile, dim: int, after: int = 0, condition: str = "true"
+) -> Iterator[list[Row]]:
+    """The rows behind number `after`, in blocks and in order; raises `DamageError` for a damaged one.
+
+    condition: on a row, in SQL.
+    """
+    query = f"SELECT {COLUMNS} FROM supports WHERE id > ? AND {condition} ORDER BY id LIMIT {BLOCK}"
     with file.errors():
         while values := fetch_block(connection.execute(query, (after,))):
             rows = [intact(row, dim, file) for row in values]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.reader import intact, read_blocks, require_rows
 from oneshot_runtime.rows import Row, State, Support
 from oneshot_runtime.schema import COLUMNS, insert_rows, prepare, read_state, write_state
+from oneshot_runtime.share import Share
 from oneshot_runtime.stores import Added, Block, Changes, Position
 
 __all__ = ["SqliteStore"]
@@ -29,11 +31,12 @@ class SqliteStore:
     """Supports as rows with checksums, bound to one model by its fingerprint.
 
     A write that returned is on the disk (`synchronous=FULL`). Reads and writes have a connection each, so that a match never
-    waits for another thread's disk sync.
+    waits for another thread's disk sync. share: the classes that `sync` hands over, None for all.
     """
 
-    def __init__(self, path: str | os.PathLike[str], fingerprint: str, dim: int) -> None:
+    def __init__(self, path: str | os.PathLike[str], fingerprint: str, dim: int, share: Share | None = None) -> None:
         self._file = GalleryFile(path)
+        self._share = share
         self._fingerprint, self._dim = fingerprint, dim
         self._read_lock, self._write_lock = threading.RLock(), threading.RLock()
         self._identity: str | None = None
@@ -48,6 +51,8 @@ class SqliteStore:
                 prepare(self._writer, self._file, (fingerprint, dim))
                 self._reader = self._file.connect()
                 self._file.use_wal(self._reader)
+                if share is not None:
+                    self._reader.create_function("owned", 1, partial(_owned, share), deterministic=True)
                 self._bind()
         except BaseException:
             self.close()
@@ -163,17 +168,19 @@ class SqliteStore:
         if before is not None and before.last_removal >= state.forgotten:
             query = "SELECT label FROM removals WHERE id > ? ORDER BY id"
             removed = [label for (label,) in self._reader.execute(query, (before.last_removal,))]
-            added = self._codes(before.last_support, None)
+            added = self._codes(before.last_support)
             if apply(Changes(False, removed, added, position)) == state.supports:
                 self._position = state
                 return
-        apply(Changes(True, [], self._codes(0, state), position))
+        # A reader of a share cannot tell what others lack: whoever puts the shares together counts them.
+        apply(Changes(True, [], self._codes(0, state if self._share is None else None), position))
         self._position = state
 
-    def _codes(self, after: int, expected: State | None) -> Iterator[Added]:
-        """The rows after number `after`; all rows together must be those of `expected`."""
+    def _codes(self, after: int, expected: State | None = None) -> Iterator[Added]:
+        """The rows of the share after number `after`; all rows together must be those of `expected`."""
+        condition = "true" if self._share is None else "owned(label)"
         found = State("", "", self._dim)
-        for rows in read_blocks(self._reader, self._file, self._dim, after):
+        for rows in read_blocks(self._reader, self._file, self._dim, after, condition):
             if expected is not None:
                 found = found.with_rows([row.checksum for row in rows], 0)
             codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self._dim)
@@ -254,6 +261,11 @@ class SqliteStore:
                 "`oneshot gallery migrate`, or enrol the symbols into a new gallery"
             )
         return state
+
+
+def _owned(share: Share, label: object) -> bool:
+    """Whether a share has a row; one whose label is no text is in every share, to be found damaged."""
+    return not isinstance(label, str) or share.owns(label)
 
 
 class _Draft:

@@ -22,6 +22,7 @@ from oneshot_runtime.address import scheme_of, shown
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.index import Neighbour
 from oneshot_runtime.rows import Row, State, Support
+from oneshot_runtime.share import Share
 
 if TYPE_CHECKING:
     from oneshot_runtime.repair import Health
@@ -235,10 +236,13 @@ class Reader(Protocol):
         ...
 
 
-def open_store(address: str | os.PathLike[str] | GalleryStore, fingerprint: str, dim: int) -> GalleryStore:
+def open_store(
+    address: str | os.PathLike[str] | GalleryStore, fingerprint: str, dim: int, share: Share | None = None
+) -> GalleryStore:
     """The store at `address`, created when missing: a path is a SQLite file, `scheme://...` what serves that scheme.
 
-    A store that is open already is taken as it is. Raises `GalleryError`, naming the schemes there are for one that is unknown.
+    A store that is open already is taken as it is. share: the classes that `sync` is to hand over, which spares reading the
+    others; other packages' stores hand over all. Raises `GalleryError`, naming the schemes there are for one that is unknown.
     """
     if isinstance(address, GalleryStore):
         return address
@@ -246,19 +250,17 @@ def open_store(address: str | os.PathLike[str] | GalleryStore, fingerprint: str,
     if scheme is None:
         from oneshot_runtime.store import SqliteStore
 
-        return SqliteStore(address, fingerprint, dim)
-    opener: Callable[[str, str, int], GalleryStore]
+        return SqliteStore(address, fingerprint, dim, share)
     if scheme in _BUILT_IN:
-        opener = _built_in(address).open_store
-    else:
-        found = {entry.name: entry for entry in entry_points(group=_GROUP)}
-        if scheme not in found:
-            known = ", ".join(f"{name}://" for name in sorted({*_BUILT_IN, *found}))
-            raise GalleryError(
-                f"gallery '{shown(address)}': no store is installed for {scheme}://; there are {known} and paths of SQLite "
-                f"files, and a package can offer more as entry points of the group {_GROUP!r}"
-            )
-        opener = found[scheme].load()
+        return cast(GalleryStore, _built_in(address).open_store(os.fspath(address), fingerprint, dim, share))
+    found = {entry.name: entry for entry in entry_points(group=_GROUP)}
+    if scheme not in found:
+        known = ", ".join(f"{name}://" for name in sorted({*_BUILT_IN, *found}))
+        raise GalleryError(
+            f"gallery '{shown(address)}': no store is installed for {scheme}://; there are {known} and paths of SQLite "
+            f"files, and a package can offer more as entry points of the group {_GROUP!r}"
+        )
+    opener: Callable[[str, str, int], GalleryStore] = found[scheme].load()
     return opener(os.fspath(address), fingerprint, dim)
 
 

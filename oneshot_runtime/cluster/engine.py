@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.cluster.shard import Answer, shard_of
+from oneshot_runtime.cluster.shard import Answer
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.index import Neighbour
+from oneshot_runtime.share import shard_of
 from oneshot_runtime.stores import Changes, GalleryStore, Position, Where
 
 __all__ = ["ClusterEngine", "ClusterView", "Fleet", "Watch"]

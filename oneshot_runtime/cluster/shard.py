@@ -6,7 +6,6 @@ answer says which state of the gallery it is of, and how many supports and class
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,10 @@ from numpy.typing import NDArray
 from oneshot_runtime.address import shown
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.index import CodeIndex
+from oneshot_runtime.share import Share
 from oneshot_runtime.stores import Changes, GalleryStore, Position, gallery_exists, open_store
 
-__all__ = ["SUPPORT_BYTES", "Answer", "Found", "Shard", "Source", "shard_of"]
+__all__ = ["SUPPORT_BYTES", "Answer", "Found", "Shard", "Source"]
 
 SUPPORT_BYTES = 160
 """Memory of a support beside its code: label, class, number and chain, where each class has one support."""
@@ -57,16 +57,11 @@ A plain tuple, for a batch sends thousands of them.
 """
 
 
-def shard_of(label: str, shards: int) -> int:
-    """The shard that all supports of a label are in, the same on every machine."""
-    return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest(), "little") % shards
-
-
 class Shard:
     """The share `number` of a gallery. Every method brings it to `revision` at least before it answers."""
 
     def __init__(self, source: Source, number: int) -> None:
-        self._source, self._number = source, number
+        self._source, self._share = source, Share(number, source.shards)
         self._store: GalleryStore | None = None
         self._position: Position | None = None
         self._index = self._empty()
@@ -133,7 +128,7 @@ class Shard:
                     f"{self._name} does not find the gallery '{shown(source.address)}' on the machine {platform.node()}: a "
                     "file must be there for every node; on several machines keep the gallery in PostgreSQL"
                 )
-            self._store = open_store(source.address, source.fingerprint, source.dim)
+            self._store = open_store(source.address, source.fingerprint, source.dim, self._share)
         return self._store
 
     def _apply(self, changes: Changes) -> int:
@@ -143,16 +138,13 @@ class Shard:
         for label in changes.removed:
             self._index.remove(label)
         for block in changes.added:
-            mine = [place for place, label in enumerate(block.labels) if self._owns(label)]
+            mine = [place for place, label in enumerate(block.labels) if self._share.owns(label)]
             if mine:
                 numbers = np.array([block.numbers[place] for place in mine], np.int64)
                 self._index.add([block.labels[place] for place in mine], block.codes[mine], numbers)
                 self._check_room()
         self._position = changes.position
         return changes.position.supports
-
-    def _owns(self, label: str) -> bool:
-        return shard_of(label, self._source.shards) == self._number
 
     def _check_room(self) -> None:
         supports = self._index.snapshot.rows
@@ -173,4 +165,4 @@ class Shard:
 
     @property
     def _name(self) -> str:
-        return f"shard {self._number} of {self._source.shards}"
+        return f"shard {self._share.number} of {self._share.shards}"

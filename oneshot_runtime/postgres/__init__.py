@@ -22,7 +22,7 @@ from oneshot_runtime.postgres.store import PostgresStore
 
 __all__ = ["PostgresReader", "PostgresStore", "build_index", "check_gallery", "gallery_exists", "open_reader", "open_store"]
 
-open_store: Callable[[str, str, int], PostgresStore] = PostgresStore
+open_store = PostgresStore
 open_reader: Callable[[str], PostgresReader] = PostgresReader
 
 

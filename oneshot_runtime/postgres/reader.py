@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -12,19 +12,13 @@ from oneshot_runtime.postgres.options import Options
 from oneshot_runtime.postgres.schema import Connection, Connector, prepare, query, read_state
 from oneshot_runtime.reader import BLOCK, BLOCK_BYTES
 from oneshot_runtime.rows import Row, State, row_from
+from oneshot_runtime.share import Share
 
-__all__ = ["COLUMNS", "PostgresReader", "intact", "read_blocks", "require_rows"]
+__all__ = ["COLUMNS", "PostgresReader", "intact", "read_blocks", "read_share", "require_rows"]
 
 COLUMNS = "id, label, code, created, thumbnail, metadata, checksum"
 _RESTORE = "restore it from a backup"
 _LARGE = "coalesce(octet_length(thumbnail), 0) + coalesce(octet_length(metadata), 0)"
-_NEXT_BLOCK = f"""
-    SELECT {COLUMNS} FROM (
-        SELECT {COLUMNS}, sum({_LARGE}) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - ({_LARGE}) AS before
-        FROM supports WHERE id > %s ORDER BY id LIMIT {BLOCK}
-    ) AS block WHERE before < {BLOCK_BYTES} ORDER BY id
-"""
-"""Fewer rows than `BLOCK` where those before a row hold `BLOCK_BYTES`: all that is asked for comes at once."""
 
 
 class PostgresReader:
@@ -79,13 +73,37 @@ class PostgresReader:
 
 def read_blocks(connection: Connection, place: str, dim: int, after: int = 0) -> Iterator[list[Row]]:
     """The rows behind number `after`, in blocks and in order; raises `DamageError` for a damaged one."""
+    return _read(connection, place, dim, "id > %(after)s", [(after, None)])
+
+
+def read_share(connection: Connection, place: str, dim: int, after: int, last: int, share: Share) -> Iterator[list[Row]]:
+    """Those rows of a share that are behind number `after` and up to `last`, like `read_blocks`; the server passes over the rest.
+
+    Asked for in ranges of numbers: with a limit alone the planner, which cannot know how many rows a share has, might sort the
+    table for every block.
+    """
+    ranges = ((start, min(start + BLOCK, last)) for start in range(after, last, BLOCK))
+    return _read(connection, place, dim, f"id > %(after)s AND id <= %(until)s AND {share.in_postgres()}", ranges)
+
+
+def _read(
+    connection: Connection, place: str, dim: int, condition: str, ranges: Iterable[tuple[int, int | None]]
+) -> Iterator[list[Row]]:
+    """The rows of each range, `BLOCK` at a time, fewer where those before a row hold `BLOCK_BYTES`: an answer comes at once."""
+    text = query(f"""
+        SELECT {COLUMNS} FROM (
+            SELECT {COLUMNS}, sum({_LARGE}) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - ({_LARGE}) AS before
+            FROM supports WHERE {condition} ORDER BY id LIMIT {BLOCK}
+        ) AS block WHERE before < {BLOCK_BYTES} ORDER BY id
+    """)
     with connection.cursor(binary=True) as cursor:
-        full = True
-        while full and (values := cursor.execute(query(_NEXT_BLOCK), (after,)).fetchall()):
-            rows = [intact(row, dim, place) for row in values]
-            after = rows[-1].id
-            full = len(rows) == BLOCK or sum(map(_large_bytes, rows)) >= BLOCK_BYTES
-            yield rows
+        for after, until in ranges:
+            full = True
+            while full and (values := cursor.execute(text, {"after": after, "until": until}).fetchall()):
+                rows = [intact(row, dim, place) for row in values]
+                after = rows[-1].id
+                full = len(rows) == BLOCK or sum(map(_large_bytes, rows)) >= BLOCK_BYTES
+                yield rows
 
 
 def _large_bytes(row: Row) -> int:

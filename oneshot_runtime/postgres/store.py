@@ -13,11 +13,12 @@ from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.postgres.database import Database, Draft
 from oneshot_runtime.postgres.engine import DatabaseEngine
 from oneshot_runtime.postgres.options import Options
-from oneshot_runtime.postgres.reader import COLUMNS, intact, read_blocks, require_rows
+from oneshot_runtime.postgres.reader import COLUMNS, intact, read_blocks, read_share, require_rows
 from oneshot_runtime.postgres.schema import Connection, query, transaction
 from oneshot_runtime.postgres.wire import COPY_COLUMNS, copy_data
 from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.rows import Row, State, Support
+from oneshot_runtime.share import Share
 from oneshot_runtime.stores import Added, Block, Changes, Position
 
 __all__ = ["PostgresStore"]
@@ -40,10 +41,11 @@ class PostgresStore:
 
     A write that returned is committed (`synchronous_commit` is never off). Writers take turns, so that the order of rows is
     that of the commits. With `oneshot_search=exact` or `hnsw` in the address the database searches, else the gallery keeps the
-    codes in memory and follows by `sync`.
+    codes in memory and follows by `sync`. share: the classes that `sync` hands over, None for all.
     """
 
-    def __init__(self, address: str, fingerprint: str, dim: int) -> None:
+    def __init__(self, address: str, fingerprint: str, dim: int, share: Share | None = None) -> None:
+        self._share = share
         self._options = Options.of(address)
         self._database = Database(self._options, fingerprint, dim)
         self._dim = dim
@@ -135,23 +137,28 @@ class PostgresStore:
             if state.last_removal > before.last_removal:
                 text = "SELECT label FROM removals WHERE id > %s ORDER BY id"
                 removed = [label for (label,) in connection.execute(text, (before.last_removal,)).fetchall()]
-            added = self._codes(connection, before.last_support, None)
+            added = self._codes(connection, before.last_support, state)
             if apply(Changes(False, removed, added, position)) == state.supports:
                 self._position = state
                 return
-        apply(Changes(True, [], self._codes(connection, 0, state), position))
+        # A reader of a share cannot tell what others lack: whoever puts the shares together counts them.
+        apply(Changes(True, [], self._codes(connection, 0, state, self._share is None), position))
         self._position = state
 
-    def _codes(self, connection: Connection, after: int, expected: State | None) -> Iterator[Added]:
-        """The rows after number `after`; all rows together must be those of `expected`."""
-        found = State("", "", self._dim)
-        for rows in read_blocks(connection, self._options.place, self._dim, after):
-            if expected is not None:
+    def _codes(self, connection: Connection, after: int, state: State, whole: bool = False) -> Iterator[Added]:
+        """The rows of the share after number `after`. whole: they must be all rows of the gallery."""
+        place, found = self._options.place, State("", "", self._dim)
+        if self._share is None:
+            blocks = read_blocks(connection, place, self._dim, after)
+        else:
+            blocks = read_share(connection, place, self._dim, after, state.last_support, self._share)
+        for rows in blocks:
+            if whole:
                 found = found.with_rows([row.checksum for row in rows], 0)
             codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self._dim)
             yield Added([row.label for row in rows], codes, [row.id for row in rows])
-        if expected is not None:
-            require_rows(self._options.place, found, expected)
+        if whole:
+            require_rows(place, found, state)
 
     def _labelled(self, connection: Connection, label: str) -> list[Row]:
         text = query(f"SELECT {COLUMNS} FROM supports WHERE label = %s ORDER BY id")

@@ -18,6 +18,8 @@ from oneshot_runtime import Gallery, GalleryError, OneShotMatcher
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster import ClusterGallery
 from oneshot_runtime.postgres import PostgresStore, check_gallery
+from oneshot_runtime.share import Share
+from oneshot_runtime.stores import Block
 from tests.runtime.ray_nodes import fill, processes, same, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -64,6 +66,34 @@ def test_shards_answer_as_one_process_does_and_see_every_write(opened) -> None:
     for label in ("s7", "w5", "a name with ' and é"):
         assert np.array_equal(gallery.codes(label), plain.codes(label))
     assert check_gallery(address, BUNDLE.fingerprint).ok
+
+
+def test_the_server_hands_a_shard_its_share_and_nothing_else(server) -> None:
+    """Whatever the labels are, its hash is the one that routes questions."""
+    address = server.address()
+    rng = np.random.default_rng(2)
+    points = [code for code in range(33, 0x2FFFF) if chr(code).isprintable() and not chr(code).isspace()]
+    labels = ["".join(map(chr, row[: 1 + number % 7])) for number, row in enumerate(rng.choice(points, (9000, 7)))]
+    plain = PostgresStore(address, BUNDLE.fingerprint, BUNDLE.dim)
+    plain.add([Block(labels, np.zeros((9000, BUNDLE.dim), np.uint8), [None] * 9000, [None] * 9000)])
+    found = []
+    for number in range(3):
+        share = Share(number, 3)
+        store = PostgresStore(address, BUNDLE.fingerprint, BUNDLE.dim, share)
+
+        def keep(changes, share=share) -> int:
+            for block in changes.added:
+                assert all(map(share.owns, block.labels))
+                found.extend(zip(block.numbers, block.labels, strict=True))
+            return changes.position.supports
+
+        store.sync(keep)
+        plain.add([Block([f"later {number}"], np.zeros((1, BUNDLE.dim), np.uint8), [None], [None])])
+        store.sync(keep)
+        store.close()
+    plain.close()
+    assert sorted(found)[:9000] == list(enumerate(labels, 1))
+    assert sum(label.startswith("later") for _, label in found) >= 1
 
 
 def test_a_killed_shard_reads_its_share_from_the_database_again(opened, server, schema_of) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -17,8 +19,9 @@ from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster import ClusterGallery
 from oneshot_runtime.cluster.engine import ClusterEngine, Watch
 from oneshot_runtime.cluster.fleet import require_room, shard_memory
-from oneshot_runtime.cluster.shard import Shard, Source, shard_of
+from oneshot_runtime.cluster.shard import Shard, Source
 from oneshot_runtime.conformance import StoreContract
+from oneshot_runtime.share import Share, shard_of
 from oneshot_runtime.store import SqliteStore
 from oneshot_runtime.stores import Block, Where
 
@@ -105,6 +108,19 @@ def add(store, labels, codes) -> None:
     store.add(iter([Block(list(labels), codes, [None] * count, [None] * count)]))
 
 
+def handed_over(store) -> list[tuple[int, str]]:
+    """Number and label of what is new."""
+    found = []
+
+    def apply(changes) -> int:
+        for block in changes.added:
+            found.extend(zip(block.numbers, block.labels, strict=True))
+        return changes.position.supports
+
+    store.sync(apply)
+    return found
+
+
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "add", "remove", "rename", "restart"]), st.integers(0, 2**31)), max_size=12)
 
 
@@ -142,6 +158,27 @@ def test_shards_answer_as_one_process_does(tmp_path_factory, steps, shards, valu
         assert [views[0].nearest(query, count) for query in queries] == expected
     cluster.close()
     plain.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    labels=st.lists(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=9), max_size=60),
+    shards=st.integers(1, 5),
+)
+def test_a_store_hands_a_shard_its_share_and_nothing_else(tmp_path_factory, labels, shards) -> None:
+    path = tmp_path_factory.mktemp("shares") / "letters.db"
+    with contextlib.closing(SqliteStore(path, BUNDLE.fingerprint, DIM)) as store:
+        add(store, labels, np.zeros((len(labels), DIM), np.uint8))
+        handed = []
+        for number in range(shards):
+            share = Share(number, shards)
+            with contextlib.closing(SqliteStore(path, BUNDLE.fingerprint, DIM, share)) as reader:
+                mine = handed_over(reader)
+                assert all(share.owns(label) for _, label in mine)
+                add(store, labels[:3], np.zeros((len(labels[:3]), DIM), np.uint8))
+                mine += handed_over(reader)
+            handed += [row for row in mine if row[0] <= len(labels)]
+    assert sorted(handed) == list(enumerate(labels, 1))
 
 
 def test_numbers_survive_packing(path) -> None:
@@ -209,6 +246,26 @@ def test_shards_at_different_states_are_refused(path) -> None:
     with pytest.raises(GalleryError, match="different states"):
         cluster.snapshot()
     cluster.close()
+
+
+def test_a_row_that_the_file_lost_or_garbled_is_no_partial_answer(path) -> None:
+    for wrong, error in (
+        ("DELETE FROM supports WHERE id = 3", "7 supports of the gallery's 8"),
+        ("UPDATE supports SET label = 's1' WHERE id = 3", "damaged"),
+        ("UPDATE supports SET label = x'ff' WHERE id = 3", "damaged"),
+    ):
+        store = Sharded(path, 2)
+        add(store, [f"s{number}" for number in range(8)], np.zeros((8, DIM), np.uint8))
+        store.close()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute(wrong)
+            connection.commit()
+        store = Sharded(path, 2)
+        with pytest.raises(GalleryError, match=error):
+            Gallery(BUNDLE, store)
+        store.close()
+        for file in path.parent.iterdir():
+            file.unlink()
 
 
 def test_a_shard_that_reads_another_file_is_refused(path, tmp_path) -> None:
