@@ -77,7 +77,7 @@ def read_blocks(connection: Connection, place: str, dim: int, after: int = 0) ->
 
 
 def read_share(connection: Connection, place: str, dim: int, after: int, last: int, share: Share) -> Iterator[list[Row]]:
-    """Those rows of a share that are behind number `after` and up to `last`, like `read_blocks`; the server passes over the rest.
+    """Those rows of a share that are behind number `after` and up to `last`, in blocks; the server passes over the rest.
 
     Asked for in ranges of numbers: with a limit alone the planner, which cannot know how many rows a share has, might sort the
     table for every block.

@@ -17,7 +17,7 @@ pytest.importorskip("ray")
 from oneshot_runtime import Gallery, GalleryError, OneShotMatcher
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster import ClusterGallery
-from oneshot_runtime.postgres import PostgresStore, check_gallery
+from oneshot_runtime.postgres import PostgresStore, check_gallery, reader
 from oneshot_runtime.share import Share
 from oneshot_runtime.stores import Block
 from tests.runtime.ray_nodes import fill, processes, same, until
@@ -68,14 +68,16 @@ def test_shards_answer_as_one_process_does_and_see_every_write(opened) -> None:
     assert check_gallery(address, BUNDLE.fingerprint).ok
 
 
-def test_the_server_hands_a_shard_its_share_and_nothing_else(server) -> None:
-    """Whatever the labels are, its hash is the one that routes questions."""
+def test_the_server_hands_a_shard_its_share_and_nothing_else(server, monkeypatch) -> None:
+    """Whatever the labels are, its hash is the one that routes questions; so too where blocks are cut short for their bytes."""
+    monkeypatch.setattr(reader, "BLOCK_BYTES", 100_000)
     address = server.address()
     rng = np.random.default_rng(2)
     points = [code for code in range(33, 0x2FFFF) if chr(code).isprintable() and not chr(code).isspace()]
     labels = ["".join(map(chr, row[: 1 + number % 7])) for number, row in enumerate(rng.choice(points, (9000, 7)))]
     plain = PostgresStore(address, BUNDLE.fingerprint, BUNDLE.dim)
-    plain.add([Block(labels, np.zeros((9000, BUNDLE.dim), np.uint8), [None] * 9000, [None] * 9000)])
+    pictures = [bytes(1000) if number % 5 == 0 else None for number in range(9000)]
+    plain.add([Block(labels, np.zeros((9000, BUNDLE.dim), np.uint8), pictures, [None] * 9000)])
     found = []
     for number in range(3):
         share = Share(number, 3)
@@ -84,6 +86,7 @@ def test_the_server_hands_a_shard_its_share_and_nothing_else(server) -> None:
         def keep(changes, share=share) -> int:
             for block in changes.added:
                 assert all(map(share.owns, block.labels))
+                assert len(block.labels) < 1000
                 found.extend(zip(block.numbers, block.labels, strict=True))
             return changes.position.supports
 
