@@ -138,10 +138,11 @@ class OneShotMatcher:
         ]
         embeddings = self._batches.embed_canvases(canvases)
         before, had = self.gallery.snapshot(), self.gallery.count(label)
-        self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys], [metadata] * len(greys))
         pictures = list(zip(greys, canvases, strict=True))
         codes = encode(embeddings, self.bundle.head)
-        return review(self.bundle, self.far, label, pictures, codes, before, had, lambda: self.gallery.codes(label)[:had])
+        report = review(self.bundle, self.far, label, pictures, codes, before, had, lambda: self.gallery.codes(label)[:had])
+        self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys], [metadata] * len(greys))
+        return report
 
     def remove(self, label: str) -> None:
         """Forget a class with all its supports. Raises `LabelError` when it is unknown."""

@@ -18,7 +18,7 @@ from oneshot_runtime.bundle import Bundle, Head
 from oneshot_runtime.codes import probability, sum_absolute_differences
 from oneshot_runtime.index import Neighbour
 from oneshot_runtime.preprocess import ink_at_edges
-from oneshot_runtime.stores import View
+from oneshot_runtime.stores import BatchView, View
 from oneshot_runtime.thresholds import ThresholdTable
 
 __all__ = ["EVEN_ODDS", "SHOTS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]
@@ -108,14 +108,17 @@ def review(
 
     pictures: grey image uint8 (H, W) and canvas uint8 (h, w) of each. before: the gallery without them, where `label` had `had`
     supports. shots: gives their codes uint8 (had, D); called only where the search did not come across them.
+
+    To be called before the pictures are added: a `BatchView` may search a later state than its own, so it is asked at once.
     """
+    asked = before.nearest_batch(codes, _OTHERS + (had > 0)) if isinstance(before, BatchView) else None
     ink = [_ink_findings(image, label, grey, canvas) for image, (grey, canvas) in enumerate(pictures)]
 
     def find() -> tuple[Finding, ...]:
         limits = Limits.of(bundle.thresholds, far, before.classes - (had > 0))
         findings: list[Finding] = []
         for image, code in enumerate(codes):
-            nearest = before.nearest(code, _OTHERS + (had > 0))
+            nearest = before.nearest(code, _OTHERS + (had > 0)) if asked is None else asked[image]
             others = [neighbour for neighbour in nearest if neighbour.label != label]
             findings += ink[image] + _close_findings(image, label, others[:_OTHERS], limits, bundle.head)
             if had + len(codes) >= SHOTS:

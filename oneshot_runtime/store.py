@@ -37,7 +37,7 @@ class SqliteStore:
     def __init__(self, path: str | os.PathLike[str], fingerprint: str, dim: int, share: Share | None = None) -> None:
         self._file = GalleryFile(path)
         self._share = share
-        self._fingerprint, self._dim = fingerprint, dim
+        self.fingerprint, self.dim = fingerprint, dim
         self._read_lock, self._write_lock = threading.RLock(), threading.RLock()
         self._identity: str | None = None
         self._position: State | None = None
@@ -109,7 +109,7 @@ class SqliteStore:
         """
         with self._writing() as draft:
             state = found = replace(draft.state, supports=0, digest=0)
-            for rows in read_blocks(self._writer, self._file, self._dim):
+            for rows in read_blocks(self._writer, self._file, self.dim):
                 found = found.with_rows([row.checksum for row in rows], 0)
                 fresh = [replace(row, code=code_of(row)) for row in rows]
                 updates = [(row.code, row.checksum, row.id) for row in fresh]
@@ -179,20 +179,21 @@ class SqliteStore:
     def _codes(self, after: int, expected: State | None = None) -> Iterator[Added]:
         """The rows of the share after number `after`; all rows together must be those of `expected`."""
         condition = "true" if self._share is None else "owned(label)"
-        found = State("", "", self._dim)
-        for rows in read_blocks(self._reader, self._file, self._dim, after, condition):
+        found = State("", "", self.dim)
+        for rows in read_blocks(self._reader, self._file, self.dim, after, condition):
             if expected is not None:
                 found = found.with_rows([row.checksum for row in rows], 0)
-            codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self._dim)
+            codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self.dim)
             yield Added([row.label for row in rows], codes, [row.id for row in rows])
         if expected is not None:
             require_rows(self._file, found, expected)
 
     def _labelled(self, connection: sqlite3.Connection, label: str) -> list[Row]:
         cursor = connection.execute(f"SELECT {COLUMNS} FROM supports WHERE label = ? ORDER BY id", (label,))
-        return [intact(values, self._dim, self._file) for values in cursor.fetchall()]
+        return [intact(values, self.dim, self._file) for values in cursor.fetchall()]
 
     def _insert(self, draft: _Draft, block: Block) -> None:
+        block.require_dim(self.dim)
         first = draft.state.last_support + 1
         created = [time.time()] * len(block.labels) if block.created is None else block.created
         columns = zip(block.labels, block.codes, created, block.thumbnails, block.metadata, strict=True)
@@ -254,10 +255,10 @@ class SqliteStore:
             raise GalleryError(f"gallery '{path}' is damaged: {REPAIR}")
         if self._identity not in (None, state.identity):
             raise GalleryError(f"gallery '{path}' was replaced by another while it was open: open it again")
-        if (state.fingerprint, state.dim) != (self._fingerprint, self._dim):
+        if (state.fingerprint, state.dim) != (self.fingerprint, self.dim):
             raise GalleryError(
                 f"gallery '{path}' was made with model {state.fingerprint} (D={state.dim}), the loaded model is "
-                f"{self._fingerprint} (D={self._dim}): load the bundle it was made with, re-embed it with "
+                f"{self.fingerprint} (D={self.dim}): load the bundle it was made with, re-embed it with "
                 "`oneshot gallery migrate`, or enrol the symbols into a new gallery"
             )
         return state

@@ -61,6 +61,11 @@ class Block:
     metadata: Sequence[str | None]
     created: Sequence[float] | None = None
 
+    def require_dim(self, dim: int) -> None:
+        """Raise `GalleryError` unless the codes are as long as those of the gallery that they are to be added to."""
+        if self.codes.shape[1] != dim:
+            raise GalleryError(f"codes of {self.codes.shape[1]} dimensions cannot be added to a gallery of codes of {dim}")
+
 
 @dataclass(frozen=True)
 class Position:
@@ -177,6 +182,16 @@ class GalleryStore(Protocol):
     """
 
     @property
+    def fingerprint(self) -> str:
+        """Of the model that the gallery is bound to."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Bytes of a code."""
+        ...
+
+    @property
     def engine(self) -> SearchEngine | None:
         """The store's own search; None lets the gallery keep all codes in memory, where `sync` keeps them up to date."""
         ...
@@ -241,10 +256,17 @@ def open_store(
 ) -> GalleryStore:
     """The store at `address`, created when missing: a path is a SQLite file, `scheme://...` what serves that scheme.
 
-    A store that is open already is taken as it is. share: the classes that `sync` is to hand over, which spares reading the
+    A store that is open already, for this model, is taken as it is.
+
+    share: the classes that `sync` is to hand over, which spares reading the
     others; other packages' stores hand over all. Raises `GalleryError`, naming the schemes there are for one that is unknown.
     """
     if isinstance(address, GalleryStore):
+        if (address.fingerprint, address.dim) != (fingerprint, dim):
+            raise GalleryError(
+                f"the store is open for model {address.fingerprint} (D={address.dim}), the loaded model is {fingerprint} "
+                f"(D={dim}): open it with the bundle that the matcher loads"
+            )
         return address
     scheme = scheme_of(address)
     if scheme is None:

@@ -129,19 +129,26 @@ class ClusterEngine:
     def _owner(self, method: str, label: str) -> Any:
         owner = shard_of(label, self._fleet.shards)
         position = self._watch.position()
-        answers = self._fleet.ask(method, position.revision, label, only=owner)
-        _require_same_gallery(answers, position)
-        return answers[0].value
+        give_up = time.monotonic() + self._seconds
+        while True:
+            answers = self._fleet.ask(method, position.revision, label, only=owner)
+            _require_same_gallery(answers, position)
+            if answers[0].position.revision >= position.revision:
+                return answers[0].value
+            self._wait(answers, position, give_up)
 
     def _agreed(self, method: str, position: Position, *arguments: Any) -> list[Answer]:
-        """The answers of all shards, of one state and complete. A writer may pass between them: then they are asked again."""
+        """The answers of all shards, complete and of one state: `position`, or a later one.
+
+        A writer may pass between them, or a shard read a server that lags behind: then they are asked again.
+        """
         give_up = time.monotonic() + self._seconds
         revision, reloaded = position.revision, False
         while True:
             answers = self._fleet.ask(method, revision, *arguments)
             positions = {answer.position for answer in answers}
             _require_same_gallery(answers, position)
-            if len(positions) == 1:
+            if len(positions) == 1 and answers[0].position.revision >= position.revision:
                 held, expected = sum(answer.supports for answer in answers), answers[0].position.supports
                 if held == expected:
                     return answers
@@ -153,10 +160,13 @@ class ClusterEngine:
                 self._fleet.ask("reload", revision)
                 reloaded = True
                 continue
-            if time.monotonic() > give_up:
-                raise GalleryError(_disagreement(answers, self._seconds))
-            time.sleep(_PAUSE)
-            revision = max(position.revision for position in positions)
+            self._wait(answers, position, give_up)
+            revision = max(revision, *(found.revision for found in positions))
+
+    def _wait(self, answers: Sequence[Answer], position: Position, give_up: float) -> None:
+        if time.monotonic() > give_up:
+            raise GalleryError(_disagreement(answers, position, self._seconds))
+        time.sleep(_PAUSE)
 
 
 def _require_same_gallery(answers: Sequence[Answer], own: Position) -> None:
@@ -168,9 +178,10 @@ def _require_same_gallery(answers: Sequence[Answer], own: Position) -> None:
         )
 
 
-def _disagreement(answers: Sequence[Answer], seconds: float) -> str:
+def _disagreement(answers: Sequence[Answer], own: Position, seconds: float) -> str:
     places = ", ".join(f"shard {number}: {answer.position.revision}" for number, answer in enumerate(answers))
     return (
-        f"the shards were at different states of the gallery for {seconds:.0f} s, so no answer is given ({places}): writers "
-        "leave them no time, or a node reads a copy of the gallery; try again, or enrol in larger batches"
+        f"the shards were at different states of the gallery for {seconds:.0f} s, or behind its last write ({own.revision}), "
+        f"so no answer is given ({places}): writers leave them no time, or a node reads a copy of the gallery, or a standby "
+        "that lags; try again, or enrol in larger batches"
     )

@@ -50,6 +50,7 @@ class ClusterGallery:
             raise OptionError(f"timeout must be seconds above 0, got {timeout!r}")
         opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         place = os.fspath(address) if scheme_of(address) is not None else str(Path(address).resolve())
+        self.fingerprint, self.dim = opened.fingerprint, opened.dim
         RayFleet.require_cluster()
         self._store = open_store(place, opened.fingerprint, opened.dim)
         try:

@@ -6,9 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from oneshot_runtime.conformance.base import ContractBase, raised
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.stores import open_store
 
 __all__ = ["SharingContract"]
 
@@ -26,6 +29,18 @@ class SharingContract(ContractBase):
         assert _OTHER_MODEL in str(error[0])
         assert self.bundle.fingerprint in str(error[0])
         assert self.gallery().labels == ["a"]
+
+    def test_an_open_store_says_which_model_it_is_of(self) -> None:
+        """So that no other model's codes are added to it, nor codes of another length."""
+        store = self.store()
+        assert (store.fingerprint, store.dim) == (self.bundle.fingerprint, self.dim)
+        with raised(GalleryError) as error:
+            open_store(store, _OTHER_MODEL, self.dim)
+        assert _OTHER_MODEL in str(error[0])
+        assert self.bundle.fingerprint in str(error[0])
+        with raised(GalleryError):
+            store.add(iter([self._block(["a", "b"], np.zeros((2, self.dim + 1), np.uint8))]))
+        assert self.gallery().labels == []
 
     def test_a_closed_store_says_so(self) -> None:
         """Every call raises `GalleryError`; closing again does not."""

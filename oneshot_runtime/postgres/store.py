@@ -48,7 +48,7 @@ class PostgresStore:
         self._share = share
         self._options = Options.of(address)
         self._database = Database(self._options, fingerprint, dim)
-        self._dim = dim
+        self.fingerprint, self.dim = fingerprint, dim
         self._read_lock = threading.RLock()
         self._seen: tuple[object, ...] | None = None
         self._position: State | None = None
@@ -63,6 +63,7 @@ class PostgresStore:
         """Append supports in one transaction: all of them are committed when this returns, or none."""
         with self._database.writing() as draft:
             for block in blocks:
+                block.require_dim(self.dim)
                 for start in range(0, len(block.labels), BLOCK):
                     rows = _rows(block, draft.state.last_support + 1 - start, start)
                     with self._database.errors():
@@ -147,15 +148,15 @@ class PostgresStore:
 
     def _codes(self, connection: Connection, after: int, state: State, whole: bool = False) -> Iterator[Added]:
         """The rows of the share after number `after`. whole: they must be all rows of the gallery."""
-        place, found = self._options.place, State("", "", self._dim)
+        place, found = self._options.place, State("", "", self.dim)
         if self._share is None:
-            blocks = read_blocks(connection, place, self._dim, after)
+            blocks = read_blocks(connection, place, self.dim, after)
         else:
-            blocks = read_share(connection, place, self._dim, after, state.last_support, self._share)
+            blocks = read_share(connection, place, self.dim, after, state.last_support, self._share)
         for rows in blocks:
             if whole:
                 found = found.with_rows([row.checksum for row in rows], 0)
-            codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self._dim)
+            codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self.dim)
             yield Added([row.label for row in rows], codes, [row.id for row in rows])
         if whole:
             require_rows(place, found, state)
@@ -164,7 +165,7 @@ class PostgresStore:
         text = query(f"SELECT {COLUMNS} FROM supports WHERE label = %s ORDER BY id")
         with connection.cursor(binary=True) as cursor:
             values = cursor.execute(text, (label,)).fetchall()
-        return [intact(row, self._dim, self._options.place) for row in values]
+        return [intact(row, self.dim, self._options.place) for row in values]
 
     def _insert(self, draft: Draft, rows: list[Row]) -> None:
         if not rows:
@@ -174,7 +175,7 @@ class PostgresStore:
             counts.setdefault(row.label, [0, row.id])[0] += 1
         with draft.connection.cursor() as cursor:
             with cursor.copy(query(f"COPY supports ({COPY_COLUMNS}) FROM STDIN (FORMAT BINARY)")) as copy:
-                copy.write(copy_data(rows, self._dim))
+                copy.write(copy_data(rows, self.dim))
             columns = [list(counts), [count for count, _ in counts.values()], [first for _, first in counts.values()]]
             fresh = cursor.execute(_COUNT_CLASSES, columns).fetchone()
         draft.classes += 0 if fresh is None else int(fresh[0])

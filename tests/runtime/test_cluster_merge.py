@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneshot_runtime import DependencyError, Gallery, GalleryError, OptionError
+from oneshot_runtime import DependencyError, Gallery, GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster import ClusterGallery
 from oneshot_runtime.cluster.engine import ClusterEngine, Watch
@@ -246,6 +246,31 @@ def test_shards_at_different_states_are_refused(path) -> None:
         with pytest.raises(GalleryError, match="different states.*no answer"):
             cluster.snapshot()
     cluster.close()
+
+
+def test_shards_that_are_behind_the_last_write_answer_nothing(path, tmp_path) -> None:
+    """All at one state, but an older one: as a standby that lags, or copies of the file."""
+    with contextlib.closing(Sharded(path, 2, seconds=0.2)) as store:
+        gallery = Gallery(BUNDLE, store)
+        add(store, ["a", "b"], rows(np.random.default_rng(0), 2, 9))
+        assert gallery.labels == ["a", "b"]
+        for shard in store.fleet.members:
+            shard._store.sync = lambda apply: None
+        add(store, ["c"], rows(np.random.default_rng(1), 1, 9))
+        for ask in (lambda: gallery.labels, lambda: gallery.count("c"), lambda: gallery.snapshot()):
+            with pytest.raises(GalleryError, match="behind its last write"):
+                ask()
+
+
+def test_reports_over_shards_find_what_others_find(path, tmp_path, drawings) -> None:
+    found = []
+    for store in (Sharded(path, 2), SqliteStore(tmp_path / "plain.db", BUNDLE.fingerprint, DIM)):
+        with OneShotMatcher.load(gallery=store) as matcher:
+            matcher.enroll("a", drawings[0][:3])
+            report = matcher.enroll("a", drawings[0][7])
+            found.append([(finding.kind, finding.other, finding.probability) for finding in report.findings])
+    assert found[0] == found[1]
+    assert "outlier" in [kind for kind, _, _ in found[0]]
 
 
 def test_a_row_that_the_file_lost_or_garbled_is_no_partial_answer(path) -> None:
