@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from benchmarks.measure import resident_bytes
 from oneshot_runtime.bulk import BulkResult, coded_here, enroll_folder
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.coding import PictureCoder
@@ -99,7 +99,7 @@ def _load(folder: str, gallery: str, threads: int) -> dict[str, Any]:
     seen: list[_Moment] = []
 
     def watch(result: BulkResult) -> None:
-        seen.append(_Moment(result.done, _resident_bytes(), time.perf_counter(), time.process_time()))
+        seen.append(_Moment(result.done, resident_bytes(), time.perf_counter(), time.process_time()))
 
     start, processor = time.perf_counter(), time.process_time()
     result = enroll_folder(store, coded_here(coder), folder, progress=watch)
@@ -128,10 +128,6 @@ def _tenths(seen: list[_Moment]) -> list[dict[str, float]]:
         speed = {"images_per_second": images / seconds, "processor_us_per_image": processor}
         found.append(speed | {"resident_mb": part[-1].resident / 1e6})
     return found
-
-
-def _resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _line(row: dict[str, Any], size: int) -> str:

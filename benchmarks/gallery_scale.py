@@ -11,7 +11,6 @@ import argparse
 import functools
 import gc
 import json
-import os
 import statistics
 import sys
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.measure import resident_bytes, without_opencv
 from oneshot_runtime import search
 from oneshot_runtime.index import CodeIndex
 from oneshot_runtime.workers import Workers
@@ -50,16 +50,22 @@ def _measure(size: int, dim: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     codes, query = rng.integers(0, 256, (size, dim), np.uint8), rng.integers(0, 256, dim, np.uint8)
     labels = [str(number) for number in range(size)]
-    before = _resident_bytes()
+    gc.collect()
+    before = resident_bytes()
     index = CodeIndex(dim, threads=_THREADS)
     index.add(labels, codes)
-    held = (_resident_bytes() - before) / size - dim
+    gc.collect()
+    held = (resident_bytes() - before) / size - dim
+
+    def ours() -> list[int]:
+        return [neighbour.distance for neighbour in index.snapshot.nearest(query, 5)]
+
     contenders: dict[str, Callable[[], list[int]]] = {
-        "matcher, numpy": functools.partial(_without_opencv, index, query),
+        "matcher, numpy": lambda: without_opencv(ours),
         "read once": functools.partial(_read_once, codes),
     }
     if search._opencv() is not None:
-        contenders["matcher, OpenCV"] = lambda: [neighbour.distance for neighbour in index.snapshot.nearest(query, 5)]
+        contenders["matcher, OpenCV"] = ours
     if size <= 100_000:
         contenders["plain numpy"] = lambda: _plain(codes, query)
     contenders |= _faiss(codes, query)
@@ -86,24 +92,6 @@ def _read_once(codes: NDArray[np.uint8]) -> list[int]:
     """The least that any exact scan does: each of the threads reads its share of the bytes once."""
     words = codes.reshape(-1)[: codes.size // 8 * 8].view(np.uint64)
     return _READERS.map(lambda part: int(part.max()), np.array_split(words, _THREADS))
-
-
-def _resident_bytes() -> int:
-    gc.collect()
-    status = Path("/proc/self/statm")
-    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if status.exists() else 0
-
-
-def _without_opencv(index: CodeIndex, query: NDArray[np.uint8]) -> list[int]:
-    opencv, search._opencv = search._opencv, _none  # not by mock: that takes longer than a small search
-    try:
-        return [neighbour.distance for neighbour in index.snapshot.nearest(query, 5)]
-    finally:
-        search._opencv = opencv
-
-
-def _none() -> None:
-    return None
 
 
 def _plain(codes: NDArray[np.uint8], query: NDArray[np.uint8]) -> list[int]:

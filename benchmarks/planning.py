@@ -12,7 +12,6 @@ import heapq
 import itertools
 import json
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import resident_bytes
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster.shard import Shard, Source
 from oneshot_runtime.coding import PictureCoder
@@ -100,13 +100,13 @@ def _index(rows: int) -> tuple[float, float]:
     rng = np.random.default_rng(1)
     index = CodeIndex(_BUNDLE.dim, 1, numbered=True)
     gc.collect()
-    before = _resident_bytes()
+    before = resident_bytes()
     for start in range(0, rows, 8192):
         numbers = np.arange(start, min(start + 8192, rows))
         codes = rng.integers(0, 120, (len(numbers), _BUNDLE.dim), np.uint8)
         index.add([f"class {number}" for number in numbers], codes, numbers)
     gc.collect()
-    held = (_resident_bytes() - before) / rows
+    held = (resident_bytes() - before) / rows
     query = rng.integers(0, 120, _BUNDLE.dim, np.uint8)
     seconds = _processor_seconds(lambda: index.snapshot.nearest(query, _TOP), 30)
     return held, 1e9 * seconds / rows
@@ -138,10 +138,6 @@ def _processor_seconds(call: Callable[[], object], rounds: int) -> float:
         call()
         taken.append(time.process_time() - start)
     return sorted(taken)[rounds // 2]
-
-
-def _resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _plan(inputs: dict[str, float], arguments: argparse.Namespace) -> dict[str, float]:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
+from benchmarks.measure import resident_bytes
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 from tests.page_driver import server_process
 
@@ -124,18 +125,12 @@ def _load(server: Server, load: Load, bodies: list[bytes], clients: int, seconds
     for thread in threads:
         thread.start()
     while time.perf_counter() < end:
-        server.memory.append((server.loaded + time.perf_counter() - start, _resident(server.process)))
+        server.memory.append((server.loaded + time.perf_counter() - start, resident_bytes(server.process) / 2**20))
         time.sleep(0.5)
     for thread in threads:
         thread.join()
     server.loaded += seconds
     load.processor += _processor(server.process) - before
-
-
-def _resident(process: int) -> float:
-    """MiB of memory that a process has."""
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _processor(process: int) -> float:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.measure import resident_bytes
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.codes import encode
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
@@ -105,12 +105,12 @@ def soak(path: Path, seconds: float, threads: int) -> dict[str, object]:
     samples: list[tuple[float, float, int]] = []
     with OneShotMatcher.load(gallery=path, threads=1) as matcher:
         until = time.monotonic() + seconds
-        samples.append((time.monotonic(), _resident_mib(), _handles()))
+        samples.append((time.monotonic(), resident_bytes() / 2**20, _handles()))
         workers = [_Worker(matcher, number, pictures, until) for number in range(threads)]
         for worker in workers:
             worker.start()
         while any(worker.is_alive() for worker in workers):
-            samples.append((time.monotonic(), _resident_mib(), _handles()))
+            samples.append((time.monotonic(), resident_bytes() / 2**20, _handles()))
             time.sleep(min(1.0, seconds / 20))
         expected = {label: count for worker in workers for label, count in worker.record.items()}
         differences = [text for worker in workers for text in worker.differences]
@@ -134,12 +134,6 @@ def _compare(when: str, matcher: OneShotMatcher, expected: dict[str, int]) -> li
     found = {label: matcher.gallery.count(label) for label in matcher.labels}
     wrong = sorted(label for label in found.keys() | expected.keys() if found.get(label) != expected.get(label))
     return [f"{when}: {label} has {found.get(label)} supports, not {expected.get(label)}" for label in wrong]
-
-
-def _resident_mib() -> float:
-    """From /proc; 0 where there is none."""
-    status = Path("/proc/self/statm")
-    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20 if status.exists() else 0.0
 
 
 def _handles() -> int:

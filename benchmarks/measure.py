@@ -1,0 +1,33 @@
+"""What several benchmarks measure alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from oneshot_runtime import search
+
+__all__ = ["resident_bytes", "without_opencv"]
+
+_Result = TypeVar("_Result")
+
+
+def resident_bytes(process: int | str = "self") -> int:
+    """Bytes of memory that a process has, from /proc; 0 where there is none."""
+    status = Path(f"/proc/{process}/statm")
+    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if status.exists() else 0
+
+
+def without_opencv(call: Callable[[], _Result]) -> _Result:
+    """What `call` returns where OpenCV is not installed."""
+    opencv, search._opencv = search._opencv, _none  # not by mock: that takes longer than a small search
+    try:
+        return call()
+    finally:
+        search._opencv = opencv
+
+
+def _none() -> None:
+    return None
