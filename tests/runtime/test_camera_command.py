@@ -130,7 +130,11 @@ def test_an_interrupt_completes_the_recording(video: Path, tmp_path: Path, kind:
         else:
             cv2.imwrite(str(path), image)
     output = tmp_path / "out.mp4"
-    code = "import sys; from oneshot_runtime.cli import main; sys.exit(main())"
+    # A shell that runs this in the background has its children ignore the signal.
+    code = (
+        "import signal, sys; from oneshot_runtime.cli import main; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(main())"
+    )
     command = ["camera", str(pictures), "--json", "--output", str(output), "--gallery", str(tmp_path / "g.db")]
     with subprocess.Popen([sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
