@@ -20,8 +20,9 @@ __all__ = ["BatchEmbedder"]
 
 _Answer = TypeVar("_Answer")
 
-_BATCH = 16
-"""Images embedded at once on a CPU: their maps stay in a core's cache."""
+_BATCH, _LEAST = 32, 8
+"""Images embedded at once on a CPU, so many that threads take turns rarely; fewer where each thread would not get as many, but
+no fewer than are worth waking a thread for."""
 
 _BUCKETS = (1, 4, 16, 64, 256)
 """Batch sizes on a GPU, where each new shape stalls: batches are padded to one of these."""
@@ -54,7 +55,7 @@ class BatchEmbedder:
         return list(chain.from_iterable(self._parts(images, answer)))
 
     def _parts(self, images: Sequence[ImageSource], answer: Callable[[NDArray[np.float32]], _Answer]) -> list[_Answer]:
-        parts = _slices(len(images))
+        parts = self._slices(len(images))
         if not parts:
             return []
         if self._embedder.device != "cpu":
@@ -80,7 +81,7 @@ class BatchEmbedder:
         stack = np.stack(canvases)
         if self._embedder.device != "cpu":
             return self._padded(stack)
-        parts = _slices(len(stack))
+        parts = self._slices(len(stack))
         embedder = self._embedder if len(parts) == 1 else self._one_thread()
         return np.concatenate(self._workers.map(lambda part: embedder(stack[part]), parts))
 
@@ -104,13 +105,13 @@ class BatchEmbedder:
             found.append(self._embedder(padded)[: len(part)])
         return np.concatenate(found)
 
+    def _slices(self, count: int) -> list[slice]:
+        size = min(_BATCH, max(_LEAST, -(-count // self._threads)))
+        return [slice(start, start + size) for start in range(0, count, size)]
+
     def _one_thread(self) -> Embedder:
         """A session of one thread, of which several threads may each run a batch; opened when it is first needed."""
         with self._lock:
             if self._single is None:
                 self._single = open_embedder(self._bundle, "cpu", self._embedder.precision, 1)
             return self._single
-
-
-def _slices(count: int) -> list[slice]:
-    return [slice(start, start + _BATCH) for start in range(0, count, _BATCH)]

@@ -46,7 +46,7 @@ class PictureCoder:
         self.threads = threads or available_cpus()
         embedder = open_embedder(bundle, device, precision, self.threads)
         self.precision = embedder.precision
-        self._embedder = BatchEmbedder(bundle, embedder, self.threads)
+        self._embedder = BatchEmbedder(bundle, embedder, threads=1)  # in each of this coder's threads
         self._workers = Workers(self.threads)
         self._turn = threading.Lock()  # as in `BatchEmbedder`
         self._part = _PART if embedder.device == "cpu" else _GPU_PART
