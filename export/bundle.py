@@ -49,8 +49,8 @@ class ExportReport:
 def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> ExportReport:
     """Export `checkpoint` to the folder `out`, which appears complete or not at all.
 
-    Raises `ParityError` when ONNX Runtime and PyTorch differ, `CheckpointError` for a bad checkpoint or one that
-    was saved after its last validation, and `FileExistsError`
+    Raises `ParityError` when ONNX Runtime and PyTorch differ, `CheckpointError` for a bad checkpoint or one that was
+    saved after its last validation, and `FileExistsError`
     when `out` holds something that is no bundle.
     """
     out = out.resolve()

@@ -256,10 +256,9 @@ def open_store(
 ) -> GalleryStore:
     """The store at `address`, created when missing: a path is a SQLite file, `scheme://...` what serves that scheme.
 
-    A store that is open already, for this model, is taken as it is.
-
-    share: the classes that `sync` is to hand over, which spares reading the
-    others; other packages' stores hand over all. Raises `GalleryError`, naming the schemes there are for one that is unknown.
+    A store that is open already, for this model, is taken as it is. share: the classes that `sync` is to hand over, which
+    spares reading the others; other packages' stores hand over all. Raises `GalleryError`, naming the schemes there are for one
+    that is unknown.
     """
     if isinstance(address, GalleryStore):
         if (address.fingerprint, address.dim) != (fingerprint, dim):

@@ -44,7 +44,9 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.best = -1.0
-        self.notes: dict[str, Any] = {"data": hashlib.blake2b(canvases.images.tobytes(), digest_size=16).hexdigest()}
+        self.notes: dict[str, Any] = {
+            "data": hashlib.blake2b(np.ascontiguousarray(canvases.images).data, digest_size=16).hexdigest()
+        }
         self._real = canvases
         everything = canvases if synthetic is None else joined(canvases, synthetic)
         self._images = torch.from_numpy(everything.images)

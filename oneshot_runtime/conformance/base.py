@@ -87,8 +87,10 @@ class ContractBase:
         assert not any(thread.is_alive() for thread in (*threads, watching))
 
 
-def following(held: dict[str, int], seen: list[tuple[bool, int, int]]) -> Callable[[Changes], int]:
-    """An `apply` that keeps the number of supports by label, and what it was given: anew, labels removed, supports added."""
+def following() -> tuple[dict[str, int], list[tuple[bool, int, int]], Callable[[Changes], int]]:
+    """The number of supports by label, what was seen (anew, labels removed, supports added), and an `apply` that keeps both."""
+    held: dict[str, int] = {}
+    seen: list[tuple[bool, int, int]] = []
 
     def apply(changes: Changes) -> int:
         if changes.anew:
@@ -107,7 +109,7 @@ def following(held: dict[str, int], seen: list[tuple[bool, int, int]]) -> Callab
         seen.append((changes.anew, len(changes.removed), added))
         return sum(held.values())
 
-    return apply
+    return held, seen, apply
 
 
 @contextmanager

@@ -35,9 +35,7 @@ class FollowingContract(ContractBase):
         store, writer = self.store(), self.store()
         if store.engine is not None:
             return
-        held: dict[str, int] = {}
-        seen: list[tuple[bool, int, int]] = []
-        apply = following(held, seen)
+        held, seen, apply = following()
         store.sync(apply)
         assert seen == [(True, 0, 0)]
         writer.add(iter([self._block(["a", "b", "a"])]))
@@ -111,9 +109,7 @@ class FollowingContract(ContractBase):
         store, writer = self.store(), self.store()
         if store.engine is not None:
             return
-        held: dict[str, int] = {}
-        seen: list[tuple[bool, int, int]] = []
-        apply = following(held, seen)
+        held, seen, apply = following()
         writer.add(iter([self._block(["a", "b"])]))
         store.sync(apply)
         writer.add(iter([self._block(["c"])]))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from oneshot_runtime.errors import ImageError
 from oneshot_runtime.matcher import Match, OneShotMatcher
 
 __all__ = ["Answer", "MatchQueue"]
@@ -60,11 +61,14 @@ class MatchQueue:
         if len(batch) > 1:
             try:
                 self._together(batch)
-                return
-            except Exception:  # of one image, as a rule: each then gets its own answer or error
-                pass
-        for asked in batch:
-            self._alone(asked)
+            except ImageError:  # of one image: each gets its own answer or error
+                for asked in batch:
+                    self._alone(asked)
+            except BaseException as error:  # of all: a gallery that is away would be waited for once for each
+                for asked in batch:
+                    asked.answer.set_exception(error)
+        elif batch:
+            self._alone(batch[0])
 
     def _take(self) -> list[_Asked]:
         """The images to match next; for those that are left there are at least as many later calls."""

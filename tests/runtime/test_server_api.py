@@ -500,6 +500,33 @@ def test_what_several_clients_ask_meanwhile_is_matched_together_and_answered_as_
         shared.remove(f"sign {place}")
 
 
+def test_a_gallery_that_is_away_is_waited_for_once_and_not_by_every_image(shared, pictures, monkeypatch) -> None:
+    _, second = pictures
+    release, busy, asked_alone, alone = threading.Event(), threading.Semaphore(0), [], shared.match
+
+    def slow(image: bytes, top_k: int) -> Match:
+        asked_alone.append(image)
+        busy.release()
+        release.wait(20)
+        return alone(image, top_k)
+
+    def away(images: list[bytes], top_k: int) -> list[Match]:
+        raise GalleryError("away")
+
+    monkeypatch.setattr(shared, "match", slow)
+    monkeypatch.setattr(shared, "match_batch", away)
+    queue = MatchQueue(shared, batch=4)
+    held = [queue.ask(second[0], 1) for _ in range(2)]
+    for _ in held:
+        busy.acquire()
+    asked = [queue.ask(second[0], 1) for _ in range(4)]
+    release.set()
+    for answer in asked:
+        with pytest.raises(GalleryError, match="away"):
+            answer.result(20)
+    assert len(asked_alone) == 2
+
+
 def test_two_threads_that_take_from_the_queue_at_once_lose_no_question(shared, pictures, monkeypatch) -> None:
     release, busy, alone = threading.Event(), threading.Semaphore(0), shared.match
 
