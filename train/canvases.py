@@ -13,7 +13,7 @@ from oneshot_runtime.errors import ImageError
 from oneshot_runtime.images import ImageSource
 from oneshot_runtime.preprocess import PreprocessSpec, preprocess
 from train.omniglot import DatasetError, ImageSet
-from train.pens import PENS, redraw
+from train.pens import PENS, redraw_at_random
 
 __all__ = ["Canvases", "from_folder", "from_image_set", "hold_out", "joined"]
 
@@ -60,13 +60,13 @@ def _redrawn(
 ) -> NDArray[np.uint8]:
     rng = np.random.default_rng(0)
     pens = np.stack([images] * len(PENS))
-    for pen, (least, most) in enumerate(PENS):
-        shown = tqdm(drawings, desc=f"pen {pen + 1} of {len(PENS)}", unit="image", disable=not progress, leave=False)
-        for number, drawing in enumerate(shown):
+    for number, pen in enumerate(PENS):
+        shown = tqdm(drawings, desc=f"pen {number + 1} of {len(PENS)}", unit="image", disable=not progress, leave=False)
+        for image, drawing in enumerate(shown):
             try:
-                pens[pen, number] = preprocess(redraw(drawing, int(rng.integers(least, most + 1))), spec)
+                pens[number, image] = preprocess(redraw_at_random(drawing, pen, rng), spec)
             except ImageError:
-                continue  # no ink is left under a narrower pen: the drawing stays as it is
+                continue  # too little ink is left: the drawing stays as it is
     return pens
 
 
