@@ -132,7 +132,7 @@ def _manifest(
     weights = model.head.weights.detach().numpy()
     checksums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     training = {key: notes[key] for key in ("command", "commit", "torch", "data") if key in notes}
-    training |= {key: notes[key] for key in ("calibration", "holdout", "started_from") if key in notes}
+    training |= {key: notes[key] for key in ("calibration", "holdout", "started_from", "teachers") if key in notes}
     training |= {"split": config.split, "seed": config.seed, "steps": done, "of_steps": config.steps, "loss": config.loss}
     validation = notes.get("validation")
     head = {

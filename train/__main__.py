@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from oneshot_runtime.errors import OneShotError
+from train.ancestors import Teachers
 from train.checkpoint import CheckpointError, load_checkpoint
 from train.config import TrainConfig
 from train.data import TrainingData, load_data
@@ -72,6 +73,8 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--start-from", type=Path, metavar="CHECKPOINT",
                         help="begin with the averaged weights of another run instead of random ones")  # fmt: skip
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[], metavar="CHECKPOINT",
+                        help="earlier runs to learn from besides, by their mean; --resume needs them again")  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="auto measures both")
     parser.add_argument("--threads", type=_at_least(1), help="processor threads (default: PyTorch's choice)")
@@ -127,6 +130,8 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         arguments.holdout = json.loads(state["notes"]).get("holdout", [])
     elif last.exists():
         raise CheckpointError(f"'{out}' holds a run already: --resume goes on with it, --out names another folder")
+    elif arguments.loss == "pairs" and arguments.teachers:
+        raise CheckpointError("--teachers compare every pair in a batch: they need --loss all-pairs")
     elif arguments.loss == "pairs":  # which are drawn from real drawings only
         arguments.composed = arguments.invented = arguments.synthetic = 0
     model = PRESETS[arguments.preset]
@@ -135,7 +140,8 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         pens=arguments.redrawn > 0,
     )  # fmt: skip
     if arguments.resume:
-        trainer = Trainer.resume(last, data.training, data.synthetic, arguments.device)
+        teachers = _teachers(arguments, config)
+        trainer = Trainer.resume(last, data.training, data.synthetic, teachers, arguments.device)
     else:
         trainer = _new_trainer(arguments, argv, model, data)
     print(f"{len(data.training.images)} images of {len(data.training.members())} classes, {trainer.config.steps} steps, "
@@ -161,7 +167,8 @@ def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelCon
         "synthetic": arguments.synthetic, "redrawn": arguments.redrawn,
     }  # fmt: skip
     choices = ("fp32", "bf16") if arguments.precision == "auto" else (arguments.precision,)
-    seconds = {p: measure_step(TrainConfig(steps=1000, precision=p, **settings), data.training) for p in choices}
+    teachers = _teachers(arguments, TrainConfig(steps=1000, **settings))
+    seconds = {p: measure_step(TrainConfig(steps=1000, precision=p, **settings), data.training, teachers) for p in choices}
     precision = min(seconds, key=lambda p: seconds[p])
     config = TrainConfig(steps=1000, precision=precision, **settings)
     steps, validations = arguments.steps, config.validations
@@ -173,9 +180,8 @@ def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelCon
             validations = min(validations, max(1, int(0.1 * budget / each)))
             budget -= validations * each
         steps = max(10, int(budget / seconds[precision]))
-    trainer = Trainer(
-        TrainConfig(steps=steps, precision=precision, validations=validations, **settings), data.training, data.synthetic
-    )
+    config = TrainConfig(steps=steps, precision=precision, validations=validations, **settings)
+    trainer = Trainer(config, data.training, data.synthetic, teachers)
     trainer.notes.update(
         holdout=arguments.holdout,
         command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]),
@@ -185,6 +191,10 @@ def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelCon
     if arguments.start_from:
         trainer.start_from(arguments.start_from)
     return trainer
+
+
+def _teachers(arguments: argparse.Namespace, config: TrainConfig) -> Teachers | None:
+    return Teachers(arguments.teachers, config, arguments.holdout) if arguments.teachers else None
 
 
 def _timed_validation(config: TrainConfig, data: TrainingData) -> float:
@@ -198,19 +208,16 @@ def _timed_validation(config: TrainConfig, data: TrainingData) -> float:
 def _repeatable(argv: list[str], steps: int, precision: str) -> list[str]:
     """The command line with the measured number of steps and precision in place of what was asked for, and no local paths.
 
-    What `--start-from` names is kept by the trainer, as that run's own command.
+    What `--start-from` and `--teachers` name is kept by the trainer, as those runs' own commands.
     """
+    ours = ("--minutes", "--steps", "--precision", "--data", "--out", "--threads", "--start-from", "--teachers")
     kept: list[str] = []
     skip = False
     for word in argv:
-        name = word.split("=", 1)[0]
-        if skip:
-            skip = False
-            continue
-        if name in ("--minutes", "--steps", "--precision", "--data", "--out", "--threads", "--start-from"):
-            skip = "=" not in word
-            continue
-        kept.append(word)
+        if word.startswith("--"):
+            skip = word.split("=", 1)[0] in ours
+        if not skip:
+            kept.append(word)
     return [*kept, "--data", "DATA", "--steps", str(steps), "--precision", precision]
 
 

@@ -1,4 +1,4 @@
-"""What a step minimises: every pair in the batch at once, or labelled pairs one by one as in the paper."""
+"""What a step minimises: every pair of a batch, or labelled pairs one by one as in the paper; and the distance to teachers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["all_pairs_loss", "pairs_loss"]
+__all__ = ["all_pairs_loss", "distillation_loss", "pairs_loss"]
 
 
 def all_pairs_loss(logits: Tensor, classes: Tensor, bce_weight: float = 0.5) -> Tensor:
@@ -27,6 +27,18 @@ def all_pairs_loss(logits: Tensor, classes: Tensor, bce_weight: float = 0.5) -> 
     across = F.softplus(anywhere - logits)[positive].mean()
     binary = 0.5 * (F.softplus(-logits)[positive].mean() + F.softplus(logits)[~same].mean())
     return 0.5 * (within + across) + bce_weight * binary
+
+
+def distillation_loss(logits: Tensor, teachers: Tensor, temperature: float = 2.0) -> Tensor:
+    """How far the student's ranking of each image's neighbours is from the teachers' (Hinton, Vinyals, Dean 2015).
+
+    logits, teachers: float32 (B, B), of each image against each. Each row without its own image becomes a distribution,
+    `softmax(row / temperature)`; the result is the mean over rows of KL(teachers | student), times the squared temperature.
+    """
+    itself = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    lowest = torch.finfo(logits.dtype).min
+    rows = [F.log_softmax(values.masked_fill(itself, lowest) / temperature, dim=1) for values in (logits, teachers)]
+    return temperature**2 * F.kl_div(*rows, log_target=True, reduction="batchmean")
 
 
 def pairs_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from train.ancestors import Teachers, load_ancestor
 from train.augment import augment
 from train.batches import BatchSampler, sample_pairs
 from train.canvases import Canvases, joined
 from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
-from train.losses import all_pairs_loss, pairs_loss
+from train.losses import all_pairs_loss, distillation_loss, pairs_loss
 from train.model import SiameseNet
 
 __all__ = ["Trainer", "measure_step"]
@@ -31,10 +32,16 @@ class Trainer:
     """Holds model, averaged weights, optimiser and random states; `step()` advances all of them by one batch.
 
     notes: JSON-ready facts for the record (command, commit, validation, thresholds) that travel with the checkpoint. synthetic:
-    alphabets that `config.synthetic` of the batches come from.
+    alphabets that `config.synthetic` of the batches come from. teachers: what half of the all-pairs loss gives way to.
     """
 
-    def __init__(self, config: TrainConfig, canvases: Canvases, synthetic: Canvases | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        canvases: Canvases,
+        synthetic: Canvases | None = None,
+        teachers: Teachers | None = None,
+    ) -> None:
         self.config = config
         self.done = 0
         torch.manual_seed(config.seed)
@@ -47,6 +54,9 @@ class Trainer:
         self.notes: dict[str, Any] = {
             "data": hashlib.blake2b(np.ascontiguousarray(canvases.images).data, digest_size=16).hexdigest()
         }
+        if teachers is not None:
+            self.notes["teachers"] = teachers.records
+        self._teachers = teachers
         self._real = canvases
         everything = canvases if synthetic is None else joined(canvases, synthetic)
         self._images = torch.from_numpy(everything.images)
@@ -57,16 +67,25 @@ class Trainer:
         self._synthetic = None if synthetic is None else BatchSampler(everything, list(synthetic.groups), *shape)
 
     @classmethod
-    def resume(cls, path: Path, canvases: Canvases, synthetic: Canvases | None = None, device: str = "cpu") -> Trainer:
+    def resume(
+        cls,
+        path: Path,
+        canvases: Canvases,
+        synthetic: Canvases | None = None,
+        teachers: Teachers | None = None,
+        device: str = "cpu",
+    ) -> Trainer:
         """Continue a run so that it ends as if it had never stopped; on another device, to its rounding.
 
-        Raises `CheckpointError` when the run was started with other images.
+        Raises `CheckpointError` when the run was started with other images or other teachers.
         """
         config, state = load_checkpoint(path, device)
-        trainer = cls(dataclasses.replace(config, device=device), canvases, synthetic)
+        trainer = cls(dataclasses.replace(config, device=device), canvases, synthetic, teachers)
         notes = json.loads(state["notes"])
-        if notes["data"] != trainer.notes["data"]:
-            raise CheckpointError(f"'{path}' was started with other images than these: give --data what it was started with")
+        for what, option in (("images", "data"), ("teachers", "teachers")):
+            if notes.get(option) != trainer.notes.get(option):
+                raise CheckpointError(f"'{path}' was started with other {what} than these: give --{option} what it was started "
+                                      "with")  # fmt: skip
         trainer.model.load_state_dict(state["model"])
         trainer.average.load_state_dict(state["ema"])
         trainer.optimizer.load_state_dict(state["optimizer"])
@@ -82,18 +101,13 @@ class Trainer:
 
         Raises `CheckpointError` for another network, and for a run that learned from groups that this one holds out.
         """
-        config, state = load_checkpoint(path, self.config.device)
-        if config.model != self.config.model:
-            raise CheckpointError(f"'{path}' is of preset {config.model.preset}, this run is of {self.config.model.preset}")
-        before = json.loads(state["notes"])
-        seen = set(self.notes.get("holdout", [])) - set(before.get("holdout", []))
-        if config.split != self.config.split or seen:
-            said = f"holds out {sorted(seen)}" if seen else f"is of split {self.config.split}"
-            raise CheckpointError(f"'{path}' may have learned from what this run is judged by: it is of split {config.split}, "
-                                  f"this run {said}; start from a run of the same split and holdout")  # fmt: skip
-        self.notes["started_from"] = {key: before.get(key) for key in ("command", "commit", "holdout", "started_from")}
+        ancestor = load_ancestor(path, self.config, self.notes.get("holdout", []))
+        if ancestor.model != self.config.model:
+            preset, own = ancestor.model.preset, self.config.model.preset
+            raise CheckpointError(f"'{path}' is of preset {preset}, this run is of {own}")
+        self.notes["started_from"] = ancestor.record
         for model in (self.model, self.average):
-            model.load_state_dict(state["ema"])
+            model.load_state_dict(ancestor.weights)
 
     def save(self, path: Path) -> None:
         """Write everything that `resume` needs."""
@@ -138,15 +152,23 @@ class Trainer:
 
     def _all_pairs_step(self) -> tuple[Tensor, int]:
         index = torch.from_numpy(self._draw())
-        embeddings = self._augmented_embeddings(index)
+        images, state = self._by_any_pen(index), self.generator.get_state()
+        embeddings = self._augmented_embeddings(images)
         logits = self.model.head(embeddings, embeddings)
-        return all_pairs_loss(logits, self._classes[index].to(logits.device)), len(index)
+        loss = all_pairs_loss(logits, self._classes[index].to(logits.device))
+        if self._teachers is not None:
+            # Teachers see each drawing as it was drawn, moved like the student's, so that it learns what no pen changes.
+            ink = augment(self._images[index].to(self.config.device), self.config.augment, _generator(state))
+            with self._autocast():
+                taught = self._teachers.logits(ink)
+            loss = 0.5 * loss + distillation_loss(logits, taught)
+        return loss, len(index)
 
     def _pairs_step(self) -> tuple[Tensor, int]:
         pairs = self.config.classes * self.config.shots // 2
         batch = sample_pairs(self._real, pairs, self.rng)
         index = torch.from_numpy(np.concatenate((batch.left, batch.right)))
-        left, right = self._augmented_embeddings(index).chunk(2)
+        left, right = self._augmented_embeddings(self._by_any_pen(index)).chunk(2)
         logits = self.model.head.paired(left, right)
         return pairs_loss(logits, torch.from_numpy(batch.targets).to(logits.device)), len(index)
 
@@ -155,9 +177,8 @@ class Trainer:
             return self._synthetic.draw()
         return self._sampler.draw()
 
-    def _augmented_embeddings(self, index: Tensor) -> Tensor:
-        images = self._by_any_pen(index).to(self.config.device)
-        ink = augment(images, self.config.augment, self.generator)
+    def _augmented_embeddings(self, images: Tensor) -> Tensor:
+        ink = augment(images.to(self.config.device), self.config.augment, self.generator)
         with self._autocast():
             return self.model.embed_ink(ink)
 
@@ -195,9 +216,9 @@ class Trainer:
             average.lerp_(current, 1 - decay)
 
 
-def measure_step(config: TrainConfig, canvases: Canvases, repeats: int = 8) -> float:
+def measure_step(config: TrainConfig, canvases: Canvases, teachers: Teachers | None = None, repeats: int = 8) -> float:
     """Median seconds of a step, on a throw-away trainer so that the run itself is untouched."""
-    trainer = Trainer(config, canvases)
+    trainer = Trainer(config, canvases, teachers=teachers)
     for _ in range(3):
         trainer.step()
     seconds = []
@@ -206,6 +227,12 @@ def measure_step(config: TrainConfig, canvases: Canvases, repeats: int = 8) -> f
         trainer.step()
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds))
+
+
+def _generator(state: Tensor) -> torch.Generator:
+    generator = torch.Generator()
+    generator.set_state(state)
+    return generator
 
 
 def _floats(module: nn.Module) -> list[Tensor]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from train.__main__ import main
+from train.ancestors import Teachers
 from train.augment import AugmentConfig, augment
 from train.batches import BatchSampler, sample_pairs
 from train.calibrate import fit_calibration, fit_thresholds, open_set_episodes
@@ -25,7 +26,7 @@ from train.config import TrainConfig
 from train.curves import read_log
 from train.episodes import Score, score_episodes, within_alphabet_episodes
 from train.hausdorff import modified_hausdorff
-from train.losses import all_pairs_loss, pairs_loss
+from train.losses import all_pairs_loss, distillation_loss, pairs_loss
 from train.model import PRESETS, SiameseNet, WeightedL1Head
 from train.omniglot import load_images
 from train.synthetic import invented_alphabets
@@ -379,6 +380,63 @@ def test_a_run_starts_from_anothers_average_and_remembers_it(data, run_folder, t
     assert first not in json.dumps(notes)
     assert main([*words, "--start-from", first, "--out", str(tmp_path / "third"), "--split", "koch"]) == 1
     assert "same split" in capsys.readouterr().err
+
+
+def test_distillation_is_the_divergence_of_rows_without_the_image_itself() -> None:
+    generator = torch.Generator().manual_seed(0)
+    student, teachers = torch.randn(2, 5, 5, generator=generator).double()
+    expected = 0.0
+    for row in range(5):
+        others = [column for column in range(5) if column != row]
+        p, q = (np.exp(values[row, others].numpy() / 3) for values in (teachers, student))
+        p, q = p / p.sum(), q / q.sum()
+        expected += 9 * float((p * np.log(p / q)).sum()) / 5
+    assert float(distillation_loss(student, teachers, 3)) == pytest.approx(expected)
+    assert float(distillation_loss(teachers, teachers + 1)) == pytest.approx(0, abs=1e-9)  # only differences count
+
+
+def test_teachers_give_the_mean_logits_of_their_averages(config, canvases, tmp_path) -> None:
+    paths = [tmp_path / "one.pt", tmp_path / "two.pt"]
+    students = [Trainer(dataclasses.replace(config, seed=seed), canvases) for seed in (1, 2)]
+    for trainer, path in zip(students, paths, strict=True):
+        trainer.step()
+        trainer.save(path)
+    found = Teachers(paths, config, []).logits(torch.from_numpy(canvases.images[:6]).unsqueeze(1).float() / 255)
+    embedded = [trainer.embed_average(canvases.images[:6]) for trainer in students]
+    expected = [trainer.compare_average(e, e) for trainer, e in zip(students, embedded, strict=True)]
+    np.testing.assert_allclose(found.numpy(), np.mean(expected, axis=0), atol=1e-4)
+
+
+def test_a_student_comes_to_agree_with_its_teacher(config, canvases, tmp_path) -> None:
+    Trainer(dataclasses.replace(config, seed=1), canvases).save(tmp_path / "teacher.pt")
+    teachers = Teachers([tmp_path / "teacher.pt"], config, [])
+    trainer = Trainer(
+        dataclasses.replace(config, steps=30, classes=8, shots=3, learning_rate=3e-3), canvases, teachers=teachers
+    )
+    losses = [trainer.step()[0] for _ in range(30)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert trainer.notes["teachers"] == teachers.records
+
+
+def test_a_run_learns_from_teachers_and_remembers_them(data, run_folder, tmp_path, capsys) -> None:
+    words = [*real_only(data), "--steps", "1", "--classes", "6", "--shots", "2", "--precision", "fp32"]
+    teacher, out = str(run_folder / "last.pt"), str(tmp_path / "student")
+    assert main([*words, "--out", out, "--teachers", teacher, teacher, "--seed", "3"]) == 0
+    notes = json.loads(load_checkpoint(tmp_path / "student" / "last.pt")[1]["notes"])
+    old = json.loads(load_checkpoint(run_folder / "last.pt")[1]["notes"])
+    assert [record["command"] for record in notes["teachers"]] == [old["command"]] * 2
+    assert teacher not in json.dumps(notes)
+    assert "--seed 3" in notes["command"]
+    assert main([*words, "--out", out, "--resume"]) == 1
+    assert "other teachers" in capsys.readouterr().err
+    assert main([*words, "--out", out, "--resume", "--teachers", teacher, teacher]) == 0
+    for wrong, said in (
+        (["--split", "koch"], "same split"),
+        (["--preset", "koch"], "cannot teach"),
+        (["--loss", "pairs"], "all-pairs"),
+    ):
+        assert main([*words, "--out", str(tmp_path / "other"), "--teachers", teacher, *wrong]) == 1
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""Earlier runs that a run builds on: the weights it starts from, and the teachers whose comparisons it learns from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from train.checkpoint import CheckpointError, load_checkpoint
+from train.config import TrainConfig
+from train.model import ModelConfig, SiameseNet
+
+__all__ = ["Ancestor", "Teachers", "load_ancestor"]
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A run's averaged weights, and its record: JSON-ready, with the command that repeats it and a digest of the weights."""
+
+    model: ModelConfig
+    weights: dict[str, Tensor]
+    record: dict[str, Any]
+
+
+def load_ancestor(path: Path, config: TrainConfig, holdout: Sequence[str]) -> Ancestor:
+    """Read the checkpoint of a run for another one, of `config`, that holds out the groups `holdout`.
+
+    Raises `CheckpointError` when it is of another split, or learned from a group that the new run holds out.
+    """
+    before, state = load_checkpoint(path, config.device)
+    notes = json.loads(state["notes"])
+    seen = set(holdout) - set(notes.get("holdout", []))
+    if before.split != config.split or seen:
+        said = f"holds out {sorted(seen)}" if seen else f"is of split {config.split}"
+        raise CheckpointError(f"'{path}' may have learned from what this run is judged by: it is of split {before.split}, "
+                              f"this run {said}; take a run of the same split and holdout")  # fmt: skip
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in sorted(state["ema"].items()):
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    kept = ("command", "commit", "holdout", "started_from", "teachers")
+    record = {key: notes[key] for key in kept if key in notes} | {"weights": digest.hexdigest()}
+    return Ancestor(before.model, state["ema"], record)
+
+
+class Teachers:
+    """An ensemble of earlier runs, whose mean logits a student learns to give (Hinton, Vinyals, Dean 2015).
+
+    records: `Ancestor.record` of each.
+    """
+
+    def __init__(self, paths: Sequence[Path], config: TrainConfig, holdout: Sequence[str]) -> None:
+        """Raises `CheckpointError`, as `load_ancestor` does, and for a run that sees images otherwise than `config` does."""
+        ancestors = [load_ancestor(path, config, holdout) for path in paths]
+        for path, ancestor in zip(paths, ancestors, strict=True):
+            if ancestor.model.spec != config.model.spec:
+                raise CheckpointError(f"'{path}' cannot teach this run: it was trained on canvases of {ancestor.model.spec}, "
+                                      f"this run on {config.model.spec}")  # fmt: skip
+        self.records = [ancestor.record for ancestor in ancestors]
+        self._models = [_frozen(ancestor, config.device) for ancestor in ancestors]
+
+    @torch.no_grad()
+    def logits(self, ink: Tensor) -> Tensor:
+        """Mean logits of each image against each: ink float32 (B, 1, H, W) -> float32 (B, B)."""
+        found = []
+        for model in self._models:
+            embeddings = model.embed_ink(ink)
+            found.append(model.head(embeddings, embeddings))
+        return torch.stack(found).mean(dim=0)
+
+
+def _frozen(ancestor: Ancestor, device: str) -> SiameseNet:
+    model = SiameseNet(ancestor.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.load_state_dict(ancestor.weights)
+    frozen: SiameseNet = model.eval().requires_grad_(False)
+    return frozen
