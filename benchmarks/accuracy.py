@@ -141,9 +141,11 @@ def _verification(data: protocols.CodedSet, out: Path) -> dict[str, Any]:
     draw_reliability(bins, error, out / "reliability.png")
     row = _row("probability above one half, 10,000 pairs", Score(int(((stated > 0.5) == truth).sum()), len(truth)))
     print(f"  {'expected calibration error':58} {100 * error:.2f} %")
+    found, truth = protocols.verification_pairs(data, 10_000, seed=5, within=False)
+    between = _row("the same, pairs from all of these alphabets", Score(int(((found > 0) == truth).sum()), len(truth)))
     unseen = protocols.unseen_calibration_errors(data, 10_000, seed=5) if len(data.groups) > 1 else []
     print(f"  {'the same on each alphabet, fitted on the others':58} {', '.join(f'{100 * each:.2f}' for each in unseen)} %")
-    return {**row, "expected_calibration_error": error, "unseen_calibration_errors": unseen}
+    return {**row, "between": between, "expected_calibration_error": error, "unseen_calibration_errors": unseen}
 
 
 def _open_set(data: protocols.CodedSet, matcher: OneShotMatcher, out: Path) -> dict[str, Any]:
@@ -165,14 +167,25 @@ def _open_set(data: protocols.CodedSet, matcher: OneShotMatcher, out: Path) -> d
             str(far): _open_set_rows("other alphabets", {far: 0.0}, known[:, n], right, strangers[:, n])[str(far)]
             for n, far in enumerate(FARS)
         }
-    rows["thresholds of the manifest, strangers of the gallery's own alphabet"] = {}
-    rows["thresholds fitted to each gallery, strangers of its own alphabet"] = {}
+    for native, whose in ((True, "of its own alphabet"), (False, "of other alphabets")):
+        rows |= _alphabet_rows(data, matcher, native, whose)
+    return rows
+
+
+def _alphabet_rows(data: protocols.CodedSet, matcher: OneShotMatcher, native: bool, whose: str) -> dict[str, Any]:
+    """Galleries of one alphabet, and strangers `whose` alphabet is that one or another."""
+    names = [
+        f"{which}, a gallery of one alphabet, strangers {whose}"
+        for which in ("thresholds of the manifest", "thresholds fitted to it")
+    ]
+    rows: dict[str, Any] = {name: {} for name in names}
     for far in FARS:
-        found = protocols.native_strangers(data, matcher.bundle.thresholds, far, 20, episodes=1000, seed=9)
-        for (place, _), (accepted, recognised) in zip(list(rows.items())[-2:], found.values(), strict=True):
-            rows[place][str(far)] = {
-                "recognised": _row(f"{place[:32]}, natives, far {100 * far:g} %: recognised", recognised),
-                "accepted": _row(f"{place[:32]}, natives, far {100 * far:g} %: accepted", accepted),
+        found = protocols.alphabet_galleries(data, matcher.bundle.thresholds, far, 20, native, episodes=1000, seed=9)
+        for name, (accepted, recognised) in zip(names, found.values(), strict=True):
+            short = f"{name.split(',')[0]}, {whose}, far {100 * far:g} %"
+            rows[name][str(far)] = {
+                "recognised": _row(f"{short}: recognised", recognised),
+                "accepted": _row(f"{short}: accepted", accepted),
             }
     return rows
 

@@ -14,13 +14,14 @@ from oneshot_runtime.calibration import stranger_logit
 from oneshot_runtime.codes import encode, logits, probabilities
 from oneshot_runtime.thresholds import ThresholdTable
 from train.calibrate import fit_platt
-from train.episodes import Score, open_set_classes
+from train.episodes import STRANGERS, Score, open_set_classes
 from train.omniglot import ImageSet
 
 __all__ = [
     "AGGREGATIONS",
     "CodedSet",
     "aggregated",
+    "alphabet_galleries",
     "calibration_error",
     "coded",
     "halves",
@@ -110,14 +111,20 @@ def aggregated(data: CodedSet, queries: NDArray[np.float32], supports: NDArray[n
     return dict(zip(AGGREGATIONS, (nearest, each.mean(axis=2), prototype, (nearest + prototype) / 2), strict=True))
 
 
-def verification_pairs(data: CodedSet, pairs: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Logits and truth of balanced within-alphabet pairs by two drawers: float64 (pairs,), bool (pairs,)."""
+def verification_pairs(
+    data: CodedSet, pairs: int, seed: int, within: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Logits and truth of balanced pairs by two drawers: float64 (pairs,), bool (pairs,).
+
+    The two characters of a pair are of one alphabet (`within`) or any two of all.
+    """
     rng = np.random.default_rng(seed)
+    everyone = np.concatenate(data.groups)
     truth = np.arange(pairs) % 2 == 0
     distances = np.empty(pairs)
     for index, same in enumerate(truth):
-        group = data.groups[rng.integers(len(data.groups))]
-        first, second = rng.choice(group, 2, replace=False)
+        pool = data.groups[rng.integers(len(data.groups))] if within else everyone
+        first, second = rng.choice(pool, 2, replace=False)
         one, two = rng.choice(data.codes.shape[1], 2, replace=False)
         distances[index] = np.abs(data.codes[first, one] - data.codes[first if same else second, two]).sum()
     return np.asarray(logits(distances, data.head)), truth
@@ -167,20 +174,22 @@ def open_set(
     return np.concatenate(known), np.concatenate(right), np.concatenate(strangers)
 
 
-def native_strangers(
-    data: CodedSet, table: ThresholdTable, far: float, enrolled: int, episodes: int, seed: int
+def alphabet_galleries(
+    data: CodedSet, table: ThresholdTable, far: float, enrolled: int, native: bool, episodes: int, seed: int
 ) -> dict[str, tuple[Score, Score]]:
-    """Strangers of the gallery's own alphabet: accepted, and enrolled symbols recognised, at `far`.
+    """Galleries of one alphabet: strangers accepted, and enrolled symbols recognised, at `far`.
 
-    With the table's threshold, and with the one that `gallery.calibrate` fits to the supports of each gallery. Galleries are of
-    `enrolled` classes of one alphabet, one support each; all its other classes are strangers.
+    With the table's threshold, and with the one that `gallery.calibrate` fits to the supports of each gallery, which are of
+    `enrolled` classes, one support each. Strangers are all its other classes (`native`), or `STRANGERS` of other alphabets.
     """
     rng = np.random.default_rng(seed)
+    everyone = np.concatenate(data.groups)
     groups = [group for group in data.groups if len(group) > enrolled]
     counts = {name: np.zeros(4, int) for name in ("manifest", "fitted to the gallery")}
     for _ in range(episodes):
         classes = rng.permutation(groups[rng.integers(len(groups))])
-        known, right, strangers, supports = _asked(data, classes[:enrolled], classes[enrolled:], rng)
+        unknown = classes[enrolled:] if native else rng.choice(np.setdiff1d(everyone, classes), STRANGERS, replace=False)
+        known, right, strangers, supports = _asked(data, classes[:enrolled], unknown, rng)
         between = data.logits(supports, supports)
         np.fill_diagonal(between, -np.inf)
         fitted, _ = stranger_logit(between.max(axis=1).tolist(), far, enrolled, table)

@@ -23,8 +23,13 @@ def tables(report: dict[str, Any]) -> str:
             ["supports", *shots],
             [[str(k), *(_percent(curve[k]["accuracy"]) for curve in shots.values())] for k in next(iter(shots.values()))],
         ),
-        "### Verification and calibration (balanced within-alphabet pairs)",
-        _scores({"probability on the right side of one half": verification}),
+        "### Verification and calibration (balanced pairs)",
+        _scores(
+            {
+                "probability on the right side of one half, pairs within alphabets": verification,
+                "the same, pairs from all four alphabets": verification["between"],
+            }
+        ),
         f"Expected calibration error of the probability: {_percent(verification['expected_calibration_error'])} on the "
         "alphabets that its scale and offset were fitted on. On each alphabet in turn, fitted on the others: "
         f"{', '.join(map(_percent, verification['unseen_calibration_errors']))}.",

@@ -71,10 +71,11 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--synthetic", type=_share, default=0.3, help="share of the batches that come from those alphabets")
     parser.add_argument("--redrawn", type=_share, default=0.5, help="share of the drawings shown as another pen drew them")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--start-from", type=Path, metavar="CHECKPOINT",
-                        help="begin with the averaged weights of another run instead of random ones")  # fmt: skip
-    parser.add_argument("--teachers", type=Path, nargs="*", default=[], metavar="CHECKPOINT",
-                        help="earlier runs to learn from besides, by their mean; --resume needs them again")  # fmt: skip
+    parser.add_argument("--start-from", type=Path, metavar="RUN",
+                        help="begin with the weights of a run, a checkpoint or a bundle, instead of random ones")  # fmt: skip
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[], metavar="RUN",
+                        help="earlier runs, checkpoints or bundles, to learn from besides, by their mean; --resume needs them "
+                        "again")  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="auto measures both")
     parser.add_argument("--threads", type=_at_least(1), help="processor threads (default: PyTorch's choice)")

@@ -12,40 +12,61 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oneshot_runtime.bundle import Bundle
 from train.checkpoint import CheckpointError, load_checkpoint
 from train.config import TrainConfig
 from train.model import ModelConfig, SiameseNet
+from train.unfold import unfolded
 
 __all__ = ["Ancestor", "Teachers", "load_ancestor"]
 
 
 @dataclass(frozen=True)
 class Ancestor:
-    """A run's averaged weights, and its record: JSON-ready, with the command that repeats it and a digest of the weights."""
+    """A run's averaged weights, and its record: JSON-ready, with the command that repeats it and a digest of the weights.
+
+    folded: read from a bundle, where batch norms have no statistics left.
+    """
 
     model: ModelConfig
     weights: dict[str, Tensor]
     record: dict[str, Any]
+    folded: bool
 
 
 def load_ancestor(path: Path, config: TrainConfig, holdout: Sequence[str]) -> Ancestor:
-    """Read the checkpoint of a run for another one, of `config`, that holds out the groups `holdout`.
+    """Read a run's checkpoint, or its bundle's folder, for another run of `config` that holds out the groups `holdout`.
 
-    Raises `CheckpointError` when it is of another split, or learned from a group that the new run holds out.
+    Raises `CheckpointError` when it is of another split, or learned from a group that the new run holds out, and `BundleError`
+    for a damaged bundle. A run on a folder of one's own images takes any Omniglot split's.
     """
-    before, state = load_checkpoint(path, config.device)
-    notes = json.loads(state["notes"])
+    split, notes, model, weights = _read_bundle(path) if path.is_dir() else _read_checkpoint(path, config.device)
     seen = set(holdout) - set(notes.get("holdout", []))
-    if before.split != config.split or seen:
+    own_images = config.split == "folder" and split != "folder"
+    if not own_images and (split != config.split or seen):
         said = f"holds out {sorted(seen)}" if seen else f"is of split {config.split}"
-        raise CheckpointError(f"'{path}' may have learned from what this run is judged by: it is of split {before.split}, "
+        raise CheckpointError(f"'{path}' may have learned from what this run is judged by: it is of split {split}, "
                               f"this run {said}; take a run of the same split and holdout")  # fmt: skip
     digest = hashlib.blake2b(digest_size=16)
-    for name, value in sorted(state["ema"].items()):
+    for name, value in sorted(weights.items()):
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    kept = ("command", "commit", "holdout", "started_from", "teachers")
+    kept = ("command", "commit", "holdout", "started_from", "teachers", "fingerprint")
     record = {key: notes[key] for key in kept if key in notes} | {"weights": digest.hexdigest()}
-    return Ancestor(before.model, state["ema"], record)
+    return Ancestor(model, weights, record, folded=path.is_dir())
+
+
+def _read_checkpoint(path: Path, device: str) -> tuple[str, dict[str, Any], ModelConfig, dict[str, Tensor]]:
+    """A checkpoint's split, notes, model and averaged weights."""
+    config, state = load_checkpoint(path, device)
+    return config.split, json.loads(state["notes"]), config.model, state["ema"]
+
+
+def _read_bundle(path: Path) -> tuple[str, dict[str, Any], ModelConfig, dict[str, Tensor]]:
+    """The same of a bundle, whose fingerprint joins the notes."""
+    bundle = Bundle.open(path)
+    training = bundle.manifest["training"]
+    model = unfolded(bundle)
+    return str(training["split"]), training | {"fingerprint": bundle.fingerprint}, model.config, model.state_dict()
 
 
 class Teachers:

@@ -24,8 +24,11 @@ from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.losses import all_pairs_loss, distillation_loss, pairs_loss
 from train.model import SiameseNet
+from train.unfold import centre_norms
 
 __all__ = ["Trainer", "measure_step"]
+
+_CENTRED_ON = 500
 
 
 class Trainer:
@@ -97,7 +100,7 @@ class Trainer:
         return trainer
 
     def start_from(self, path: Path) -> None:
-        """Begin with the averaged weights of another run of the same network, and note its command.
+        """Begin with the averaged weights of another run of the same network, or its bundle's, and note its command.
 
         Raises `CheckpointError` for another network, and for a run that learned from groups that this one holds out.
         """
@@ -106,8 +109,11 @@ class Trainer:
             preset, own = ancestor.model.preset, self.config.model.preset
             raise CheckpointError(f"'{path}' is of preset {preset}, this run is of {own}")
         self.notes["started_from"] = ancestor.record
-        for model in (self.model, self.average):
-            model.load_state_dict(ancestor.weights)
+        self.average.load_state_dict(ancestor.weights)
+        if ancestor.folded:
+            sample = self._images[torch.linspace(0, len(self._images) - 1, _CENTRED_ON).long()].to(self.config.device)
+            centre_norms(self.average, augment(sample, self.config.augment, torch.Generator().manual_seed(0)))
+        self.model.load_state_dict(self.average.state_dict())
 
     def save(self, path: Path) -> None:
         """Write everything that `resume` needs."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
 import export.bundle as bundle_module
 from export.__main__ import main
@@ -16,11 +18,15 @@ from export.fold import FoldedEmbedding
 from export.graphs import embedding_graph
 from export.parity import ParityError, check_embedding, check_head, reference
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle
 from oneshot_runtime.codes import logits, probabilities, sum_absolute_differences
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
-from train.checkpoint import load_model
+from train.__main__ import main as train
+from train.ancestors import load_ancestor
+from train.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint
+from train.config import TrainConfig
 from train.model import PRESETS, PositiveBatchNorm2d
+from train.unfold import centre_norms, unfolded
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +212,60 @@ def test_golden_images_come_in_pairs_by_two_hands() -> None:
     canvases = golden_canvases(PRESETS["edge"].spec)
     assert canvases.shape == (64, 48, 48)
     assert len({canvas.tobytes() for canvas in canvases}) == 64
+
+
+@pytest.mark.parametrize("preset", ["edge", "koch"])
+def test_a_bundle_reads_back_as_the_network_before_folding_and_calibration(checkpoints, tmp_path, preset) -> None:
+    config, state = load_checkpoint(checkpoints / f"{preset}.pt")
+    notes = json.loads(state["notes"]) | {"calibration": {"scale": 1.5, "offset": -2.0}}
+    save_checkpoint(tmp_path / "calibrated.pt", config, state | {"notes": json.dumps(notes)})
+    export_bundle(tmp_path / "calibrated.pt", tmp_path / preset, int8=False)
+    _, model, _ = load_model(checkpoints / f"{preset}.pt")
+    found = unfolded(Bundle.open(tmp_path / preset))
+    images = torch.from_numpy(golden_canvases(found.config.spec)[:6])
+    with torch.no_grad():
+        before = model.embed(images)
+        torch.testing.assert_close(found.embed(images), before, atol=1e-5, rtol=0)
+        torch.testing.assert_close(found.head(before, before), model.head(before, before), atol=1e-3, rtol=1e-5)
+        ink = images.unsqueeze(1).float() / 255
+        centre_norms(found, ink)
+        torch.testing.assert_close(found.embed(images), before, atol=1e-5, rtol=0)
+        torch.testing.assert_close(found.train().embed_ink(ink), before, atol=1e-3, rtol=0)  # by this batch's statistics
+
+
+def test_a_run_on_ones_own_images_starts_and_learns_from_the_shipped_bundle(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    for index, symbol in enumerate(invent_alphabet(4, seed=3)):
+        (tmp_path / "images" / str(index)).mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(draw(symbol, random_hand(rng), rng)).save(tmp_path / "images" / str(index) / f"{number}.png")
+    shipped = Bundle.open()
+    words = ["--split", "folder", "--data", str(tmp_path / "images"), "--steps", "1", "--classes", "4", "--shots", "2"]
+    words += ["--precision", "fp32", "--invented", "0", "--learning-rate", "0", "--out", str(tmp_path / "run")]
+    assert train([*words, "--start-from", str(DEFAULT_BUNDLE), "--teachers", str(DEFAULT_BUNDLE)]) == 0
+    _, model, state = load_model(tmp_path / "run" / "last.pt")
+    notes = json.loads(state["notes"])
+    assert notes["started_from"]["fingerprint"] == notes["teachers"][0]["fingerprint"] == shipped.fingerprint
+    golden = shipped.golden()
+    with torch.no_grad():
+        embedded = model.embed(torch.from_numpy(golden.images)).numpy()
+    # Batch norm's statistics move at a learning rate of nought too; another network's embeddings are 0.2 away.
+    assert np.abs(embedded - golden.embeddings).mean() < 0.05
+
+
+def test_the_shipped_bundle_does_not_teach_a_run_of_another_split_or_holdout() -> None:
+    config = TrainConfig(model=PRESETS["edge"], split="koch", steps=1)
+    held_out = Bundle.open().manifest["training"]["holdout"]
+    assert load_ancestor(DEFAULT_BUNDLE, config, held_out).folded
+    for split, holdout, said in (("background", held_out, "split background"), ("koch", ["Greek"], "holds out \\['Greek'\\]")):
+        with pytest.raises(CheckpointError, match=said):
+            load_ancestor(DEFAULT_BUNDLE, dataclasses.replace(config, split=split), holdout)
+
+
+def test_a_bundle_of_no_preset_is_refused(edge_bundle, monkeypatch) -> None:
+    monkeypatch.setitem(PRESETS, "edge", dataclasses.replace(PRESETS["edge"], channels=(32, 64, 128, 200)))
+    with pytest.raises(CheckpointError, match="not of preset edge"):
+        unfolded(Bundle.open(edge_bundle))
+    monkeypatch.setitem(PRESETS, "edge", dataclasses.replace(PRESETS["edge"], spec=PRESETS["koch"].spec))
+    with pytest.raises(CheckpointError, match="another network"):
+        unfolded(Bundle.open(edge_bundle))

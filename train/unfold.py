@@ -1,0 +1,98 @@
+"""Read a bundle back into a network that can go on learning: the inverse of the export's folding."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import torch
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from oneshot_runtime.bundle import Bundle
+from train.checkpoint import CheckpointError
+from train.model import PRESETS, SiameseNet
+
+__all__ = ["centre_norms", "unfolded"]
+
+
+def unfolded(bundle: Bundle) -> SiameseNet:
+    """The network of a bundle, in evaluation mode, with batch norms that only add what the export folded into biases.
+
+    The head is as it was before its calibration. Raises `CheckpointError` when the bundle's graph is not its preset's network,
+    and `BundleError` for a damaged file.
+    """
+    config = PRESETS.get(bundle.preset)
+    if config is None or config.spec != bundle.spec:
+        raise CheckpointError(f"bundle '{bundle.path}' was exported from another network than any preset: {sorted(PRESETS)}")
+    model = SiameseNet(config).eval()
+    layers = [layer for layer in model.layers if not isinstance(layer, nn.MaxPool2d | nn.AvgPool2d | nn.ReLU)]
+    constants = _constants(bundle)
+    with torch.no_grad():
+        for index, layer in enumerate(layers):
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                norm = layers[index + 1]
+                _load(layer, norm if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) else None, constants, bundle)
+        _load_head(model, bundle)
+    return model
+
+
+@torch.no_grad()
+def centre_norms(model: SiameseNet, ink: Tensor) -> None:
+    """Give every batch norm the statistics of `ink`, float32 (N, 1, H, W), and the scale and offset that undo them.
+
+    The network computes what it did before, and in training about the same: there a norm divides by its batch's statistics.
+    """
+    values = ink
+    for layer in model.layers:
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert layer.running_mean is not None  # batch norms here always track statistics
+            assert layer.running_var is not None
+            axes = [0, *range(2, values.ndim)]
+            mean, variance = values.mean(axes), values.var(axes, unbiased=False)
+            scale = layer.weight / torch.sqrt(layer.running_var + layer.eps)
+            layer.bias += (mean - layer.running_mean) * scale
+            layer.weight.copy_(scale * torch.sqrt(variance + layer.eps))
+            layer.running_mean.copy_(mean)
+            layer.running_var.copy_(variance)
+        values = layer(values)
+
+
+def _constants(bundle: Bundle) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Weight and bias of each convolution and fully connected layer, in the graph's order."""
+    data = bundle.embedding_graph("fp32")
+    try:
+        graph = onnx.load_model_from_string(data).graph
+        arrays = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+        return [(arrays[node.input[1]], arrays[node.input[2]]) for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    except (DecodeError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(f"bundle '{bundle.path}' holds a graph that this code did not export: {error!r}") from error
+
+
+def _load(
+    layer: nn.Conv2d | nn.Linear,
+    norm: nn.BatchNorm1d | nn.BatchNorm2d | None,
+    constants: list[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    bundle: Bundle,
+) -> None:
+    weight, bias = constants.pop(0) if constants else (np.zeros(0), np.zeros(0))
+    if weight.shape != tuple(layer.weight.shape):
+        raise CheckpointError(f"bundle '{bundle.path}' is not of preset {bundle.preset}: a layer's weights are {weight.shape}, "
+                              f"the preset's {tuple(layer.weight.shape)}")  # fmt: skip
+    layer.weight.copy_(torch.from_numpy(weight.copy()))
+    target = layer.bias
+    if norm is not None:
+        assert norm.running_var is not None
+        norm.running_var.fill_(1 - norm.eps)
+        target = norm.bias
+    assert target is not None  # a layer without a norm has a bias
+    target.copy_(torch.from_numpy(bias.copy()))
+
+
+def _load_head(model: SiameseNet, bundle: Bundle) -> None:
+    """The manifest's head, less the scale and offset that the export folded into it."""
+    fitted = bundle.manifest["training"].get("calibration", {"scale": 1.0, "offset": 0.0})
+    weights = torch.from_numpy(bundle.head.weights.copy()) / fitted["scale"]
+    model.head.raw.copy_(weights + torch.log(-torch.expm1(-weights)))
+    model.head.bias.fill_((bundle.head.bias - fitted["offset"]) / fitted["scale"])
