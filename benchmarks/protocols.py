@@ -181,10 +181,13 @@ def alphabet_galleries(
 
     With the table's threshold, and with the one that `gallery.calibrate` fits to the supports of each gallery, which are of
     `enrolled` classes, one support each. Strangers are all its other classes (`native`), or `STRANGERS` of other alphabets.
+    Raises `ValueError` when no alphabet has more classes than `enrolled`.
     """
     rng = np.random.default_rng(seed)
     everyone = np.concatenate(data.groups)
     groups = [group for group in data.groups if len(group) > enrolled]
+    if not groups:
+        raise ValueError(f"no alphabet has more than {enrolled} classes")
     counts = {name: np.zeros(4, int) for name in ("manifest", "fitted to the gallery")}
     for _ in range(episodes):
         classes = rng.permutation(groups[rng.integers(len(groups))])
