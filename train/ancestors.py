@@ -64,7 +64,9 @@ def _read_checkpoint(path: Path, device: str) -> tuple[str, dict[str, Any], Mode
 def _read_bundle(path: Path) -> tuple[str, dict[str, Any], ModelConfig, dict[str, Tensor]]:
     """The same of a bundle, whose fingerprint joins the notes."""
     bundle = Bundle.open(path)
-    training = bundle.manifest["training"]
+    training = bundle.manifest.get("training")
+    if not isinstance(training, dict) or "split" not in training:
+        raise CheckpointError(f"bundle '{path}' does not say what it was trained on, so nothing can be built on it")
     model = unfolded(bundle)
     return str(training["split"]), training | {"fingerprint": bundle.fingerprint}, model.config, model.state_dict()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ from export.fold import FoldedEmbedding
 from export.graphs import embedding_graph
 from export.parity import ParityError, check_embedding, check_head, reference
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle
+from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle, checksum_of
 from oneshot_runtime.codes import logits, probabilities, sum_absolute_differences
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 from train.__main__ import main as train
@@ -260,6 +261,16 @@ def test_the_shipped_bundle_does_not_teach_a_run_of_another_split_or_holdout() -
     for split, holdout, said in (("background", held_out, "split background"), ("koch", ["Greek"], "holds out \\['Greek'\\]")):
         with pytest.raises(CheckpointError, match=said):
             load_ancestor(DEFAULT_BUNDLE, dataclasses.replace(config, split=split), holdout)
+
+
+def test_a_bundle_that_does_not_say_what_it_learned_from_is_refused(edge_bundle, tmp_path) -> None:
+    shutil.copytree(edge_bundle, tmp_path / "silent")
+    manifest = json.loads((tmp_path / "silent" / "manifest.json").read_text())
+    del manifest["training"]
+    manifest["checksum"] = checksum_of(manifest)
+    (tmp_path / "silent" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match="does not say"):
+        load_ancestor(tmp_path / "silent", TrainConfig(model=PRESETS["edge"], split="folder", steps=1), [])
 
 
 def test_a_bundle_of_no_preset_is_refused(edge_bundle, monkeypatch) -> None:
