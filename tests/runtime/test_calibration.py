@@ -12,9 +12,14 @@ from oneshot_runtime.codes import encode, logits, probabilities, sum_absolute_di
 
 
 def clustered(matcher: OneShotMatcher, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Embeddings of one family: all near a centre, as the symbols of one alphabet are. float32 (count, D)."""
-    centre = np.random.default_rng(99).random(matcher.bundle.dim)
-    return np.clip(centre + 0.15 * rng.standard_normal((count, matcher.bundle.dim)), 0, 1).astype(np.float32)
+    """Embeddings of one family: all near a centre, as the symbols of one alphabet are. float32 (count, D).
+
+    So near that the manifest's threshold takes many of a hundred for one another, whatever weights ship.
+    """
+    bundle = matcher.bundle
+    centre = np.random.default_rng(99).random(bundle.dim)
+    spread = 1.1 * (bundle.head.bias - bundle.thresholds.logit(0.05, 100)) / bundle.head.weights.sum()
+    return np.clip(centre + spread * rng.standard_normal((count, matcher.bundle.dim)), 0, 1).astype(np.float32)
 
 
 def filled(count: int, seed: int = 0) -> OneShotMatcher:
