@@ -167,10 +167,11 @@ def _open_set(data: protocols.CodedSet, matcher: OneShotMatcher, out: Path) -> d
             str(far): _open_set_rows("other alphabets", {far: 0.0}, known[:, n], right, strangers[:, n])[str(far)]
             for n, far in enumerate(FARS)
         }
-    if not any(len(group) > 20 for group in data.groups):
-        return rows
-    for native, whose in ((True, "of its own alphabet"), (False, "of other alphabets")):
-        rows |= _alphabet_rows(data, matcher, native, whose)
+    sizes = [len(group) for group in data.groups]
+    if max(sizes) > 20:
+        rows |= _alphabet_rows(data, matcher, native=True, whose="of its own alphabet")
+        if sum(sizes) - max(sizes) >= STRANGERS:
+            rows |= _alphabet_rows(data, matcher, native=False, whose="of other alphabets")
     return rows
 
 

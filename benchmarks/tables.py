@@ -27,7 +27,7 @@ def tables(report: dict[str, Any]) -> str:
         _scores(
             {
                 "probability on the right side of one half, pairs within alphabets": verification,
-                "the same, pairs from all four alphabets": verification["between"],
+                "the same, pairs from all of these alphabets": verification["between"],
             }
         ),
         f"Expected calibration error of the probability: {_percent(verification['expected_calibration_error'])} on the "

@@ -147,10 +147,14 @@ class WeightedL1Head(nn.Module):
     @torch.no_grad()
     def calibrate(self, scale: float, offset: float) -> None:
         """Make every logit `scale * logit + offset`; scale > 0."""
+        self.assign(scale * self.weights, float(scale * self.bias + offset))
+
+    @torch.no_grad()
+    def assign(self, weights: Tensor, bias: float) -> None:
+        """Take these constants: weights float32 (D,), positive."""
         # The inverse of softplus, in the form that does not overflow.
-        weights = scale * self.weights
         self.raw.copy_(weights + torch.log(-torch.expm1(-weights)))
-        self.bias.copy_(scale * self.bias + offset)
+        self.bias.fill_(bias)
 
     def forward(self, queries: Tensor, supports: Tensor) -> Tensor:
         """Logits of every query against every support: (Q, D), (S, D) -> (Q, S)."""

@@ -9,12 +9,12 @@ fi
 data=$1 runs=${2:-runs/recipe} shorter=${SHORTER:-1}
 
 train() { # NAME STEPS OPTIONS...
-    local name=$1 steps=$(($2 / shorter)) resume=()
+    local name=$1 steps=$(($2 / shorter))
     shift 2
-    if [ -e "$runs/$name/last.pt" ]; then resume=(--resume); fi
+    if [ -e "$runs/$name/last.pt" ]; then set -- "$@" --resume; fi
     echo "== $name"
     python -m train --preset edge --split koch --holdout Avesta Mongolian Oriya Sylheti --data "$data" --precision fp32 \
-        --steps "$((steps > 0 ? steps : 1))" --out "$runs/$name" "$@" "${resume[@]}"
+        --steps "$((steps > 0 ? steps : 1))" --out "$runs/$name" "$@"
 }
 
 teachers=("$runs/settled/last.pt" "$runs/plain/last.pt")

@@ -92,7 +92,6 @@ def _load(
 
 def _load_head(model: SiameseNet, bundle: Bundle) -> None:
     """The manifest's head, less the scale and offset that the export folded into it."""
-    fitted = bundle.manifest["training"].get("calibration", {"scale": 1.0, "offset": 0.0})
-    weights = torch.from_numpy(bundle.head.weights.copy()) / fitted["scale"]
-    model.head.raw.copy_(weights + torch.log(-torch.expm1(-weights)))
-    model.head.bias.fill_((bundle.head.bias - fitted["offset"]) / fitted["scale"])
+    fitted = bundle.manifest.get("training", {}).get("calibration", {"scale": 1.0, "offset": 0.0})
+    model.head.assign(torch.from_numpy(bundle.head.weights.copy()), bundle.head.bias)
+    model.head.calibrate(1 / fitted["scale"], -fitted["offset"] / fitted["scale"])
