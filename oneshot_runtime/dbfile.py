@@ -14,11 +14,14 @@ from pathlib import Path
 
 from oneshot_runtime.errors import GalleryError, OneShotError
 
-__all__ = ["BUSY_SECONDS", "REPAIR", "GalleryFile", "transaction"]
+__all__ = ["BUSY_SECONDS", "REPAIR", "UNREADABLE", "GalleryFile", "transaction"]
 
 BUSY_SECONDS = 30.0
 REPAIR = "restore it from a copy, or save what is intact with `oneshot gallery check --repair`"
 """What every error about a damaged gallery ends with."""
+
+UNREADABLE = (sqlite3.DatabaseError, MemoryError)
+"""What reading a damaged page raises: an impossible length on one makes SQLite ask for more memory than there is."""
 
 _KEPT_WAL_BYTES = 1 << 26
 
@@ -128,8 +131,9 @@ class GalleryFile:
         except OneShotError:
             raise
         # A damaged file also gives texts that are no UTF-8 and values of any type; a NUL in the path is a ValueError.
-        except (sqlite3.Error, OSError, ValueError, TypeError, RuntimeError) as error:
-            raise GalleryError(f"gallery '{self.path}' cannot be used: {error}; {_remedy(str(error))}") from error
+        except (sqlite3.Error, OSError, ValueError, TypeError, RuntimeError, MemoryError) as error:
+            said = str(error) or "out of memory"
+            raise GalleryError(f"gallery '{self.path}' cannot be used: {said}; {_remedy(said)}") from error
 
     def _status(self) -> os.stat_result | None:
         try:
@@ -179,4 +183,6 @@ def _remedy(message: str) -> str:
         return "the file and its folder must be writable, for SQLite keeps its log beside the file"
     if "malformed" in lower or "corrupt" in lower:
         return f"the file is damaged: {REPAIR}"
+    if "memory" in lower:
+        return f"if there is enough, the file is damaged: {REPAIR}"
     return "check that the folder exists and is writable, that the disk has room, and that the file is a gallery"

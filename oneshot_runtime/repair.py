@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from oneshot_runtime.dbfile import GalleryFile, transaction
+from oneshot_runtime.dbfile import UNREADABLE, GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.reader import BLOCK, fetch_block
 from oneshot_runtime.rows import Row, State, row_from
@@ -137,7 +137,7 @@ class _Salvage:
             query = f"SELECT {COLUMNS} FROM supports WHERE id > ? ORDER BY id LIMIT {BLOCK}"
             try:
                 values = fetch_block(self._connection.execute(query, (after,)))
-            except sqlite3.DatabaseError:
+            except UNREADABLE:
                 values = None
             if values is None or not _in_order(values, after):
                 yield from self._one_by_one(after)
@@ -153,7 +153,7 @@ class _Salvage:
         for number in range(after + 1, self._highest(after) + 1):
             try:
                 values = self._connection.execute(f"SELECT {COLUMNS} FROM supports WHERE id = ?", (number,)).fetchall()
-            except sqlite3.DatabaseError:
+            except UNREADABLE:
                 unreadable += 1
                 continue
             if values:
@@ -167,7 +167,7 @@ class _Salvage:
             return state.last_support
         try:
             return int(self._connection.execute("SELECT max(id) FROM supports").fetchone()[0] or 0)
-        except (sqlite3.DatabaseError, ValueError):
+        except (*UNREADABLE, ValueError):
             return after + _BLIND_PROBES
 
     def _intact(self, values: list[tuple[Any, ...]]) -> list[Row]:
@@ -193,8 +193,8 @@ def _page_problems(connection: sqlite3.Connection) -> list[str]:
     try:
         found = [str(line) for (line,) in connection.execute(f"PRAGMA integrity_check({_SHOWN_PROBLEMS})")]
         connection.execute("SELECT max(id) FROM removals").fetchone()
-    except sqlite3.DatabaseError as error:
-        found = [str(error)]
+    except UNREADABLE as error:
+        found = [str(error) or "out of memory, for the length that a damaged page gives"]
     return [] if found == ["ok"] else [f"SQLite: {line}" for line in found]
 
 
@@ -203,7 +203,7 @@ def _usual_dim(connection: sqlite3.Connection) -> int:
     query = "SELECT length(code) FROM supports GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
     try:
         row = connection.execute(query).fetchone()
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         row = None
     return int(row[0] or 0) if row else 0
 

@@ -6,7 +6,7 @@ import hashlib
 import sqlite3
 import uuid
 
-from oneshot_runtime.dbfile import REPAIR, GalleryFile, transaction
+from oneshot_runtime.dbfile import REPAIR, UNREADABLE, GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.rows import Row, State
 
@@ -149,7 +149,7 @@ def state_or_none(connection: sqlite3.Connection) -> State | None:
     """The state, None when it is damaged or cannot be read."""
     try:
         return read_state(connection)
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         return None
 
 
