@@ -15,7 +15,7 @@ import numpy as np
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.bundle import DEFAULT_BUNDLE
 from oneshot_runtime.codes import encode
-from oneshot_runtime.preprocess import preprocess
+from oneshot_runtime.vision.preprocess import preprocess
 from tests.browser_engine import SYMBOLS, Drawing, canvases, matches, times, vectors, written
 from tests.page_driver import ROOT, browser
 from tests.web_site import checkout_served, onnxruntime_web

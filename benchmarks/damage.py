@@ -28,7 +28,7 @@ from tqdm import tqdm
 from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.images import thumbnail
+from oneshot_runtime.vision.decode import thumbnail
 
 __all__ = ["damage", "main"]
 

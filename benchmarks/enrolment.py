@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.check import check_gallery
-from oneshot_runtime.images import thumbnail
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.vision.decode import thumbnail
 
 __all__ = ["main"]
 

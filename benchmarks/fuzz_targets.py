@@ -15,11 +15,11 @@ from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerpr
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.graphscan import why_refused
-from oneshot_runtime.images import thumbnail, to_grey
 from oneshot_runtime.npz import export_npz, import_npz
-from oneshot_runtime.preprocess import PreprocessSpec, preprocess
 from oneshot_runtime.rows import row_checksum, row_from
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.vision.decode import thumbnail, to_grey
+from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 
 __all__ = ["TARGETS", "Target"]
 

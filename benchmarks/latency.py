@@ -23,9 +23,9 @@ from benchmarks.measure import without_opencv
 from oneshot_runtime import OneShotMatcher, search
 from oneshot_runtime.codes import encode
 from oneshot_runtime.demo import symbol_names
-from oneshot_runtime.preprocess import preprocess
 from oneshot_runtime.sessions import create_session
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.vision.preprocess import preprocess
 
 __all__ = ["main"]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.codes import probability, sum_absolute_differences
 from oneshot_runtime.errors import ImageError, OptionError
-from oneshot_runtime.images import to_grey
 from oneshot_runtime.report import EVEN_ODDS, SHOTS, Limits, too_close
+from oneshot_runtime.vision.decode import to_grey
 
 if TYPE_CHECKING:
     from oneshot_runtime.bundle import Head

@@ -18,12 +18,12 @@ from oneshot_runtime.codes import encode, probabilities, probability, sum_absolu
 from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.explain import Explanation, explain_canvas
 from oneshot_runtime.gallery import Gallery, check_label
-from oneshot_runtime.images import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.index import Neighbour, Snapshot
-from oneshot_runtime.preprocess import canvas_from_grey, preprocess
 from oneshot_runtime.report import EnrollmentReport, review
 from oneshot_runtime.sessions import Embedder, available_cpus, open_embedder
 from oneshot_runtime.stores import BatchView, GalleryStore, View, Where
+from oneshot_runtime.vision.decode import ImageSource, as_image_list, name_of, thumbnail, to_grey
+from oneshot_runtime.vision.preprocess import canvas_from_grey, preprocess
 
 __all__ = ["Candidate", "Match", "OneShotMatcher"]
 

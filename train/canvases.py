@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.images import ImageSource
-from oneshot_runtime.preprocess import PreprocessSpec, preprocess
+from oneshot_runtime.vision.decode import ImageSource
+from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from train.omniglot import DatasetError, ImageSet
 from train.pens import PENS, redraw_at_random
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneshot_runtime.preprocess import PreprocessSpec
+from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.canvases import Canvases, from_folder, from_image_set, hold_out, joined
 from train.episodes import within_alphabet_episodes
 from train.omniglot import DatasetError, ImageSet, load_split

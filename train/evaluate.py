@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.preprocess import preprocess
+from oneshot_runtime.vision.preprocess import preprocess
 from train import hausdorff
 from train.checkpoint import load_model
 from train.episodes import Score

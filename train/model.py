@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oneshot_runtime.preprocess import PreprocessSpec
+from oneshot_runtime.vision.preprocess import PreprocessSpec
 
 __all__ = ["PRESETS", "ModelConfig", "SiameseNet", "WeightedL1Head"]
 

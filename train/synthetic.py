@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from oneshot_runtime.preprocess import PreprocessSpec, preprocess
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from train.canvases import Canvases
 from train.omniglot import DatasetError, ImageSet
 

@@ -1,4 +1,4 @@
-// Evens out photographed paper, byte for byte as oneshot_runtime/paper.py does. Drawings on even paper never come here.
+// Evens out photographed paper, byte for byte as oneshot_runtime/vision/background.py does. Drawings on even paper never come here.
 
 import { BICUBIC, resize } from "./resample.js";
 

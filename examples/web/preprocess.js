@@ -1,4 +1,4 @@
-// Turns a drawing into the model's canvas, byte for byte as oneshot_runtime/preprocess.py does; docs/bundle.md has the steps.
+// Turns a drawing into the model's canvas, byte for byte as oneshot_runtime/vision/preprocess.py does; docs/bundle.md has the steps.
 
 import { flattenPaper } from "./paper.js";
 import { BILINEAR, reduce, resize } from "./resample.js";

@@ -24,9 +24,9 @@ import psycopg
 from oneshot_runtime import DamageError, GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.images import thumbnail
 from oneshot_runtime.postgres import PostgresReader, PostgresStore, check_gallery, faults, gallery_exists, schema
 from oneshot_runtime.stores import Block
+from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()
 OPEN = (

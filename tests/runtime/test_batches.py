@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from oneshot_runtime import ImageError, OneShotMatcher
 from oneshot_runtime.batches import BatchEmbedder
 from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.preprocess import preprocess
 from oneshot_runtime.sessions import Embedder, open_embedder
+from oneshot_runtime.vision.preprocess import preprocess
 
 
 @pytest.fixture(scope="module")

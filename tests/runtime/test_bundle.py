@@ -13,8 +13,8 @@ import pytest
 from oneshot_runtime import BundleError, DeviceError, OneShotError, OneShotMatcher
 from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerprint_of
 from oneshot_runtime.graphscan import why_refused
-from oneshot_runtime.preprocess import PreprocessSpec
 from oneshot_runtime.sessions import Embedder, create_session, golden_error
+from oneshot_runtime.vision.preprocess import PreprocessSpec
 
 
 def test_the_shipped_bundle_proves_itself() -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from oneshot_runtime import GalleryError, LabelError, store
 from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.images import thumbnail
 from oneshot_runtime.repair import check_file
+from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()
 PNG = thumbnail(np.zeros((8, 8), np.uint8)) + b" kept byte for byte"

@@ -12,10 +12,10 @@ from oneshot_runtime import GalleryError, OneShotMatcher
 from oneshot_runtime.bundle import Bundle, fingerprint_of
 from oneshot_runtime.cli import main
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.images import thumbnail
 from oneshot_runtime.migration import migrate
-from oneshot_runtime.preprocess import PreprocessSpec
 from oneshot_runtime.repair import check_file, repair_file
+from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.preprocess import PreprocessSpec
 
 BUNDLE = Bundle.open()
 PNG = thumbnail(np.zeros((8, 8), np.uint8)) + bytes(300)

@@ -18,10 +18,10 @@ from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import ArchiveError
 from oneshot_runtime.folders import export_folder, folder_name, label_of
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.images import thumbnail
 from oneshot_runtime.npz import export_npz, import_npz
 from oneshot_runtime.reader import GalleryReader
 from oneshot_runtime.store import SqliteStore
+from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()
 PNG = thumbnail(np.zeros((8, 8), np.uint8))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from oneshot_runtime import ImageError
-from oneshot_runtime.images import FORMATS, MAX_PIXELS, thumbnail, to_grey
-from oneshot_runtime.preprocess import PreprocessSpec, preprocess
+from oneshot_runtime.vision.decode import FORMATS, MAX_PIXELS, thumbnail, to_grey
+from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 
 SPEC = PreprocessSpec(48, 48)
 PAGE = np.full((60, 80), 255, np.uint8)

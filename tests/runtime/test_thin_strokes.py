@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from oneshot_runtime import BundleError
-from oneshot_runtime.preprocess import PreprocessSpec, preprocess
+from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 
 SPEC = PreprocessSpec(height=48, width=48)
 AS_DRAWN = dataclasses.replace(SPEC, thin=0)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.errors import BundleError, ImageError
-from oneshot_runtime.images import ImageSource, name_of, resized, to_grey
-from oneshot_runtime.paper import flatten_paper
+from oneshot_runtime.vision.background import flatten_paper
+from oneshot_runtime.vision.decode import ImageSource, name_of, resized, to_grey
 
 __all__ = ["PreprocessSpec", "canvas_from_grey", "ink_at_edges", "preprocess"]
 
