@@ -21,7 +21,7 @@ from benchmarks.figures import draw_open_set, draw_reliability, draw_shots
 from benchmarks.shifts import SHIFTS
 from benchmarks.tables import tables
 from oneshot_runtime import ImageError, OneShotMatcher
-from oneshot_runtime.codes import probabilities
+from oneshot_runtime.model.codes import probabilities
 from oneshot_runtime.sheet import Cell, draw_sheet, save_sheet
 from train import hausdorff
 from train.calibrate import FARS

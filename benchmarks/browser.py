@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.bundle import DEFAULT_BUNDLE
-from oneshot_runtime.codes import encode
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE
+from oneshot_runtime.model.codes import encode
 from oneshot_runtime.vision.preprocess import preprocess
 from tests.browser_engine import SYMBOLS, Drawing, canvases, matches, times, vectors, written
 from tests.page_driver import ROOT, browser

@@ -22,8 +22,8 @@ from PIL import Image
 
 from benchmarks.measure import resident_bytes
 from oneshot_runtime.bulk import BulkResult, coded_here, enroll_folder
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.coding import PictureCoder
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores import open_store
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 

@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle
 from oneshot_runtime.vision.decode import thumbnail
 
 __all__ = ["damage", "main"]

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerprint_of
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.graphscan import why_refused
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerprint_of
+from oneshot_runtime.model.onnx_guard import why_refused
 from oneshot_runtime.npz import export_npz, import_npz
 from oneshot_runtime.rows import row_checksum, row_from
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.measure import resident_bytes, without_opencv
 from oneshot_runtime import search
 from oneshot_runtime.index import CodeIndex
-from oneshot_runtime.workers import Workers
+from oneshot_runtime.model.thread_pool import Workers
 
 __all__ = ["main"]
 

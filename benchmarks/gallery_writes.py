@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
 
 
 def bulk(path: Path, rows: int) -> dict[str, float]:

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.repair import check_file
 from oneshot_runtime.store import SqliteStore
 

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.codes import encode
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.codes import encode
 from oneshot_runtime.postgres import build_index
 from oneshot_runtime.stores import Block
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.bundle import Head
-from oneshot_runtime.calibration import stranger_logit
-from oneshot_runtime.codes import encode, logits, probabilities
-from oneshot_runtime.thresholds import ThresholdTable
+from oneshot_runtime.model.bundle import Head
+from oneshot_runtime.model.codes import encode, logits, probabilities
+from oneshot_runtime.model.conformal import stranger_logit
+from oneshot_runtime.model.thresholds import ThresholdTable
 from train.calibrate import fit_platt
 from train.episodes import STRANGERS, Score, open_set_classes
 from train.omniglot import ImageSet

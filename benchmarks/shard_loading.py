@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster.shard import Shard, Source
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores import Block, open_store
 
 __all__ = ["main"]

@@ -22,8 +22,8 @@ from export.drawings import calibration_canvases, golden_canvases
 from export.graphs import embedding_graph, head_graph
 from export.parity import Reference, check_decisions, check_embedding, check_head, decisions, reference
 from export.quantize import quantize_embedding
-from oneshot_runtime.bundle import SCHEMA_VERSION, Bundle, checksum_of, fingerprint_of
-from oneshot_runtime.sessions import GOLDEN_TOLERANCE
+from oneshot_runtime.model.bundle import SCHEMA_VERSION, Bundle, checksum_of, fingerprint_of
+from oneshot_runtime.model.session import GOLDEN_TOLERANCE
 from train.checkpoint import CheckpointError, load_model
 from train.config import TrainConfig
 from train.model import SiameseNet

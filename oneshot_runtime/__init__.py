@@ -5,7 +5,6 @@ matcher.enroll("alef", "alef.png")
 print(matcher.match("query.png").label)
 """
 
-from oneshot_runtime.calibration import GalleryCalibration
 from oneshot_runtime.errors import (
     ArchiveError,
     BundleError,
@@ -21,6 +20,7 @@ from oneshot_runtime.errors import (
 )
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.matcher import Candidate, Match, OneShotMatcher
+from oneshot_runtime.model.conformal import GalleryCalibration
 from oneshot_runtime.report import EnrollmentReport, Finding
 
 __version__ = "0.1.0"

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import ArchiveError
 from oneshot_runtime.gallery import MAX_LABEL_LENGTH, check_embeddings, check_label, check_thumbnail
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.codes import encode
 from oneshot_runtime.reader import BLOCK, BLOCK_BYTES
 from oneshot_runtime.rows import MAX_METADATA_BYTES, MAX_THUMBNAIL_BYTES, pack_metadata
 from oneshot_runtime.stores import Block

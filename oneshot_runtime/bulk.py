@@ -19,10 +19,10 @@ import numpy as np
 from oneshot_runtime.coding import Coded, PictureCoder
 from oneshot_runtime.errors import GalleryError, ImageError
 from oneshot_runtime.folders import ClassFolder, class_folders
+from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.rows import pack_metadata
 from oneshot_runtime.stores import Block, GalleryStore
 from oneshot_runtime.vision.decode import read_file
-from oneshot_runtime.workers import Workers
 
 __all__ = ["DIGEST", "SOURCE", "BulkResult", "Coding", "Picture", "coded_here", "enroll_folder"]
 

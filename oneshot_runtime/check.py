@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.codes import probability, sum_absolute_differences
 from oneshot_runtime.errors import ImageError, OptionError
+from oneshot_runtime.model.codes import probability, sum_absolute_differences
 from oneshot_runtime.report import EVEN_ODDS, SHOTS, Limits, too_close
 from oneshot_runtime.vision.decode import to_grey
 
 if TYPE_CHECKING:
-    from oneshot_runtime.bundle import Head
     from oneshot_runtime.gallery import Gallery
     from oneshot_runtime.matcher import OneShotMatcher
+    from oneshot_runtime.model.bundle import Head
 
 __all__ = ["GalleryCheck", "GalleryFinding", "check_gallery", "support_picture"]
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.batches import BatchEmbedder
-from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.sessions import available_cpus, open_embedder
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.codes import encode
+from oneshot_runtime.model.embedder import BatchEmbedder
+from oneshot_runtime.model.session import available_cpus, open_embedder
+from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.vision.decode import thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import canvas_from_grey, reduced
-from oneshot_runtime.workers import Workers
 
 __all__ = ["Coded", "PictureCoder"]
 

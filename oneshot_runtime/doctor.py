@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.codes import encode, logits, probabilities, sum_absolute_differences
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.matcher import OneShotMatcher
-from oneshot_runtime.sessions import Embedder, available_cpus, create_session, golden_error, import_onnxruntime
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.codes import encode, logits, probabilities, sum_absolute_differences
+from oneshot_runtime.model.session import Embedder, available_cpus, create_session, golden_error, import_onnxruntime
 
 __all__ = ["Check", "diagnose"]
 

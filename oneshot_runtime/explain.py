@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.check import support_picture
-from oneshot_runtime.codes import encode, logits, probability, sum_absolute_differences
 from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.model.codes import encode, logits, probability, sum_absolute_differences
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from oneshot_runtime.bundle import Head
     from oneshot_runtime.gallery import Gallery
     from oneshot_runtime.matcher import Match
+    from oneshot_runtime.model.bundle import Head
 
 __all__ = ["Explanation", "NearSupport", "explain_canvas", "occlusion_map"]
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.calibration import GalleryCalibration, calibrate
-from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, OptionError
 from oneshot_runtime.index import CodeIndex
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.codes import encode
+from oneshot_runtime.model.conformal import GalleryCalibration, calibrate
 from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.rows import MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE, Support, pack_metadata
 from oneshot_runtime.stores import Block, Changes, GalleryStore, SearchIndex, View, Where, open_store

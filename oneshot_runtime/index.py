@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.codes import sum_absolute_differences
 from oneshot_runtime.labels import LabelNumbers
+from oneshot_runtime.model.codes import sum_absolute_differences
 from oneshot_runtime.search import Rows, Scanner
 from oneshot_runtime.shots import ClassRows, Prototypes
 

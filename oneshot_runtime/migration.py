@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import GalleryError, ImageError
 from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.model.codes import encode
 from oneshot_runtime.reader import GalleryReader
 from oneshot_runtime.rows import Row
 from oneshot_runtime.store import SqliteStore

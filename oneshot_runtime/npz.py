@@ -21,9 +21,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from oneshot_runtime.archive import VERSION, Columns
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.errors import ArchiveError, OneShotError
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.places import appearing
 from oneshot_runtime.stores import Block, Reader, open_reader
 

@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.bundle import Bundle, Head
-from oneshot_runtime.codes import probability, sum_absolute_differences
 from oneshot_runtime.index import Neighbour
+from oneshot_runtime.model.bundle import Bundle, Head
+from oneshot_runtime.model.codes import probability, sum_absolute_differences
+from oneshot_runtime.model.thresholds import ThresholdTable
 from oneshot_runtime.stores import BatchView, View
-from oneshot_runtime.thresholds import ThresholdTable
 from oneshot_runtime.vision.preprocess import ink_at_edges
 
 __all__ = ["EVEN_ODDS", "SHOTS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]

@@ -13,8 +13,8 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.codes import sum_absolute_differences
-from oneshot_runtime.workers import Workers
+from oneshot_runtime.model.codes import sum_absolute_differences
+from oneshot_runtime.model.thread_pool import Workers
 
 __all__ = ["Rows", "Scanner"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.model.bundle import Bundle
 from train.checkpoint import CheckpointError, load_checkpoint
 from train.config import TrainConfig
 from train.model import ModelConfig, SiameseNet

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.model.bundle import Bundle
 from train.checkpoint import CheckpointError
 from train.model import PRESETS, SiameseNet
 

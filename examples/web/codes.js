@@ -1,4 +1,4 @@
-// Codes: embeddings scaled by the head's weights and rounded to bytes, as oneshot_runtime/codes.py makes and compares them.
+// Codes: embeddings scaled by the head's weights and rounded to bytes, as oneshot_runtime/model/codes.py makes and compares them.
 
 import { roundHalfEven } from "./preprocess.js";
 

@@ -1,4 +1,4 @@
-// The probability from which a match counts as known, as oneshot_runtime/thresholds.py gives it.
+// The probability from which a match counts as known, as oneshot_runtime/model/thresholds.py gives it.
 
 // table: "thresholds" of the manifest. far: share of strangers that may get a label. classes: how many are known.
 export function threshold(table, far, classes) {

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from oneshot_runtime.address import scheme_of, shown
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster.engine import ClusterEngine, Watch
 from oneshot_runtime.cluster.fleet import RayFleet, shard_memory
 from oneshot_runtime.cluster.shard import Source
 from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.rows import Support
 from oneshot_runtime.stores import Block, Changes, open_store
 

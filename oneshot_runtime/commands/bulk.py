@@ -23,8 +23,8 @@ _EVERY_SECONDS = 0.2
 def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False) -> int:
     """Enrol the folder into the gallery of the arguments; the exit code is 1 when a picture could not be used."""
     from oneshot_runtime.bulk import coded_here, enroll_folder
-    from oneshot_runtime.bundle import Bundle
     from oneshot_runtime.coding import PictureCoder
+    from oneshot_runtime.model.bundle import Bundle
     from oneshot_runtime.stores import open_store
 
     if not Path(folder).is_dir():  # before a gallery is created for it

@@ -74,7 +74,7 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from oneshot_runtime.bundle import Bundle
+    from oneshot_runtime.model.bundle import Bundle
     from oneshot_runtime.repair import repair_file
 
     bundle = Bundle.open(arguments.bundle)

@@ -6,8 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle
 from oneshot_runtime.commands.common import add_command, print_result
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle
 
 __all__ = ["register"]
 

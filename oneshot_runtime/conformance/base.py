@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores import Block, Changes, GalleryStore
 
 __all__ = ["ContractBase", "following", "raised"]

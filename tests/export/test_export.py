@@ -19,8 +19,8 @@ from export.fold import FoldedEmbedding
 from export.graphs import embedding_graph
 from export.parity import ParityError, check_embedding, check_head, reference
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle, checksum_of
-from oneshot_runtime.codes import logits, probabilities, sum_absolute_differences
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle, checksum_of
+from oneshot_runtime.model.codes import logits, probabilities, sum_absolute_differences
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 from train.__main__ import main as train
 from train.ancestors import load_ancestor
@@ -113,7 +113,7 @@ def test_an_exported_preset_matches_like_pytorch(checkpoints, tmp_path, preset) 
 
 
 def bundle_module_codes(matcher: OneShotMatcher, drawings: list) -> np.ndarray:
-    from oneshot_runtime.codes import encode
+    from oneshot_runtime.model.codes import encode
 
     return encode(matcher.embed(drawings), matcher.bundle.head)
 

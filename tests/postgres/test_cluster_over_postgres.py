@@ -15,8 +15,8 @@ pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres
 pytest.importorskip("ray")
 
 from oneshot_runtime import Gallery, GalleryError, OneShotMatcher
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster import ClusterGallery
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.postgres import PostgresStore, check_gallery, reader
 from oneshot_runtime.share import Share
 from oneshot_runtime.stores import Block
@@ -28,7 +28,7 @@ BUNDLE = Bundle.open()
 WRITER = """
 import sys, numpy as np
 from oneshot_runtime import Gallery
-from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.model.bundle import Bundle
 bundle = Bundle.open()
 gallery = Gallery(bundle, sys.argv[1])
 gallery.extend([f"w{number % 40}" for number in range(200)], np.random.default_rng(9).random((200, bundle.dim), np.float32))

@@ -22,15 +22,15 @@ pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres
 import psycopg
 
 from oneshot_runtime import DamageError, GalleryError, OneShotMatcher, OptionError
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.postgres import PostgresReader, PostgresStore, check_gallery, faults, gallery_exists, schema
 from oneshot_runtime.stores import Block
 from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()
 OPEN = (
-    "import sys, numpy as np\nfrom oneshot_runtime.bundle import Bundle\nfrom oneshot_runtime.gallery import Gallery\n"
+    "import sys, numpy as np\nfrom oneshot_runtime.model.bundle import Bundle\nfrom oneshot_runtime.gallery import Gallery\n"
     "bundle = Bundle.open(); gallery = Gallery(bundle, sys.argv[1])\n"
     "def rows(n, seed=0): return np.random.default_rng(seed).random((n, bundle.dim), np.float32)\n"
 )

@@ -13,9 +13,9 @@ from PIL import Image
 pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres", exc_type=ImportError)
 
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cli import main
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.postgres import PostgresStore, build_index, schema
 from oneshot_runtime.postgres.options import Options
 from oneshot_runtime.postgres.schema import Connector

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ray_nodes import cluster  # noqa: F401
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.bundle import DEFAULT_BUNDLE, checksum_of
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, checksum_of
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 
 Drawings = list[NDArray[np.uint8]]

@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from oneshot_runtime import Gallery, GalleryError
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster import ClusterGallery
-from oneshot_runtime.codes import encode
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.codes import encode
 
 NODE = {"num_cpus": 1, "memory": 2_000_000_000, "object_store_memory": 80_000_000}
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneshot_runtime import ImageError, OneShotMatcher
-from oneshot_runtime.batches import BatchEmbedder
-from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.sessions import Embedder, open_embedder
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.embedder import BatchEmbedder
+from oneshot_runtime.model.session import Embedder, open_embedder
 from oneshot_runtime.vision.preprocess import preprocess
 
 
@@ -80,8 +80,8 @@ def test_warmup_changes_no_answer_and_starts_no_thread_for_one(drawings) -> None
 
 
 def test_a_small_network_gets_one_thread_and_a_large_one_all(monkeypatch) -> None:
-    monkeypatch.setattr("oneshot_runtime.sessions._WORTH_THREADS", 60.0)
+    monkeypatch.setattr("oneshot_runtime.model.session._WORTH_THREADS", 60.0)
     assert open_embedder(Bundle.open(), "cpu", "fp32", 2).threads == 1
-    monkeypatch.setattr("oneshot_runtime.sessions._WORTH_THREADS", 0.0)
+    monkeypatch.setattr("oneshot_runtime.model.session._WORTH_THREADS", 0.0)
     assert open_embedder(Bundle.open(), "cpu", "fp32", 2).threads == 2
     assert open_embedder(Bundle.open(), "cpu", "fp32", 1).threads == 1

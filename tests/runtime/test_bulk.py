@@ -16,10 +16,10 @@ from PIL import Image
 
 from oneshot_runtime import Gallery, GalleryError, ImageError, LabelError, OneShotMatcher
 from oneshot_runtime.bulk import BulkResult, coded_here, enroll_folder
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cli import main
 from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.folders import export_folder
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores import open_store
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 
@@ -205,7 +205,7 @@ def test_the_command(tmp_path, symbols, capsys, monkeypatch) -> None:
 CHILD = """
 import sys
 from oneshot_runtime.bulk import coded_here, enroll_folder
-from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.stores import open_store
 bundle = Bundle.open()

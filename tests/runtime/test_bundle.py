@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from oneshot_runtime import BundleError, DeviceError, OneShotError, OneShotMatcher
-from oneshot_runtime.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerprint_of
-from oneshot_runtime.graphscan import why_refused
-from oneshot_runtime.sessions import Embedder, create_session, golden_error
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerprint_of
+from oneshot_runtime.model.onnx_guard import why_refused
+from oneshot_runtime.model.session import Embedder, create_session, golden_error
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
-from oneshot_runtime.codes import encode, logits, probabilities, sum_absolute_differences
+from oneshot_runtime.model.codes import encode, logits, probabilities, sum_absolute_differences
 
 
 def clustered(matcher: OneShotMatcher, count: int, rng: np.random.Generator) -> np.ndarray:

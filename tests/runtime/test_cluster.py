@@ -17,9 +17,9 @@ from ray_nodes import NODE, fill, processes, same, until
 
 from oneshot_runtime import BundleError, Gallery, GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.bulk import coded_here, enroll_folder
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cluster import ClusterGallery, coded_on_cluster
 from oneshot_runtime.coding import PictureCoder
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.store import SqliteStore
 
 ray = pytest.importorskip("ray")
@@ -165,7 +165,7 @@ def test_pictures_of_a_killed_worker_are_coded_by_the_next_one(cluster, tmp_path
 CHILD = """
 import sys, ray
 from oneshot_runtime.bulk import coded_here, enroll_folder
-from oneshot_runtime.bundle import Bundle
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.cluster import coded_on_cluster
 from oneshot_runtime.store import SqliteStore
 ray.init(address=sys.argv[3], log_to_driver=False, logging_level="error")

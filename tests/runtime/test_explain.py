@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 from oneshot_runtime import GalleryError, OneShotMatcher
 from oneshot_runtime.check import support_picture
 from oneshot_runtime.cli import main
-from oneshot_runtime.codes import encode
 from oneshot_runtime.explain import occlusion_map
+from oneshot_runtime.model.codes import encode
 from oneshot_runtime.sheet import elide, font
 from oneshot_runtime.stores import Block
 from oneshot_runtime.vision.preprocess import preprocess

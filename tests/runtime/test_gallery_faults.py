@@ -12,8 +12,8 @@ import pytest
 
 from oneshot_runtime import GalleryError
 from oneshot_runtime import dbfile as file_module
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
 
 BUNDLE = Bundle.open()
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX permissions, limits and open files")
@@ -39,7 +39,7 @@ def in_a_child(script: str, path) -> str:
     """Run with limits and rights that this process must not get; prints what happened."""
     start = (
         "import os, resource, sys, numpy as np\nfrom oneshot_runtime import GalleryError\n"
-        "from oneshot_runtime.bundle import Bundle\nfrom oneshot_runtime.gallery import Gallery\n"
+        "from oneshot_runtime.model.bundle import Bundle\nfrom oneshot_runtime.gallery import Gallery\n"
         "path = sys.argv[1]; bundle = Bundle.open()\n"
         "def rows(n): return np.random.default_rng(1).random((n, bundle.dim), np.float32)\n"
     )
@@ -154,7 +154,7 @@ def test_a_forked_process_is_told_to_open_the_gallery_again(path) -> None:
 
 def test_processes_that_create_the_same_file_at_once_all_succeed(path) -> None:
     script = (
-        "import sys, numpy as np\nfrom oneshot_runtime.bundle import Bundle\nfrom oneshot_runtime.gallery import Gallery\n"
+        "import sys, numpy as np\nfrom oneshot_runtime.model.bundle import Bundle\nfrom oneshot_runtime.gallery import Gallery\n"
         "bundle = Bundle.open(); print('ready', flush=True); sys.stdin.readline()\n"
         "Gallery(bundle, sys.argv[1]).extend([sys.argv[2]], np.full((1, bundle.dim), 0.5, np.float32))\n"
     )

@@ -12,12 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oneshot_runtime import GalleryError, OneShotMatcher
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.cli import main
-from oneshot_runtime.codes import encode
 from oneshot_runtime.errors import ArchiveError
 from oneshot_runtime.folders import export_folder, folder_name, label_of
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.codes import encode
 from oneshot_runtime.npz import export_npz, import_npz
 from oneshot_runtime.reader import GalleryReader
 from oneshot_runtime.store import SqliteStore

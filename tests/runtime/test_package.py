@@ -10,7 +10,7 @@ import pytest
 
 import oneshot_runtime
 from oneshot_runtime import OneShotError
-from oneshot_runtime.bundle import DEFAULT_BUNDLE
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE
 
 PACKAGE = Path(oneshot_runtime.__file__).parent
 

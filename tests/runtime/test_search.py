@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneshot_runtime import search
-from oneshot_runtime.bundle import Bundle, Head
-from oneshot_runtime.codes import encode, logits, probabilities
 from oneshot_runtime.index import CodeIndex
 from oneshot_runtime.labels import LabelNumbers
+from oneshot_runtime.model.bundle import Bundle, Head
+from oneshot_runtime.model.codes import encode, logits, probabilities
+from oneshot_runtime.model.session import create_session
 from oneshot_runtime.search import Rows, Scanner
-from oneshot_runtime.sessions import create_session
 
 
 @pytest.fixture(params=["numpy", "opencv"])

@@ -10,9 +10,9 @@ import pytest
 
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError, stores
 from oneshot_runtime.address import shown
-from oneshot_runtime.bundle import Bundle
 from oneshot_runtime.conformance import StoreContract
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.store import SqliteStore
 from oneshot_runtime.stores import Where
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import protocols
-from oneshot_runtime.bundle import Head
-from oneshot_runtime.thresholds import ThresholdTable
+from oneshot_runtime.model.bundle import Head
+from oneshot_runtime.model.thresholds import ThresholdTable
 
 HEAD = Head(np.ones(8, np.float32), bias=10.0, code_scale=1.0)
 DRAWERS = 4

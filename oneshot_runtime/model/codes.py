@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.bundle import Head
+from oneshot_runtime.model.bundle import Head
 
 __all__ = ["encode", "logits", "probabilities", "probability", "sum_absolute_differences"]
 

@@ -10,11 +10,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.bundle import Bundle
-from oneshot_runtime.sessions import Embedder, open_embedder
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.session import Embedder, open_embedder
+from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.vision.decode import ImageSource, name_of, to_grey
 from oneshot_runtime.vision.preprocess import canvas_from_grey, reduced
-from oneshot_runtime.workers import Workers
 
 __all__ = ["BatchEmbedder"]
 

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import BundleError
-from oneshot_runtime.graphscan import why_refused
-from oneshot_runtime.thresholds import ThresholdTable
+from oneshot_runtime.model.onnx_guard import why_refused
+from oneshot_runtime.model.thresholds import ThresholdTable
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 
 __all__ = ["DEFAULT_BUNDLE", "SCHEMA_VERSION", "Bundle", "Golden", "Head", "checksum_of", "fingerprint_of"]

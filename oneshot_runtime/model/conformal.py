@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oneshot_runtime.codes import probability
 from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.model.codes import probability
 
 if TYPE_CHECKING:
-    from oneshot_runtime.bundle import Bundle
     from oneshot_runtime.gallery import Gallery
-    from oneshot_runtime.thresholds import ThresholdTable
+    from oneshot_runtime.model.bundle import Bundle
+    from oneshot_runtime.model.thresholds import ThresholdTable
 
 __all__ = ["MIN_CLASSES", "GalleryCalibration", "calibrate", "stranger_logit"]
 

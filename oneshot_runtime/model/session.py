@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.bundle import Bundle, Golden
 from oneshot_runtime.errors import BundleError, DependencyError, DeviceError
+from oneshot_runtime.model.bundle import Bundle, Golden
 
 if TYPE_CHECKING:
     import onnxruntime
