@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measure import resident_bytes, without_opencv
-from oneshot_runtime import search
-from oneshot_runtime.index import CodeIndex
 from oneshot_runtime.model.thread_pool import Workers
+from oneshot_runtime.search import scan as search
+from oneshot_runtime.search.index import CodeIndex
 
 __all__ = ["main"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from oneshot_runtime import search
+from oneshot_runtime.search import scan as search
 
 __all__ = ["resident_bytes", "without_opencv"]
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, OptionError
-from oneshot_runtime.index import CodeIndex
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.conformal import GalleryCalibration, calibrate
 from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.rows import MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE, Support, pack_metadata
+from oneshot_runtime.search.index import CodeIndex
 from oneshot_runtime.stores import Block, Changes, GalleryStore, SearchIndex, View, Where, open_store
 
 __all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail"]

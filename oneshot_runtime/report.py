@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.index import Neighbour
 from oneshot_runtime.model.bundle import Bundle, Head
 from oneshot_runtime.model.codes import probability, sum_absolute_differences
 from oneshot_runtime.model.thresholds import ThresholdTable
+from oneshot_runtime.search.index import Neighbour
 from oneshot_runtime.stores import BatchView, View
 from oneshot_runtime.vision.preprocess import ink_at_edges
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.address import scheme_of, shown
 from oneshot_runtime.errors import GalleryError, OptionError
-from oneshot_runtime.index import Neighbour
 from oneshot_runtime.rows import Row, State, Support
+from oneshot_runtime.search.index import Neighbour
 from oneshot_runtime.share import Share
 
 if TYPE_CHECKING:

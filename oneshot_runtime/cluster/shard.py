@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.address import shown
 from oneshot_runtime.errors import GalleryError
-from oneshot_runtime.index import CodeIndex
+from oneshot_runtime.search.index import CodeIndex
 from oneshot_runtime.share import Share
 from oneshot_runtime.stores import Changes, GalleryStore, Position, gallery_exists, open_store
 

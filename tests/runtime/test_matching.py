@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneshot_runtime import BundleError, DeviceError, GalleryError, ImageError, LabelError, Match, OneShotMatcher, OptionError
-from oneshot_runtime.index import CodeIndex
 from oneshot_runtime.model.bundle import Bundle, Head
 from oneshot_runtime.model.codes import encode, logits, probabilities, sum_absolute_differences
 from oneshot_runtime.model.session import create_session
+from oneshot_runtime.search.index import CodeIndex
 
 
 def test_another_hand_is_recognised(matcher, drawings) -> None:

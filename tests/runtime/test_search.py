@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneshot_runtime import search
-from oneshot_runtime.index import CodeIndex
-from oneshot_runtime.labels import LabelNumbers
 from oneshot_runtime.model.bundle import Bundle, Head
 from oneshot_runtime.model.codes import encode, logits, probabilities
 from oneshot_runtime.model.session import create_session
-from oneshot_runtime.search import Rows, Scanner
+from oneshot_runtime.search import scan as search
+from oneshot_runtime.search.index import CodeIndex
+from oneshot_runtime.search.label_numbers import LabelNumbers
+from oneshot_runtime.search.scan import Rows, Scanner
 
 
 @pytest.fixture(params=["numpy", "opencv"])

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.index import CodeIndex
 from oneshot_runtime.model.codes import encode, probability
+from oneshot_runtime.search.index import CodeIndex
 
 DIM = 12
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.labels import LabelNumbers
 from oneshot_runtime.model.codes import sum_absolute_differences
-from oneshot_runtime.search import Rows, Scanner
-from oneshot_runtime.shots import ClassRows, Prototypes
+from oneshot_runtime.search.label_numbers import LabelNumbers
+from oneshot_runtime.search.prototypes import ClassRows, Prototypes
+from oneshot_runtime.search.scan import Rows, Scanner
 
 __all__ = ["CodeIndex", "Neighbour", "Snapshot"]
 
