@@ -24,7 +24,7 @@ from benchmarks.measure import resident_bytes
 from oneshot_runtime.bulk import BulkResult, coded_here, enroll_folder
 from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores import open_store
+from oneshot_runtime.stores.base import open_store
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 
 __all__ = ["draw_pictures", "main"]

@@ -29,7 +29,7 @@ from oneshot_runtime.cluster import ClusterGallery, coded_on_cluster
 from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores import open_store
+from oneshot_runtime.stores.base import open_store
 
 __all__ = ["main"]
 

@@ -21,7 +21,7 @@ from oneshot_runtime.model.embedder import BatchEmbedder
 from oneshot_runtime.model.session import Embedder, available_cpus, open_embedder
 from oneshot_runtime.report import EnrollmentReport, review
 from oneshot_runtime.search.index import Neighbour, Snapshot
-from oneshot_runtime.stores import BatchView, GalleryStore, View, Where
+from oneshot_runtime.stores.base import BatchView, GalleryStore, View, Where
 from oneshot_runtime.vision.decode import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import canvas_from_grey, preprocess
 

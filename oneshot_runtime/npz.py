@@ -25,7 +25,7 @@ from oneshot_runtime.errors import ArchiveError, OneShotError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.places import appearing
-from oneshot_runtime.stores import Block, Reader, open_reader
+from oneshot_runtime.stores.base import Block, Reader, open_reader
 
 __all__ = ["export_npz", "import_npz"]
 

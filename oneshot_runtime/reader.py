@@ -11,8 +11,8 @@ from typing import Any
 
 from oneshot_runtime.dbfile import REPAIR, GalleryFile
 from oneshot_runtime.errors import DamageError, GalleryError
-from oneshot_runtime.rows import Row, State, row_from
 from oneshot_runtime.schema import COLUMNS, prepare, read_state
+from oneshot_runtime.stores.records import Row, State, row_from
 
 __all__ = ["BLOCK", "BLOCK_BYTES", "GalleryReader", "fetch_block", "intact", "read_blocks", "require_rows"]
 

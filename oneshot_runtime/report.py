@@ -18,7 +18,7 @@ from oneshot_runtime.model.bundle import Bundle, Head
 from oneshot_runtime.model.codes import probability, sum_absolute_differences
 from oneshot_runtime.model.thresholds import ThresholdTable
 from oneshot_runtime.search.index import Neighbour
-from oneshot_runtime.stores import BatchView, View
+from oneshot_runtime.stores.base import BatchView, View
 from oneshot_runtime.vision.preprocess import ink_at_edges
 
 __all__ = ["EVEN_ODDS", "SHOTS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]

@@ -8,7 +8,7 @@ import uuid
 
 from oneshot_runtime.dbfile import REPAIR, UNREADABLE, GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError
-from oneshot_runtime.rows import Row, State
+from oneshot_runtime.stores.records import Row, State
 
 __all__ = [
     "COLUMNS",

@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from oneshot_runtime.address import scheme_of, shown
 from oneshot_runtime.cluster.engine import ClusterEngine, Watch
 from oneshot_runtime.cluster.fleet import RayFleet, shard_memory
 from oneshot_runtime.cluster.shard import Source
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.rows import Support
-from oneshot_runtime.stores import Block, Changes, open_store
+from oneshot_runtime.stores.address import scheme_of, shown
+from oneshot_runtime.stores.base import Block, Changes, open_store
+from oneshot_runtime.stores.records import Support
 
 __all__ = ["ClusterGallery"]
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.address import shown
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.search.index import CodeIndex
-from oneshot_runtime.share import Share
-from oneshot_runtime.stores import Changes, GalleryStore, Position, gallery_exists, open_store
+from oneshot_runtime.stores.address import shown
+from oneshot_runtime.stores.base import Changes, GalleryStore, Position, gallery_exists, open_store
+from oneshot_runtime.stores.partition import Share
 
 __all__ = ["SUPPORT_BYTES", "Answer", "Found", "Shard", "Source"]
 

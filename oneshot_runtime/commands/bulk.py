@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oneshot_runtime.address import shown
 from oneshot_runtime.commands.common import print_result
 from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.stores.address import shown
 
 if TYPE_CHECKING:
     from oneshot_runtime.bulk import BulkResult
@@ -25,7 +25,7 @@ def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False
     from oneshot_runtime.bulk import coded_here, enroll_folder
     from oneshot_runtime.coding import PictureCoder
     from oneshot_runtime.model.bundle import Bundle
-    from oneshot_runtime.stores import open_store
+    from oneshot_runtime.stores.base import open_store
 
     if not Path(folder).is_dir():  # before a gallery is created for it
         raise GalleryError(f"'{folder}' is no folder; nothing was enrolled")

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneshot_runtime.address import scheme_of, shown
 from oneshot_runtime.commands.bulk import load_folder
 from oneshot_runtime.commands.common import add_command, load, load_existing, print_result, require_file
 from oneshot_runtime.errors import GalleryError, LabelError, OptionError
+from oneshot_runtime.stores.address import scheme_of, shown
 
 if TYPE_CHECKING:
     from oneshot_runtime.repair import Health
@@ -99,7 +99,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _health(arguments: argparse.Namespace, fingerprint: str) -> Health:
     """What the check found; for a file to repair, one that cannot even be checked is damaged."""
     from oneshot_runtime.repair import Health, check_file
-    from oneshot_runtime.stores import check_store
+    from oneshot_runtime.stores.base import check_store
 
     if scheme_of(arguments.gallery) is not None:
         if arguments.repair:

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from oneshot_runtime.address import shown
 from oneshot_runtime.commands.bulk import load_folder
 from oneshot_runtime.commands.common import add_command, count, load, load_existing, match_json, print_result, seed
+from oneshot_runtime.stores.address import shown
 
 __all__ = ["register"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores import Block, Changes, GalleryStore
+from oneshot_runtime.stores.base import Block, Changes, GalleryStore
 
 __all__ = ["ContractBase", "following", "raised"]
 

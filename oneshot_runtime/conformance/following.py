@@ -8,7 +8,7 @@ import numpy as np
 
 from oneshot_runtime.conformance.base import ContractBase, following, raised
 from oneshot_runtime.errors import OneShotError
-from oneshot_runtime.stores import Changes, Position
+from oneshot_runtime.stores.base import Changes, Position
 
 __all__ = ["FollowingContract"]
 

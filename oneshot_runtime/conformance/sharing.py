@@ -11,7 +11,7 @@ import numpy as np
 from oneshot_runtime.conformance.base import ContractBase, raised
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.stores import open_store
+from oneshot_runtime.stores.base import open_store
 
 __all__ = ["SharingContract"]
 

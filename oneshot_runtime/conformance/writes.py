@@ -10,8 +10,8 @@ import numpy as np
 from oneshot_runtime.conformance.base import ContractBase, raised
 from oneshot_runtime.errors import LabelError
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.rows import pack_metadata
-from oneshot_runtime.stores import Block, GalleryStore
+from oneshot_runtime.stores.base import Block, GalleryStore
+from oneshot_runtime.stores.records import pack_metadata
 
 __all__ = ["WriteContract"]
 

@@ -18,7 +18,7 @@ from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.postgres.faults import is_gone
 from oneshot_runtime.postgres.options import Options
 from oneshot_runtime.postgres.schema import Connection, Connector, prepare, read_state
-from oneshot_runtime.rows import State
+from oneshot_runtime.stores.records import State
 
 __all__ = ["Database", "Draft"]
 

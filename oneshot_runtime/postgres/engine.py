@@ -20,7 +20,7 @@ from oneshot_runtime.postgres.schema import Connection, query
 from oneshot_runtime.postgres.wire import facts_of, vector_text, vector_values
 from oneshot_runtime.search.index import Neighbour
 from oneshot_runtime.search.prototypes import rounded_mean
-from oneshot_runtime.stores import Where
+from oneshot_runtime.stores.base import Where
 
 __all__ = ["DatabaseEngine", "DatabaseView"]
 

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from oneshot_runtime.address import shown
 from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.stores.address import shown
 
 __all__ = ["MAX_INDEXED", "Options"]
 

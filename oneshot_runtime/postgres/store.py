@@ -17,9 +17,9 @@ from oneshot_runtime.postgres.reader import COLUMNS, intact, read_blocks, read_s
 from oneshot_runtime.postgres.schema import Connection, query, transaction
 from oneshot_runtime.postgres.wire import COPY_COLUMNS, copy_data
 from oneshot_runtime.reader import BLOCK
-from oneshot_runtime.rows import Row, State, Support
-from oneshot_runtime.share import Share
-from oneshot_runtime.stores import Added, Block, Changes, Position
+from oneshot_runtime.stores.base import Added, Block, Changes, Position
+from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.records import Row, State, Support
 
 __all__ = ["PostgresStore"]
 

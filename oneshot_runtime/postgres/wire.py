@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.rows import Row
+from oneshot_runtime.stores.records import Row
 
 __all__ = ["COPY_COLUMNS", "copy_data", "facts_of", "vector_text", "vector_values"]
 

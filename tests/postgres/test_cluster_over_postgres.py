@@ -18,8 +18,8 @@ from oneshot_runtime import Gallery, GalleryError, OneShotMatcher
 from oneshot_runtime.cluster import ClusterGallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.postgres import PostgresStore, check_gallery, reader
-from oneshot_runtime.share import Share
-from oneshot_runtime.stores import Block
+from oneshot_runtime.stores.base import Block
+from oneshot_runtime.stores.partition import Share
 from tests.runtime.ray_nodes import fill, processes, same, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

@@ -25,7 +25,7 @@ from oneshot_runtime import DamageError, GalleryError, OneShotMatcher, OptionErr
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.postgres import PostgresReader, PostgresStore, check_gallery, faults, gallery_exists, schema
-from oneshot_runtime.stores import Block
+from oneshot_runtime.stores.base import Block
 from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()
@@ -225,7 +225,7 @@ def test_a_writer_that_is_killed_inside_a_load_leaves_nothing_of_it(server) -> N
     address = server.address()
     Gallery(BUNDLE, address).close()
     script = (
-        "from oneshot_runtime.stores import Block\n"
+        "from oneshot_runtime.stores.base import Block\n"
         "def blocks():\n"
         "    for i in range(100):\n"
         "        codes = np.zeros((200, bundle.dim), np.uint8)\n"

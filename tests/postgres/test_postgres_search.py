@@ -19,7 +19,7 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.postgres import PostgresStore, build_index, schema
 from oneshot_runtime.postgres.options import Options
 from oneshot_runtime.postgres.schema import Connector
-from oneshot_runtime.stores import Block, Where
+from oneshot_runtime.stores.base import Block, Where
 
 BUNDLE = Bundle.open()
 SEARCHES = ("", "&oneshot_search=exact", "&oneshot_search=hnsw")

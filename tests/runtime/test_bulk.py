@@ -20,7 +20,7 @@ from oneshot_runtime.cli import main
 from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.folders import export_folder
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores import open_store
+from oneshot_runtime.stores.base import open_store
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 
 BUNDLE = Bundle.open()
@@ -207,7 +207,7 @@ import sys
 from oneshot_runtime.bulk import coded_here, enroll_folder
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.coding import PictureCoder
-from oneshot_runtime.stores import open_store
+from oneshot_runtime.stores.base import open_store
 bundle = Bundle.open()
 coder = PictureCoder(bundle, "cpu", "fp32", 1)
 store = open_store(sys.argv[2], bundle.fingerprint, bundle.dim)

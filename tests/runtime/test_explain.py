@@ -15,7 +15,7 @@ from oneshot_runtime.cli import main
 from oneshot_runtime.explain import occlusion_map
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.sheet import elide, font
-from oneshot_runtime.stores import Block
+from oneshot_runtime.stores.base import Block
 from oneshot_runtime.vision.preprocess import preprocess
 
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.address import scheme_of, shown
 from oneshot_runtime.errors import GalleryError, OptionError
-from oneshot_runtime.rows import Row, State, Support
 from oneshot_runtime.search.index import Neighbour
-from oneshot_runtime.share import Share
+from oneshot_runtime.stores.address import scheme_of, shown
+from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.records import Row, State, Support
 
 if TYPE_CHECKING:
     from oneshot_runtime.repair import Health
@@ -45,7 +45,7 @@ __all__ = [
     "open_store",
 ]
 
-_GROUP = "oneshot_runtime.stores"
+_GROUP = "oneshot_runtime.stores.base"
 """Entry points by which an installed package offers stores for further schemes."""
 
 _BUILT_IN = {"postgres": "oneshot_runtime.postgres", "postgresql": "oneshot_runtime.postgres"}
