@@ -27,8 +27,8 @@ import numpy as np
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.repair import check_file
-from oneshot_runtime.store import SqliteStore
+from oneshot_runtime.stores.sqlite.repair import check_file
+from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 Model = dict[str, int]
 _FRESH_AFTER = 40

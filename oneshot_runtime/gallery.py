@@ -16,10 +16,10 @@ from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, Optio
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.conformal import GalleryCalibration, calibrate
-from oneshot_runtime.reader import BLOCK
 from oneshot_runtime.search.index import CodeIndex
 from oneshot_runtime.stores.base import Block, Changes, GalleryStore, SearchIndex, View, Where, open_store
 from oneshot_runtime.stores.records import MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE, Support, pack_metadata
+from oneshot_runtime.stores.sqlite.sqlite_reader import BLOCK
 
 __all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail"]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from oneshot_runtime.errors import GalleryError, ImageError
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.codes import encode
-from oneshot_runtime.reader import GalleryReader
-from oneshot_runtime.store import SqliteStore
 from oneshot_runtime.stores.records import Row
+from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
+from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 __all__ = ["migrate"]
 

@@ -14,7 +14,7 @@ from oneshot_runtime.errors import GalleryError, LabelError, OptionError
 from oneshot_runtime.stores.address import scheme_of, shown
 
 if TYPE_CHECKING:
-    from oneshot_runtime.repair import Health
+    from oneshot_runtime.stores.sqlite.repair import Health
 
 __all__ = ["register"]
 
@@ -75,7 +75,7 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.model.bundle import Bundle
-    from oneshot_runtime.repair import repair_file
+    from oneshot_runtime.stores.sqlite.repair import repair_file
 
     bundle = Bundle.open(arguments.bundle)
     health = _health(arguments, bundle.fingerprint)
@@ -98,8 +98,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _health(arguments: argparse.Namespace, fingerprint: str) -> Health:
     """What the check found; for a file to repair, one that cannot even be checked is damaged."""
-    from oneshot_runtime.repair import Health, check_file
     from oneshot_runtime.stores.base import check_store
+    from oneshot_runtime.stores.sqlite.repair import Health, check_file
 
     if scheme_of(arguments.gallery) is not None:
         if arguments.repair:
@@ -165,7 +165,7 @@ def _import(arguments: argparse.Namespace) -> int:
 def _migrate(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.matcher import OneShotMatcher
     from oneshot_runtime.migration import migrate
-    from oneshot_runtime.reader import GalleryReader
+    from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
 
     instead = "export its pictures to a folder and import them, with --bundle, into a gallery of another name"
     require_file(arguments, "migrate", instead)

@@ -25,7 +25,7 @@ from oneshot_runtime.stores.partition import Share
 from oneshot_runtime.stores.records import Row, State, Support
 
 if TYPE_CHECKING:
-    from oneshot_runtime.repair import Health
+    from oneshot_runtime.stores.sqlite.repair import Health
 
 __all__ = [
     "Added",
@@ -269,7 +269,7 @@ def open_store(
         return address
     scheme = scheme_of(address)
     if scheme is None:
-        from oneshot_runtime.store import SqliteStore
+        from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
         return SqliteStore(address, fingerprint, dim, share)
     if scheme in _BUILT_IN:
@@ -296,7 +296,7 @@ def gallery_exists(address: str | os.PathLike[str]) -> bool:
 def open_reader(address: str | os.PathLike[str]) -> Reader:
     """All rows of the gallery at `address`, without the model it was made with. Raises `GalleryError` where that cannot be."""
     if scheme_of(address) is None:
-        from oneshot_runtime.reader import GalleryReader
+        from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
 
         return GalleryReader(address)
     return cast(Reader, _built_in(address).open_reader(address))

@@ -20,7 +20,7 @@ from oneshot_runtime.bulk import coded_here, enroll_folder
 from oneshot_runtime.cluster import ClusterGallery, coded_on_cluster
 from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.store import SqliteStore
+from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -167,7 +167,7 @@ import sys, ray
 from oneshot_runtime.bulk import coded_here, enroll_folder
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.cluster import coded_on_cluster
-from oneshot_runtime.store import SqliteStore
+from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 ray.init(address=sys.argv[3], log_to_driver=False, logging_level="error")
 bundle = Bundle.open()
 store = SqliteStore(sys.argv[2], bundle.fingerprint, bundle.dim)

@@ -21,9 +21,9 @@ from oneshot_runtime.cluster.fleet import require_room, shard_memory
 from oneshot_runtime.cluster.shard import Shard, Source
 from oneshot_runtime.conformance import StoreContract
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.store import SqliteStore
 from oneshot_runtime.stores.base import Block, Where
 from oneshot_runtime.stores.partition import Share, shard_of
+from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 BUNDLE = Bundle.open()
 DIM = BUNDLE.dim

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from oneshot_runtime import GalleryError
-from oneshot_runtime import dbfile as file_module
+from oneshot_runtime.stores.sqlite import database_file as file_module
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 

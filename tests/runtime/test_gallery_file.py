@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from oneshot_runtime import GalleryError, LabelError, OneShotMatcher
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.store import SqliteStore
+from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 DIM = Bundle.open().dim
 

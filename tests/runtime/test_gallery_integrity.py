@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from oneshot_runtime import GalleryError, LabelError, store
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.repair import check_file
+from oneshot_runtime.stores.sqlite.repair import check_file
 from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()

@@ -13,7 +13,7 @@ from oneshot_runtime.cli import main
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.migration import migrate
 from oneshot_runtime.model.bundle import Bundle, fingerprint_of
-from oneshot_runtime.repair import check_file, repair_file
+from oneshot_runtime.stores.sqlite.repair import check_file, repair_file
 from oneshot_runtime.vision.decode import thumbnail
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 

@@ -19,8 +19,8 @@ from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.npz import export_npz, import_npz
-from oneshot_runtime.reader import GalleryReader
-from oneshot_runtime.store import SqliteStore
+from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
+from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()

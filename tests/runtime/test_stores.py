@@ -12,9 +12,9 @@ from oneshot_runtime import GalleryError, OneShotMatcher, OptionError, stores
 from oneshot_runtime.conformance import StoreContract
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.store import SqliteStore
 from oneshot_runtime.stores.address import shown
 from oneshot_runtime.stores.base import Where
+from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 BUNDLE = Bundle.open()
 

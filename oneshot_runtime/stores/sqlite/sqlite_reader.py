@@ -9,10 +9,10 @@ from contextlib import closing
 from types import TracebackType
 from typing import Any
 
-from oneshot_runtime.dbfile import REPAIR, GalleryFile
 from oneshot_runtime.errors import DamageError, GalleryError
-from oneshot_runtime.schema import COLUMNS, prepare, read_state
 from oneshot_runtime.stores.records import Row, State, row_from
+from oneshot_runtime.stores.sqlite.database_file import REPAIR, GalleryFile
+from oneshot_runtime.stores.sqlite.sqlite_schema import COLUMNS, prepare, read_state
 
 __all__ = ["BLOCK", "BLOCK_BYTES", "GalleryReader", "fetch_block", "intact", "read_blocks", "require_rows"]
 

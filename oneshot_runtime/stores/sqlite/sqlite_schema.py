@@ -6,9 +6,9 @@ import hashlib
 import sqlite3
 import uuid
 
-from oneshot_runtime.dbfile import REPAIR, UNREADABLE, GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.stores.records import Row, State
+from oneshot_runtime.stores.sqlite.database_file import REPAIR, UNREADABLE, GalleryFile, transaction
 
 __all__ = [
     "COLUMNS",

@@ -13,13 +13,13 @@ from functools import partial
 
 import numpy as np
 
-from oneshot_runtime.dbfile import REPAIR, GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError, LabelError
-from oneshot_runtime.reader import intact, read_blocks, require_rows
-from oneshot_runtime.schema import COLUMNS, insert_rows, prepare, read_state, write_state
 from oneshot_runtime.stores.base import Added, Block, Changes, Position
 from oneshot_runtime.stores.partition import Share
 from oneshot_runtime.stores.records import Row, State, Support
+from oneshot_runtime.stores.sqlite.database_file import REPAIR, GalleryFile, transaction
+from oneshot_runtime.stores.sqlite.sqlite_reader import intact, read_blocks, require_rows
+from oneshot_runtime.stores.sqlite.sqlite_schema import COLUMNS, insert_rows, prepare, read_state, write_state
 
 __all__ = ["SqliteStore"]
 

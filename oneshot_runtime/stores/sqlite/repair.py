@@ -14,11 +14,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from oneshot_runtime.dbfile import UNREADABLE, GalleryFile, transaction
 from oneshot_runtime.errors import GalleryError
-from oneshot_runtime.reader import BLOCK, fetch_block
-from oneshot_runtime.schema import COLUMNS, create, insert_rows, refuse_newer, state_or_none, unchanged, write_state
 from oneshot_runtime.stores.records import Row, State, row_from
+from oneshot_runtime.stores.sqlite.database_file import UNREADABLE, GalleryFile, transaction
+from oneshot_runtime.stores.sqlite.sqlite_reader import BLOCK, fetch_block
+from oneshot_runtime.stores.sqlite.sqlite_schema import (
+    COLUMNS,
+    create,
+    insert_rows,
+    refuse_newer,
+    state_or_none,
+    unchanged,
+    write_state,
+)
 
 __all__ = ["Health", "Repair", "check_file", "repair_file"]
 
