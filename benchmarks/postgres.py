@@ -29,8 +29,8 @@ from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
-from oneshot_runtime.postgres import build_index
 from oneshot_runtime.stores.base import Block
+from oneshot_runtime.stores.postgres import build_index
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
 
 __all__ = ["main"]
@@ -176,8 +176,8 @@ def _blocks(source: _Codes, size: int) -> Iterator[Block]:
 
 def _bytes(place: str) -> dict[str, float]:
     """Bytes on the server's disk, a support."""
-    from oneshot_runtime.postgres.options import Options
-    from oneshot_runtime.postgres.schema import Connector
+    from oneshot_runtime.stores.postgres.options import Options
+    from oneshot_runtime.stores.postgres.schema import Connector
 
     with Connector(Options.of(place)).connect() as connection:
         (count,) = connection.execute("SELECT count(*) FROM supports").fetchone() or (1,)

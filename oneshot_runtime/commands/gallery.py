@@ -186,7 +186,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
 def _index(arguments: argparse.Namespace) -> int:
     if scheme_of(arguments.gallery) not in ("postgres", "postgresql"):
         raise OptionError(f"only a gallery at postgresql://... has an index to build, got '{shown(arguments.gallery)}'")
-    from oneshot_runtime.postgres import build_index
+    from oneshot_runtime.stores.postgres import build_index
 
     build_index(arguments.gallery)
     values = {"gallery": shown(arguments.gallery), "index": "hnsw"}

@@ -48,7 +48,7 @@ __all__ = [
 _GROUP = "oneshot_runtime.stores.base"
 """Entry points by which an installed package offers stores for further schemes."""
 
-_BUILT_IN = {"postgres": "oneshot_runtime.postgres", "postgresql": "oneshot_runtime.postgres"}
+_BUILT_IN = {"postgres": "oneshot_runtime.stores.postgres", "postgresql": "oneshot_runtime.stores.postgres"}
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ import time
 import numpy as np
 import pytest
 
-pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres", exc_type=ImportError)
+pytest.importorskip("oneshot_runtime.stores.postgres", reason="needs the extra postgres", exc_type=ImportError)
 pytest.importorskip("ray")
 
 from oneshot_runtime import Gallery, GalleryError, OneShotMatcher
 from oneshot_runtime.cluster import ClusterGallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.postgres import PostgresStore, check_gallery, reader
 from oneshot_runtime.stores.base import Block
 from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.postgres import PostgresStore, check_gallery, reader
 from tests.runtime.ray_nodes import fill, processes, same, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

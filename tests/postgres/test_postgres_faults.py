@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres", exc_type=ImportError)
+pytest.importorskip("oneshot_runtime.stores.postgres", reason="needs the extra postgres", exc_type=ImportError)
 
 import psycopg
 
 from oneshot_runtime import DamageError, GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.postgres import PostgresReader, PostgresStore, check_gallery, faults, gallery_exists, schema
 from oneshot_runtime.stores.base import Block
+from oneshot_runtime.stores.postgres import PostgresReader, PostgresStore, check_gallery, faults, gallery_exists, schema
 from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres", exc_type=ImportError)
+pytest.importorskip("oneshot_runtime.stores.postgres", reason="needs the extra postgres", exc_type=ImportError)
 
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.cli import main
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.postgres import PostgresStore, build_index, schema
-from oneshot_runtime.postgres.options import Options
-from oneshot_runtime.postgres.schema import Connector
 from oneshot_runtime.stores.base import Block, Where
+from oneshot_runtime.stores.postgres import PostgresStore, build_index, schema
+from oneshot_runtime.stores.postgres.options import Options
+from oneshot_runtime.stores.postgres.schema import Connector
 
 BUNDLE = Bundle.open()
 SEARCHES = ("", "&oneshot_search=exact", "&oneshot_search=hnsw")

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("oneshot_runtime.postgres", reason="needs the extra postgres", exc_type=ImportError)
+pytest.importorskip("oneshot_runtime.stores.postgres", reason="needs the extra postgres", exc_type=ImportError)
 
 from oneshot_runtime.conformance import StoreContract
-from oneshot_runtime.postgres import PostgresStore
+from oneshot_runtime.stores.postgres import PostgresStore
 
 
 class _Contract(StoreContract):

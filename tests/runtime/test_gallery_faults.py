@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from oneshot_runtime import GalleryError
-from oneshot_runtime.stores.sqlite import database_file as file_module
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.stores.sqlite import database_file as file_module
 
 BUNDLE = Bundle.open()
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX permissions, limits and open files")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from oneshot_runtime.errors import DamageError
-from oneshot_runtime.postgres.reader import PostgresReader
-from oneshot_runtime.postgres.wire import vector_values
+from oneshot_runtime.stores.postgres.reader import PostgresReader
+from oneshot_runtime.stores.postgres.wire import vector_values
 from oneshot_runtime.stores.sqlite.repair import Health
 
 __all__ = ["check_gallery"]

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.model.codes import sum_absolute_differences
-from oneshot_runtime.postgres.database import Database
-from oneshot_runtime.postgres.schema import Connection, query
-from oneshot_runtime.postgres.wire import facts_of, vector_text, vector_values
 from oneshot_runtime.search.index import Neighbour
 from oneshot_runtime.search.prototypes import rounded_mean
 from oneshot_runtime.stores.base import Where
+from oneshot_runtime.stores.postgres.database import Database
+from oneshot_runtime.stores.postgres.schema import Connection, query
+from oneshot_runtime.stores.postgres.wire import facts_of, vector_text, vector_values
 
 __all__ = ["DatabaseEngine", "DatabaseView"]
 
