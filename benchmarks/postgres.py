@@ -176,8 +176,8 @@ def _blocks(source: _Codes, size: int) -> Iterator[Block]:
 
 def _bytes(place: str) -> dict[str, float]:
     """Bytes on the server's disk, a support."""
-    from oneshot_runtime.stores.postgres.options import Options
-    from oneshot_runtime.stores.postgres.schema import Connector
+    from oneshot_runtime.stores.postgres.connection_options import Options
+    from oneshot_runtime.stores.postgres.postgres_schema import Connector
 
     with Connector(Options.of(place)).connect() as connection:
         (count,) = connection.execute("SELECT count(*) FROM supports").fetchone() or (1,)

@@ -18,8 +18,8 @@ from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block, Where
 from oneshot_runtime.stores.postgres import PostgresStore, build_index, schema
-from oneshot_runtime.stores.postgres.options import Options
-from oneshot_runtime.stores.postgres.schema import Connector
+from oneshot_runtime.stores.postgres.connection_options import Options
+from oneshot_runtime.stores.postgres.postgres_schema import Connector
 
 BUNDLE = Bundle.open()
 SEARCHES = ("", "&oneshot_search=exact", "&oneshot_search=hnsw")

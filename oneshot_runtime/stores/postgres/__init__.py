@@ -14,11 +14,11 @@ except ImportError as error:
         f"a gallery at postgresql://... needs {error.name or 'psycopg'} ({error}): pip install 'oneshot-runtime[postgres]'"
     ) from error
 
-from oneshot_runtime.stores.postgres.check import check_gallery
-from oneshot_runtime.stores.postgres.options import Options
-from oneshot_runtime.stores.postgres.reader import PostgresReader
-from oneshot_runtime.stores.postgres.schema import Connector, build_index, found_version
-from oneshot_runtime.stores.postgres.store import PostgresStore
+from oneshot_runtime.stores.postgres.connection_options import Options
+from oneshot_runtime.stores.postgres.health import check_gallery
+from oneshot_runtime.stores.postgres.postgres_reader import PostgresReader
+from oneshot_runtime.stores.postgres.postgres_schema import Connector, build_index, found_version
+from oneshot_runtime.stores.postgres.postgres_store import PostgresStore
 
 __all__ = ["PostgresReader", "PostgresStore", "build_index", "check_gallery", "gallery_exists", "open_reader", "open_store"]
 

@@ -12,11 +12,11 @@ import numpy as np
 from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.stores.base import Added, Block, Changes, Position
 from oneshot_runtime.stores.partition import Share
-from oneshot_runtime.stores.postgres.database import Database, Draft
-from oneshot_runtime.stores.postgres.engine import DatabaseEngine
-from oneshot_runtime.stores.postgres.options import Options
-from oneshot_runtime.stores.postgres.reader import COLUMNS, intact, read_blocks, read_share, require_rows
-from oneshot_runtime.stores.postgres.schema import Connection, query, transaction
+from oneshot_runtime.stores.postgres.connection_options import Options
+from oneshot_runtime.stores.postgres.database_search import DatabaseEngine
+from oneshot_runtime.stores.postgres.postgres_reader import COLUMNS, intact, read_blocks, read_share, require_rows
+from oneshot_runtime.stores.postgres.postgres_schema import Connection, query, transaction
+from oneshot_runtime.stores.postgres.transactions import Database, Draft
 from oneshot_runtime.stores.postgres.wire import COPY_COLUMNS, copy_data
 from oneshot_runtime.stores.records import Row, State, Support
 from oneshot_runtime.stores.sqlite.sqlite_reader import BLOCK

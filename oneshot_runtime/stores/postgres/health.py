@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from oneshot_runtime.errors import DamageError
-from oneshot_runtime.stores.postgres.reader import PostgresReader
+from oneshot_runtime.stores.postgres.postgres_reader import PostgresReader
 from oneshot_runtime.stores.postgres.wire import vector_values
 from oneshot_runtime.stores.sqlite.repair import Health
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from oneshot_runtime.errors import DamageError
 from oneshot_runtime.stores.partition import Share
-from oneshot_runtime.stores.postgres.options import Options
-from oneshot_runtime.stores.postgres.schema import Connection, Connector, prepare, query, read_state
+from oneshot_runtime.stores.postgres.connection_options import Options
+from oneshot_runtime.stores.postgres.postgres_schema import Connection, Connector, prepare, query, read_state
 from oneshot_runtime.stores.records import Row, State, row_from
 from oneshot_runtime.stores.sqlite.sqlite_reader import BLOCK, BLOCK_BYTES
 

@@ -15,9 +15,9 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.stores.postgres.connection_options import Options
 from oneshot_runtime.stores.postgres.faults import is_gone
-from oneshot_runtime.stores.postgres.options import Options
-from oneshot_runtime.stores.postgres.schema import Connection, Connector, prepare, read_state
+from oneshot_runtime.stores.postgres.postgres_schema import Connection, Connector, prepare, read_state
 from oneshot_runtime.stores.records import State
 
 __all__ = ["Database", "Draft"]

@@ -18,8 +18,8 @@ from oneshot_runtime.model.codes import sum_absolute_differences
 from oneshot_runtime.search.index import Neighbour
 from oneshot_runtime.search.prototypes import rounded_mean
 from oneshot_runtime.stores.base import Where
-from oneshot_runtime.stores.postgres.database import Database
-from oneshot_runtime.stores.postgres.schema import Connection, query
+from oneshot_runtime.stores.postgres.postgres_schema import Connection, query
+from oneshot_runtime.stores.postgres.transactions import Database
 from oneshot_runtime.stores.postgres.wire import facts_of, vector_text, vector_values
 
 __all__ = ["DatabaseEngine", "DatabaseView"]

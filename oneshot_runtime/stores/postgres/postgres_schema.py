@@ -11,8 +11,8 @@ import psycopg
 from psycopg import sql
 
 from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.stores.postgres.connection_options import MAX_INDEXED, Options
 from oneshot_runtime.stores.postgres.faults import BUSY_SECONDS, gallery_errors
-from oneshot_runtime.stores.postgres.options import MAX_INDEXED, Options
 from oneshot_runtime.stores.records import State
 
 __all__ = ["Connector", "build_index", "found_version", "prepare", "query", "read_state", "transaction"]
