@@ -22,7 +22,7 @@ from benchmarks.shifts import SHIFTS
 from benchmarks.tables import tables
 from oneshot_runtime import ImageError, OneShotMatcher
 from oneshot_runtime.model.codes import probabilities
-from oneshot_runtime.sheet import Cell, draw_sheet, save_sheet
+from oneshot_runtime.quality.sheet import Cell, draw_sheet, save_sheet
 from train import hausdorff
 from train.calibrate import FARS
 from train.episodes import STRANGERS, Score

@@ -21,7 +21,7 @@ from oneshot_runtime.errors import (
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.matcher import Candidate, Match, OneShotMatcher
 from oneshot_runtime.model.conformal import GalleryCalibration
-from oneshot_runtime.report import EnrollmentReport, Finding
+from oneshot_runtime.quality.enrollment import EnrollmentReport, Finding
 
 __version__ = "0.1.0"
 

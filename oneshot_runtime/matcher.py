@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import ImageError, OptionError
-from oneshot_runtime.explain import Explanation, explain_canvas
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode, probabilities, probability, sum_absolute_differences
 from oneshot_runtime.model.conformal import GalleryCalibration
 from oneshot_runtime.model.embedder import BatchEmbedder
 from oneshot_runtime.model.session import Embedder, available_cpus, open_embedder
-from oneshot_runtime.report import EnrollmentReport, review
+from oneshot_runtime.quality.enrollment import EnrollmentReport, review
+from oneshot_runtime.quality.explanation import Explanation, explain_canvas
 from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.stores.base import BatchView, GalleryStore, View, Where
 from oneshot_runtime.vision.decode import ImageSource, as_image_list, name_of, thumbnail, to_grey

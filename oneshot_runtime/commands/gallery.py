@@ -115,9 +115,9 @@ def _health(arguments: argparse.Namespace, fingerprint: str) -> Health:
 
 def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """What the symbols of an intact gallery look like to the model: advice, so the exit code does not depend on it."""
-    from oneshot_runtime.check import MAX_SUPPORTS, check_gallery
-    from oneshot_runtime.check_sheet import finding_rows
-    from oneshot_runtime.sheet import draw_rows, save_sheet
+    from oneshot_runtime.quality.audit import MAX_SUPPORTS, check_gallery
+    from oneshot_runtime.quality.audit_sheet import finding_rows
+    from oneshot_runtime.quality.sheet import draw_rows, save_sheet
 
     with load_existing(arguments) as matcher:
         if len(matcher.labels) > MAX_SUPPORTS:

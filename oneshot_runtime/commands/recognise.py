@@ -45,7 +45,7 @@ def register(commands: Any) -> None:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.demo import run_demo, sheet_cells
-    from oneshot_runtime.sheet import draw_sheet, save_sheet
+    from oneshot_runtime.quality.sheet import draw_sheet, save_sheet
 
     if not 2 <= arguments.symbols <= 70:
         raise SystemExit("oneshot demo: --symbols must be from 2 to 70")
@@ -91,7 +91,7 @@ def _enroll(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> i
 
 
 def _match(arguments: argparse.Namespace) -> int:
-    from oneshot_runtime.sheet import save_sheet
+    from oneshot_runtime.quality.sheet import save_sheet
 
     if arguments.explain and len(arguments.images) != 1:
         raise SystemExit("oneshot match: --explain takes one IMAGE")

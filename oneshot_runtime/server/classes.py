@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from oneshot_runtime.errors import LabelError
 from oneshot_runtime.gallery import Gallery, check_label
-from oneshot_runtime.report import Finding, FindingKind
+from oneshot_runtime.quality.enrollment import Finding, FindingKind
 from oneshot_runtime.server.problems import PROBLEMS, ProblemError
 from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService, afterwards
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from oneshot_runtime import GalleryError, OneShotMatcher
-from oneshot_runtime.check import support_picture
 from oneshot_runtime.cli import main
-from oneshot_runtime.explain import occlusion_map
 from oneshot_runtime.model.codes import encode
-from oneshot_runtime.sheet import elide, font
+from oneshot_runtime.quality.audit import support_picture
+from oneshot_runtime.quality.explanation import occlusion_map
+from oneshot_runtime.quality.sheet import elide, font
 from oneshot_runtime.stores.base import Block
 from oneshot_runtime.vision.preprocess import preprocess
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.check import support_picture
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.model.codes import encode, logits, probability, sum_absolute_differences
+from oneshot_runtime.quality.audit import support_picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,7 +66,7 @@ class Explanation:
 
     def draw(self) -> Image.Image:
         """The explanation as a picture (RGB)."""
-        from oneshot_runtime.explain_sheet import draw_explanation
+        from oneshot_runtime.quality.explanation_sheet import draw_explanation
 
         return draw_explanation(self)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oneshot_runtime.check import GalleryFinding, support_picture
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.sheet import Row
+from oneshot_runtime.quality.audit import GalleryFinding, support_picture
+from oneshot_runtime.quality.sheet import Row
 
 __all__ = ["finding_rows"]
 

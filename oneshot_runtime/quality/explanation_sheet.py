@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from oneshot_runtime.sheet import INK, QUIET, elide, font, place_picture
+from oneshot_runtime.quality.sheet import INK, QUIET, elide, font, place_picture
 
 if TYPE_CHECKING:
-    from oneshot_runtime.explain import Explanation, NearSupport
+    from oneshot_runtime.quality.explanation import Explanation, NearSupport
 
 __all__ = ["draw_explanation"]
 

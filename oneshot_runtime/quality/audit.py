@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.model.codes import probability, sum_absolute_differences
-from oneshot_runtime.report import EVEN_ODDS, SHOTS, Limits, too_close
+from oneshot_runtime.quality.enrollment import EVEN_ODDS, SHOTS, Limits, too_close
 from oneshot_runtime.vision.decode import to_grey
 
 if TYPE_CHECKING:
