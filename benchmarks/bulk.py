@@ -21,11 +21,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measure import resident_bytes
-from oneshot_runtime.bulk import BulkResult, coded_here, enroll_folder
-from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import open_store
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.transfer.bulk import BulkResult, coded_here, enroll_folder
+from oneshot_runtime.transfer.encoder import PictureCoder
 
 __all__ = ["draw_pictures", "main"]
 

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.migration import migrate
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.transfer.migrate import migrate
 
 _SYMBOLS = 20
 

@@ -22,11 +22,11 @@ import numpy as np
 
 from benchmarks.measure import resident_bytes
 from oneshot_runtime.cluster.shard import Shard, Source
-from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.search.index import CodeIndex
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.transfer.encoder import PictureCoder
 from oneshot_runtime.vision.decode import thumbnail
 
 __all__ = ["main"]

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from oneshot_runtime.bulk import Coding, Picture
 from oneshot_runtime.cluster.fleet import RayFleet
-from oneshot_runtime.coding import Coded, PictureCoder
 from oneshot_runtime.errors import GalleryError, OneShotError
 from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.transfer.bulk import Coding, Picture
+from oneshot_runtime.transfer.encoder import Coded, PictureCoder
 
 __all__ = ["coded_on_cluster"]
 

@@ -13,7 +13,7 @@ from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.stores.address import shown
 
 if TYPE_CHECKING:
-    from oneshot_runtime.bulk import BulkResult
+    from oneshot_runtime.transfer.bulk import BulkResult
 
 __all__ = ["load_folder"]
 
@@ -22,10 +22,10 @@ _EVERY_SECONDS = 0.2
 
 def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False) -> int:
     """Enrol the folder into the gallery of the arguments; the exit code is 1 when a picture could not be used."""
-    from oneshot_runtime.bulk import coded_here, enroll_folder
-    from oneshot_runtime.coding import PictureCoder
     from oneshot_runtime.model.bundle import Bundle
     from oneshot_runtime.stores.base import open_store
+    from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
+    from oneshot_runtime.transfer.encoder import PictureCoder
 
     if not Path(folder).is_dir():  # before a gallery is created for it
         raise GalleryError(f"'{folder}' is no folder; nothing was enrolled")

@@ -135,8 +135,8 @@ def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from oneshot_runtime.folders import export_folder
-    from oneshot_runtime.npz import export_npz
+    from oneshot_runtime.transfer.folders import export_folder
+    from oneshot_runtime.transfer.npz import export_npz
 
     if _is_npz(arguments.target):
         count = export_npz(arguments.gallery, arguments.target, _progress)
@@ -148,7 +148,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from oneshot_runtime.npz import import_npz
+    from oneshot_runtime.transfer.npz import import_npz
 
     if not _is_npz(arguments.source):
         return load_folder(arguments, arguments.source)
@@ -164,8 +164,8 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def _migrate(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.matcher import OneShotMatcher
-    from oneshot_runtime.migration import migrate
     from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
+    from oneshot_runtime.transfer.migrate import migrate
 
     instead = "export its pictures to a folder and import them, with --bundle, into a gallery of another name"
     require_file(arguments, "migrate", instead)

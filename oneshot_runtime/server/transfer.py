@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict
 from starlette.types import Receive, Scope, Send
 
 from oneshot_runtime.errors import GalleryError
-from oneshot_runtime.npz import export_npz, import_npz
 from oneshot_runtime.server.problems import PROBLEMS, ProblemError
 from oneshot_runtime.server.service import Service, TheService, afterwards
+from oneshot_runtime.transfer.npz import export_npz, import_npz
 
 __all__ = ["router"]
 

@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 from oneshot_runtime import Gallery, GalleryError, ImageError, LabelError, OneShotMatcher
-from oneshot_runtime.bulk import BulkResult, coded_here, enroll_folder
 from oneshot_runtime.cli import main
-from oneshot_runtime.coding import PictureCoder
-from oneshot_runtime.folders import export_folder
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import open_store
 from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.transfer.bulk import BulkResult, coded_here, enroll_folder
+from oneshot_runtime.transfer.encoder import PictureCoder
+from oneshot_runtime.transfer.folders import export_folder
 
 BUNDLE = Bundle.open()
 
@@ -204,9 +204,9 @@ def test_the_command(tmp_path, symbols, capsys, monkeypatch) -> None:
 
 CHILD = """
 import sys
-from oneshot_runtime.bulk import coded_here, enroll_folder
+from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.coding import PictureCoder
+from oneshot_runtime.transfer.encoder import PictureCoder
 from oneshot_runtime.stores.base import open_store
 bundle = Bundle.open()
 coder = PictureCoder(bundle, "cpu", "fp32", 1)

@@ -16,11 +16,11 @@ from PIL import Image
 from ray_nodes import NODE, fill, processes, same, until
 
 from oneshot_runtime import BundleError, Gallery, GalleryError, OneShotMatcher, OptionError
-from oneshot_runtime.bulk import coded_here, enroll_folder
 from oneshot_runtime.cluster import ClusterGallery, coded_on_cluster
-from oneshot_runtime.coding import PictureCoder
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
+from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
+from oneshot_runtime.transfer.encoder import PictureCoder
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -164,7 +164,7 @@ def test_pictures_of_a_killed_worker_are_coded_by_the_next_one(cluster, tmp_path
 
 CHILD = """
 import sys, ray
-from oneshot_runtime.bulk import coded_here, enroll_folder
+from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.cluster import coded_on_cluster
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from oneshot_runtime import GalleryError, OneShotMatcher
 from oneshot_runtime.cli import main
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.migration import migrate
 from oneshot_runtime.model.bundle import Bundle, fingerprint_of
 from oneshot_runtime.stores.sqlite.repair import check_file, repair_file
+from oneshot_runtime.transfer.migrate import migrate
 from oneshot_runtime.vision.decode import thumbnail
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 

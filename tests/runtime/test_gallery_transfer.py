@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from oneshot_runtime import GalleryError, OneShotMatcher
 from oneshot_runtime.cli import main
 from oneshot_runtime.errors import ArchiveError
-from oneshot_runtime.folders import export_folder, folder_name, label_of
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
-from oneshot_runtime.npz import export_npz, import_npz
 from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
+from oneshot_runtime.transfer.folders import export_folder, folder_name, label_of
+from oneshot_runtime.transfer.npz import export_npz, import_npz
 from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()

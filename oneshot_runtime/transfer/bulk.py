@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from oneshot_runtime.coding import Coded, PictureCoder
 from oneshot_runtime.errors import GalleryError, ImageError
-from oneshot_runtime.folders import ClassFolder, class_folders
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.stores.base import Block, GalleryStore
 from oneshot_runtime.stores.records import pack_metadata
+from oneshot_runtime.transfer.encoder import Coded, PictureCoder
+from oneshot_runtime.transfer.folders import ClassFolder, class_folders
 from oneshot_runtime.vision.decode import read_file
 
 __all__ = ["DIGEST", "SOURCE", "BulkResult", "Coding", "Picture", "coded_here", "enroll_folder"]

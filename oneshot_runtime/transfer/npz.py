@@ -20,12 +20,12 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from oneshot_runtime.archive import VERSION, Columns
 from oneshot_runtime.errors import ArchiveError, OneShotError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.places import appearing
 from oneshot_runtime.stores.base import Block, Reader, open_reader
+from oneshot_runtime.transfer.archive import VERSION, Columns
+from oneshot_runtime.transfer.atomic_output import appearing
 
 __all__ = ["export_npz", "import_npz"]
 
