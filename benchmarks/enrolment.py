@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.quality.audit import check_gallery
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.vision.decode import thumbnail
 
 __all__ = ["main"]

@@ -16,7 +16,7 @@ from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerprint_of
 from oneshot_runtime.model.onnx_guard import why_refused
 from oneshot_runtime.stores.records import row_checksum, row_from
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.transfer.npz import export_npz, import_npz
 from oneshot_runtime.vision.decode import thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess

@@ -24,7 +24,7 @@ from oneshot_runtime import OneShotMatcher, search
 from oneshot_runtime.demo import symbol_names
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.session import create_session
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.vision.preprocess import preprocess
 
 __all__ = ["main"]

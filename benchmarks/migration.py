@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.transfer.migrate import migrate
 
 _SYMBOLS = 20

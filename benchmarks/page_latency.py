@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from oneshot_runtime.strokes import invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import invent_alphabet, random_hand
 from tests.page_driver import Page, browser, served
 from tests.web_site import checkout_served, onnxruntime_web
 

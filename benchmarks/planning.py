@@ -25,7 +25,7 @@ from oneshot_runtime.cluster.shard import Shard, Source
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.search.index import CodeIndex
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.transfer.encoder import PictureCoder
 from oneshot_runtime.vision.decode import thumbnail
 

@@ -31,7 +31,7 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.stores.base import Block
 from oneshot_runtime.stores.postgres import build_index
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 
 __all__ = ["main"]
 

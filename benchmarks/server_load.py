@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measure import resident_bytes
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from tests.page_driver import server_process
 
 SERVERS = {"batches": (), "alone": ("--batch", "1")}

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.measure import resident_bytes
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.codes import encode
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 
 __all__ = ["main", "soak"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.demo import symbol_names
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 
 __all__ = ["main"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 
 __all__ = ["calibration_canvases", "golden_canvases"]

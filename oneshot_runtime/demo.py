@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.matcher import Match, OneShotMatcher
 from oneshot_runtime.quality.sheet import Cell
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 
 __all__ = ["DemoResult", "run_demo", "sheet_cells", "symbol_names"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from selenium import webdriver
 
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 
 SYMBOLS = invent_alphabet(20, seed=11)

@@ -18,7 +18,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from oneshot_runtime.strokes import Hand, Symbol
+from oneshot_runtime.synthetic.strokes import Hand, Symbol
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 20.0

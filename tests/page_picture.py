@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from oneshot_runtime.strokes import invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import invent_alphabet, random_hand
 from tests.page_driver import Page, browser, served
 
 NAMES = ("gimel", "wave", "hook", "gate", "river", "fish", "crown", "tree")

@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from oneshot_runtime import ImageError, OneShotMatcher
-from oneshot_runtime.strokes import random_hand
+from oneshot_runtime.synthetic.strokes import random_hand
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from tests.browser_engine import SYMBOLS, both_graphs, canvases, matches, thresholds, vectors, written
 from tests.page_driver import Page, browser, find_chromium

@@ -17,7 +17,7 @@ pytest.importorskip("selenium")
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from tests.page_driver import Page, browser, find_chromium, served
 
 pytestmark = pytest.mark.skipif(None in find_chromium(), reason="chromium and chromedriver are not installed")

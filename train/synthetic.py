@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from train.canvases import Canvases
 from train.omniglot import DatasetError, ImageSet

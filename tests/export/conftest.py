@@ -7,7 +7,7 @@ pytest.importorskip("onnx")
 
 import numpy as np
 
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from train.canvases import from_image_set
 from train.config import TrainConfig
 from train.model import PRESETS

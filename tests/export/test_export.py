@@ -21,7 +21,7 @@ from export.parity import ParityError, check_embedding, check_head, reference
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle, checksum_of
 from oneshot_runtime.model.codes import logits, probabilities, sum_absolute_differences
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from train.__main__ import main as train
 from train.ancestors import load_ancestor
 from train.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint

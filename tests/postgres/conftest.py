@@ -83,7 +83,7 @@ def drawings() -> tuple[list, list]:
     """Twelve symbols by one hand, and the same by another."""
     import numpy as np
 
-    from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+    from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 
     rng = np.random.default_rng(5)
     hands = random_hand(rng), random_hand(rng)

@@ -13,7 +13,7 @@ from ray_nodes import cluster  # noqa: F401
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, checksum_of
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 
 Drawings = list[NDArray[np.uint8]]
 

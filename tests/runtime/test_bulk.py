@@ -18,7 +18,7 @@ from oneshot_runtime import Gallery, GalleryError, ImageError, LabelError, OneSh
 from oneshot_runtime.cli import main
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import open_store
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.transfer.bulk import BulkResult, coded_here, enroll_folder
 from oneshot_runtime.transfer.encoder import PictureCoder
 from oneshot_runtime.transfer.folders import export_folder

@@ -18,7 +18,7 @@ from oneshot_runtime.camera import SymbolReader, annotate, open_source  # noqa: 
 from oneshot_runtime.camera.render import Film, film, lay_out  # noqa: E402
 from oneshot_runtime.camera.window import Prompt  # noqa: E402
 from oneshot_runtime.cli import main  # noqa: E402
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand  # noqa: E402
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand  # noqa: E402
 
 FILM = Film(height=360, width=640, motion=0.3, noise=2.0)
 

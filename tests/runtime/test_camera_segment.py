@@ -10,7 +10,7 @@ from oneshot_runtime.camera import find_symbols  # noqa: E402
 from oneshot_runtime.camera.grouping import group_parts  # noqa: E402
 from oneshot_runtime.camera.render import Film, film, lay_out  # noqa: E402
 from oneshot_runtime.camera.segment import dominant_ink  # noqa: E402
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand  # noqa: E402
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand  # noqa: E402
 
 
 def page(height: int = 300, width: int = 480, level: int = 220) -> np.ndarray:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from oneshot_runtime.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.canvases import from_image_set, hold_out, joined
 from train.omniglot import DatasetError, load_images
