@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchmarks.measure import without_opencv
 from oneshot_runtime import OneShotMatcher, search
-from oneshot_runtime.demo import symbol_names
+from oneshot_runtime.cli.demo import symbol_names
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.session import create_session
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand

@@ -42,7 +42,7 @@ def served(gallery: Path, *options: str) -> Iterator[str]:
 @contextmanager
 def server_process(gallery: Path, *options: str) -> Iterator[tuple[str, int]]:
     """The same; gives the address and the process's id."""
-    code = "import sys; from oneshot_runtime.cli import main; sys.exit(main())"
+    code = "import sys; from oneshot_runtime.cli.main import main; sys.exit(main())"
     fixed = ("serve", "--json", "--port", "0", "--threads", "1", "--gallery", str(gallery))
     command = [sys.executable, "-c", code, *fixed, *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

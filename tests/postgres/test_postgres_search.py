@@ -13,7 +13,7 @@ from PIL import Image
 pytest.importorskip("oneshot_runtime.stores.postgres", reason="needs the extra postgres", exc_type=ImportError)
 
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
-from oneshot_runtime.cli import main
+from oneshot_runtime.cli.main import main
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block, Where

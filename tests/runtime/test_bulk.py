@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from oneshot_runtime import Gallery, GalleryError, ImageError, LabelError, OneShotMatcher
-from oneshot_runtime.cli import main
+from oneshot_runtime.cli.main import main
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import open_store
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand

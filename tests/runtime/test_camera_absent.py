@@ -7,7 +7,7 @@ import sys
 def test_without_opencv_the_extra_is_named_and_the_other_commands_work(tmp_path) -> None:
     code = (
         "import sys; sys.modules['cv2'] = None\n"
-        "from oneshot_runtime.cli import main\n"
+        "from oneshot_runtime.cli.main import main\n"
         f"gallery = ['--gallery', {str(tmp_path / 'g.db')!r}]\n"
         "print(main(['camera', '0', '--json', *gallery]), main(['info']))\n"
     )

@@ -17,7 +17,7 @@ from oneshot_runtime import LabelError, OneShotMatcher  # noqa: E402
 from oneshot_runtime.camera import SymbolReader, annotate, open_source  # noqa: E402
 from oneshot_runtime.camera.render import Film, film, lay_out  # noqa: E402
 from oneshot_runtime.camera.window import Prompt  # noqa: E402
-from oneshot_runtime.cli import main  # noqa: E402
+from oneshot_runtime.cli.main import main  # noqa: E402
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand  # noqa: E402
 
 FILM = Film(height=360, width=640, motion=0.3, noise=2.0)
@@ -132,7 +132,7 @@ def test_an_interrupt_completes_the_recording(video: Path, tmp_path: Path, kind:
     output = tmp_path / "out.mp4"
     # A shell that runs this in the background has its children ignore the signal.
     code = (
-        "import signal, sys; from oneshot_runtime.cli import main; "
+        "import signal, sys; from oneshot_runtime.cli.main import main; "
         "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(main())"
     )
     command = ["camera", str(pictures), "--json", "--output", str(output), "--gallery", str(tmp_path / "g.db")]

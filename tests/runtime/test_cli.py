@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from oneshot_runtime.cli import main
+from oneshot_runtime.cli.main import main
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_doctor_reports_what_does_not_load(capsys, tmp_path) -> None:
 
 
 def test_doctor_fails_when_both_wheels_are_installed(capsys, monkeypatch) -> None:
-    import oneshot_runtime.doctor as doctor
+    import oneshot_runtime.cli.doctor as doctor
 
     monkeypatch.setattr(doctor, "_version", lambda name: "1.0")
     code, answer = call(capsys, "doctor", "--device", "cpu")

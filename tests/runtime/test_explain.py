@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from oneshot_runtime import GalleryError, OneShotMatcher
-from oneshot_runtime.cli import main
+from oneshot_runtime.cli.main import main
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.quality.audit import support_picture
 from oneshot_runtime.quality.explanation import occlusion_map

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oneshot_runtime import GalleryError, OneShotMatcher
-from oneshot_runtime.cli import main
+from oneshot_runtime.cli.main import main
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle, fingerprint_of
 from oneshot_runtime.stores.sqlite.repair import check_file, repair_file

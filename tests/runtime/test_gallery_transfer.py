@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oneshot_runtime import GalleryError, OneShotMatcher
-from oneshot_runtime.cli import main
+from oneshot_runtime.cli.main import main
 from oneshot_runtime.errors import ArchiveError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle

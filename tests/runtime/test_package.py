@@ -35,7 +35,7 @@ def test_matching_needs_no_torch() -> None:
     code = (
         "import sys\n"
         "for name in ('torch', 'train', 'export', 'cv2', 'onnx'): sys.modules[name] = None\n"
-        "from oneshot_runtime import OneShotMatcher; from oneshot_runtime.demo import run_demo\n"
+        "from oneshot_runtime import OneShotMatcher; from oneshot_runtime.cli.demo import run_demo\n"
         "assert run_demo(OneShotMatcher.load(far=None)).correct >= 16\n"
     )
     result = run(code)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
-from oneshot_runtime.cli import main
+from oneshot_runtime.cli.main import main
 from oneshot_runtime.model.codes import encode, probabilities
 from oneshot_runtime.quality.audit import check_gallery
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand

@@ -34,7 +34,7 @@ from oneshot_runtime import (
     OptionError,
     dbfile,
 )
-from oneshot_runtime.cli import main
+from oneshot_runtime.cli.main import main
 from oneshot_runtime.server import ServerOptions, create_app
 from oneshot_runtime.server.batches import MatchQueue
 

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from oneshot_runtime.commands.common import add_command, count, load
+from oneshot_runtime.cli.common import add_command, count, load
 from oneshot_runtime.errors import OptionError
 
 __all__ = ["register"]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneshot_runtime.commands.common import add_command, load
+from oneshot_runtime.cli.common import add_command, load
 from oneshot_runtime.errors import SourceError
 from oneshot_runtime.gallery import check_label
 

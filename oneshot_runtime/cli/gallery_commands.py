@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneshot_runtime.commands.bulk import load_folder
-from oneshot_runtime.commands.common import add_command, load, load_existing, print_result, require_file
+from oneshot_runtime.cli.common import add_command, load, load_existing, print_result, require_file
+from oneshot_runtime.cli.folder_load import load_folder
 from oneshot_runtime.errors import GalleryError, LabelError, OptionError
 from oneshot_runtime.stores.address import scheme_of, shown
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oneshot_runtime.commands.common import print_result
+from oneshot_runtime.cli.common import print_result
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.stores.address import shown
 

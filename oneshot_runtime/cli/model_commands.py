@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from oneshot_runtime.commands.common import add_command, print_result
+from oneshot_runtime.cli.common import add_command, print_result
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle
 
 __all__ = ["register"]
@@ -31,7 +31,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from oneshot_runtime.doctor import as_json, diagnose
+    from oneshot_runtime.cli.doctor import as_json, diagnose
 
     checks = diagnose(arguments.bundle, arguments.device, arguments.precision, arguments.threads)
     text = "\n".join(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}" for check in checks)

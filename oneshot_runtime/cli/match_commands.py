@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from oneshot_runtime.commands.bulk import load_folder
-from oneshot_runtime.commands.common import add_command, count, load, load_existing, match_json, print_result, seed
+from oneshot_runtime.cli.common import add_command, count, load, load_existing, match_json, print_result, seed
+from oneshot_runtime.cli.folder_load import load_folder
 from oneshot_runtime.stores.address import shown
 
 __all__ = ["register"]
@@ -44,7 +44,7 @@ def register(commands: Any) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from oneshot_runtime.demo import run_demo, sheet_cells
+    from oneshot_runtime.cli.demo import run_demo, sheet_cells
     from oneshot_runtime.quality.sheet import draw_sheet, save_sheet
 
     if not 2 <= arguments.symbols <= 70:
