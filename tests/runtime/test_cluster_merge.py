@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from oneshot_runtime import DependencyError, Gallery, GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.cluster import ClusterGallery
-from oneshot_runtime.cluster.engine import ClusterEngine, Watch
 from oneshot_runtime.cluster.fleet import require_room, shard_memory
 from oneshot_runtime.cluster.shard import Shard, Source
+from oneshot_runtime.cluster.shard_search import ClusterEngine, Watch
 from oneshot_runtime.conformance import StoreContract
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block, Where

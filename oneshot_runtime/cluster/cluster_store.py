@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from oneshot_runtime.cluster.engine import ClusterEngine, Watch
 from oneshot_runtime.cluster.fleet import RayFleet, shard_memory
 from oneshot_runtime.cluster.shard import Source
+from oneshot_runtime.cluster.shard_search import ClusterEngine, Watch
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.address import scheme_of, shown
