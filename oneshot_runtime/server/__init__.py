@@ -10,6 +10,6 @@ except ImportError as error:
     raise DependencyError(f"{error.name} is not installed: pip install 'oneshot-runtime[server]'") from error
 
 from oneshot_runtime.server.app import create_app
-from oneshot_runtime.server.options import ServerOptions
+from oneshot_runtime.server.server_options import ServerOptions
 
 __all__ = ["ServerOptions", "create_app"]

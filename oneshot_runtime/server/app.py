@@ -15,8 +15,8 @@ from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.server import classes, recognition, transfer
 from oneshot_runtime.server.guard import Guard
 from oneshot_runtime.server.metrics import CONTENT_TYPE, MetricsMiddleware
-from oneshot_runtime.server.options import ServerOptions
 from oneshot_runtime.server.problems import PROBLEMS, add_handlers
+from oneshot_runtime.server.server_options import ServerOptions
 from oneshot_runtime.server.service import Service, TheService
 
 __all__ = ["create_app"]

@@ -11,8 +11,8 @@ import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oneshot_runtime.server.options import ServerOptions
 from oneshot_runtime.server.problems import ProblemError, problem_response
+from oneshot_runtime.server.server_options import ServerOptions
 
 __all__ = ["IMPORT_PATH", "Guard"]
 

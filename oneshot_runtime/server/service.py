@@ -18,10 +18,10 @@ from starlette.datastructures import UploadFile
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.session import available_cpus
-from oneshot_runtime.server.batches import Answer, MatchQueue
 from oneshot_runtime.server.metrics import Metrics
-from oneshot_runtime.server.options import ServerOptions
+from oneshot_runtime.server.microbatches import Answer, MatchQueue
 from oneshot_runtime.server.problems import ProblemError
+from oneshot_runtime.server.server_options import ServerOptions
 from oneshot_runtime.vision.decode import FORMATS, MAX_PIXELS
 
 __all__ = ["IMAGES_BODY", "Images", "Service", "TheService", "afterwards", "service_of"]

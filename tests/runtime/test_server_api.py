@@ -36,7 +36,7 @@ from oneshot_runtime import (
 )
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.server import ServerOptions, create_app
-from oneshot_runtime.server.batches import MatchQueue
+from oneshot_runtime.server.microbatches import MatchQueue
 
 BASE = "http://localhost"
 TOKEN = "a-token-of-24-characters"
