@@ -7,8 +7,8 @@ with OneShotMatcher.load(gallery="letters.db") as matcher, open_source("0") as s
             print(symbol.label, symbol.probability, symbol.box)
 """
 
+from oneshot_runtime.camera.frame_reader import Reading, Sighting, SymbolReader
 from oneshot_runtime.camera.overlay import annotate
-from oneshot_runtime.camera.reader import Reading, Sighting, SymbolReader
 from oneshot_runtime.camera.segment import Found, find_symbols
 from oneshot_runtime.camera.sources import Frame, Source, open_source
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from oneshot_runtime.camera.opencv import cv2
-from oneshot_runtime.camera.reader import Sighting
+from oneshot_runtime.camera.frame_reader import Sighting
+from oneshot_runtime.camera.optional_opencv import cv2
 
 __all__ = ["annotate", "draw_aim"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.camera.opencv import cv2
+from oneshot_runtime.camera.optional_opencv import cv2
 from oneshot_runtime.errors import SourceError
 
 __all__ = ["Recorder"]

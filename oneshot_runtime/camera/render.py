@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.camera.opencv import cv2
+from oneshot_runtime.camera.optional_opencv import cv2
 
 __all__ = ["Film", "Scene", "Shown", "film", "lay_out"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.camera.grouping import group_parts, union
 from oneshot_runtime.camera.ink import INKS, Ink, find_ink
-from oneshot_runtime.camera.opencv import cv2
+from oneshot_runtime.camera.optional_opencv import cv2
 from oneshot_runtime.errors import ImageError, OptionError
 
 __all__ = ["Box", "Found", "dominant_ink", "find_symbols"]

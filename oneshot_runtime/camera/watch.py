@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot_runtime.camera.frame_reader import Reading, SymbolReader
 from oneshot_runtime.camera.overlay import annotate, draw_aim
-from oneshot_runtime.camera.reader import Reading, SymbolReader
 from oneshot_runtime.camera.recorder import Recorder
 from oneshot_runtime.camera.sources import Frame, Source
 from oneshot_runtime.camera.window import Prompt, Window

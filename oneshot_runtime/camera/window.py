@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.camera.opencv import cv2
+from oneshot_runtime.camera.optional_opencv import cv2
 from oneshot_runtime.errors import DependencyError
 
 __all__ = ["Prompt", "Window", "window_problem"]

@@ -55,7 +55,7 @@ def _camera(arguments: argparse.Namespace) -> int:
 
 
 def _watch(arguments: argparse.Namespace, matcher: OneShotMatcher) -> Summary:
-    from oneshot_runtime.camera.reader import SymbolReader
+    from oneshot_runtime.camera.frame_reader import SymbolReader
     from oneshot_runtime.camera.recorder import Recorder
     from oneshot_runtime.camera.sources import open_source
     from oneshot_runtime.camera.watch import Watch

@@ -12,10 +12,10 @@ Nothing but `pytest` is needed; `pytest.register_assert_rewrite("oneshot_runtime
 say more.
 """
 
-from oneshot_runtime.conformance.answers import AnswerContract
-from oneshot_runtime.conformance.following import FollowingContract
-from oneshot_runtime.conformance.sharing import SharingContract
-from oneshot_runtime.conformance.writes import WriteContract
+from oneshot_runtime.conformance.answer_contract import AnswerContract
+from oneshot_runtime.conformance.following_contract import FollowingContract
+from oneshot_runtime.conformance.sharing_contract import SharingContract
+from oneshot_runtime.conformance.write_contract import WriteContract
 
 __all__ = ["StoreContract"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from oneshot_runtime.conformance.base import ContractBase, raised
+from oneshot_runtime.conformance.contract_base import ContractBase, raised
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.stores.base import open_store

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oneshot_runtime.conformance.base import ContractBase, following, raised
+from oneshot_runtime.conformance.contract_base import ContractBase, following, raised
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.stores.base import Changes, Position
 

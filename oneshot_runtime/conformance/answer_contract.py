@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oneshot_runtime.conformance.base import ContractBase
+from oneshot_runtime.conformance.contract_base import ContractBase
 from oneshot_runtime.gallery import Gallery
 
 __all__ = ["AnswerContract"]

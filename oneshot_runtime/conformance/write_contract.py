@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from oneshot_runtime.conformance.base import ContractBase, raised
+from oneshot_runtime.conformance.contract_base import ContractBase, raised
 from oneshot_runtime.errors import LabelError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.stores.base import Block, GalleryStore
