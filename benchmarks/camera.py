@@ -30,8 +30,7 @@ from oneshot_runtime.camera import Sighting, SymbolReader, annotate
 from oneshot_runtime.camera.overlay import draw_aim
 from oneshot_runtime.camera.render import Film, Scene, Shown, film, lay_out
 from oneshot_runtime.camera.sources import LiveSource, open_source
-from oneshot_runtime.cli.demo import symbol_names
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
 
 __all__ = ["main"]
 

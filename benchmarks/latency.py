@@ -21,10 +21,9 @@ from PIL import Image
 
 from benchmarks.measure import without_opencv
 from oneshot_runtime import OneShotMatcher, search
-from oneshot_runtime.cli.demo import symbol_names
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.session import create_session
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
 from oneshot_runtime.vision.preprocess import preprocess
 
 __all__ = ["main"]

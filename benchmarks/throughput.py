@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.cli.demo import symbol_names
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
 
 __all__ = ["main"]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.matcher import Match, OneShotMatcher
 from oneshot_runtime.quality.sheet import Cell
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
 
-__all__ = ["DemoResult", "run_demo", "sheet_cells", "symbol_names"]
+__all__ = ["DemoResult", "run_demo", "sheet_cells"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,6 @@ class DemoResult:
     def correct(self) -> int:
         """How many queries were given their own name."""
         return sum(match.label == name for name, match in zip(self.names, self.matches, strict=True))
-
-
-def symbol_names(count: int) -> list[str]:
-    """Short invented names: ba, be, bi, ..."""
-    names = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
-    return names[:count]
 
 
 def run_demo(matcher: OneShotMatcher, count: int = 20, seed: int = 7) -> DemoResult:

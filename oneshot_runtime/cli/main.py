@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from oneshot_runtime import __version__
-from oneshot_runtime.commands import camera, gallery, model, recognise, server
+from oneshot_runtime.cli import camera_command, gallery_commands, match_commands, model_commands, serve_command
 from oneshot_runtime.errors import OneShotError
 
 __all__ = ["main"]
 
-_GROUPS = (recognise, gallery, camera, server, model)
+_GROUPS = (match_commands, gallery_commands, camera_command, serve_command, model_commands)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

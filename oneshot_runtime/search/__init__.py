@@ -1,1 +1,1 @@
-"""TBD."""
+"""From a code to the nearest supports."""

@@ -1,1 +1,1 @@
-"""TBD."""
+"""Where supports are kept: what a store must do, and the stores that do it."""

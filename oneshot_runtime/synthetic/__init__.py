@@ -1,1 +1,1 @@
-"""TBD."""
+"""The project's own symbols: invented alphabets and drawings of them by different writers."""

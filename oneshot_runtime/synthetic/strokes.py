@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-__all__ = ["Hand", "Symbol", "draw", "invent_alphabet", "random_hand"]
+__all__ = ["Hand", "Symbol", "draw", "invent_alphabet", "random_hand", "symbol_names"]
 
 _SUPERSAMPLING = 4
 _POINTS = 24
@@ -127,3 +127,9 @@ def _difference(first: Symbol, second: Symbol) -> float:
     a, b = (np.concatenate([stroke[::3] for stroke in symbol.strokes]) for symbol in (first, second))
     distances = np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2))
     return float(max(distances.min(axis=1).mean(), distances.min(axis=0).mean()))
+
+
+def symbol_names(count: int) -> list[str]:
+    """Short invented names: ba, be, bi, ..."""
+    names = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
+    return names[:count]

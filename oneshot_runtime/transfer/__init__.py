@@ -1,1 +1,1 @@
-"""TBD."""
+"""Galleries in and out: folders of pictures, archives, another model."""

@@ -1,1 +1,1 @@
-"""TBD."""
+"""From the bytes of a picture to the model's canvas."""

@@ -154,7 +154,8 @@ def test_a_forked_process_is_told_to_open_the_gallery_again(path) -> None:
 
 def test_processes_that_create_the_same_file_at_once_all_succeed(path) -> None:
     script = (
-        "import sys, numpy as np\nfrom oneshot_runtime.model.bundle import Bundle\nfrom oneshot_runtime.gallery import Gallery\n"
+        "import sys, numpy as np\nfrom oneshot_runtime.model.bundle import Bundle\n"
+        "from oneshot_runtime.gallery import Gallery\n"
         "bundle = Bundle.open(); print('ready', flush=True); sys.stdin.readline()\n"
         "Gallery(bundle, sys.argv[1]).extend([sys.argv[2]], np.full((1, bundle.dim), 0.5, np.float32))\n"
     )

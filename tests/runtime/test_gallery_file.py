@@ -88,7 +88,8 @@ def test_two_writers_lose_nothing(path) -> None:
 
 def test_an_enrolment_that_returned_survives_a_kill(path) -> None:
     script = (
-        "import sys, numpy as np; from oneshot_runtime.model.bundle import Bundle; from oneshot_runtime.gallery import Gallery\n"
+        "import sys, numpy as np; from oneshot_runtime.model.bundle import Bundle; "
+        "from oneshot_runtime.gallery import Gallery\n"
         "gallery = Gallery(Bundle.open(), sys.argv[1])\n"
         "for i in range(10_000):\n"
         "    gallery.extend([f's{i}'], np.full((1, gallery._bundle.dim), 0.5, np.float32)); print(i, flush=True)\n"

@@ -1,1 +1,1 @@
-"""TBD."""
+"""A gallery in one SQLite file."""
