@@ -28,7 +28,7 @@ from oneshot_runtime.vision.preprocess import PreprocessSpec
 __all__ = ["DEFAULT_BUNDLE", "SCHEMA_VERSION", "Bundle", "Golden", "Head", "checksum_of", "fingerprint_of"]
 
 SCHEMA_VERSION = 1
-DEFAULT_BUNDLE = Path(__file__).parent / "models" / "edge"
+DEFAULT_BUNDLE = Path(__file__).parents[1] / "models" / "edge"
 
 _MANIFEST = "manifest.json"
 _REQUIRED = ("embedding.onnx", "head.onnx", "golden.npz")

@@ -45,7 +45,7 @@ __all__ = [
     "open_store",
 ]
 
-_GROUP = "oneshot_runtime.stores.base"
+_GROUP = "oneshot_runtime.stores"
 """Entry points by which an installed package offers stores for further schemes."""
 
 _BUILT_IN = {"postgres": "oneshot_runtime.stores.postgres", "postgresql": "oneshot_runtime.stores.postgres"}

@@ -19,7 +19,8 @@ from oneshot_runtime.cluster import ClusterGallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block
 from oneshot_runtime.stores.partition import Share
-from oneshot_runtime.stores.postgres import PostgresStore, check_gallery, reader
+from oneshot_runtime.stores.postgres import PostgresStore, check_gallery
+from oneshot_runtime.stores.postgres import postgres_reader as reader
 from tests.runtime.ray_nodes import fill, processes, same, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

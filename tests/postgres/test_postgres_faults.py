@@ -25,7 +25,8 @@ from oneshot_runtime import DamageError, GalleryError, OneShotMatcher, OptionErr
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block
-from oneshot_runtime.stores.postgres import PostgresReader, PostgresStore, check_gallery, faults, gallery_exists, schema
+from oneshot_runtime.stores.postgres import PostgresReader, PostgresStore, check_gallery, faults, gallery_exists
+from oneshot_runtime.stores.postgres import postgres_schema as schema
 from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()

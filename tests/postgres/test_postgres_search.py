@@ -17,7 +17,8 @@ from oneshot_runtime.cli.main import main
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block, Where
-from oneshot_runtime.stores.postgres import PostgresStore, build_index, schema
+from oneshot_runtime.stores.postgres import PostgresStore, build_index
+from oneshot_runtime.stores.postgres import postgres_schema as schema
 from oneshot_runtime.stores.postgres.connection_options import Options
 from oneshot_runtime.stores.postgres.postgres_schema import Connector
 

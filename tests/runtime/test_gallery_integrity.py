@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneshot_runtime import GalleryError, LabelError, store
+from oneshot_runtime import GalleryError, LabelError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.stores.sqlite import sqlite_store as store
 from oneshot_runtime.stores.sqlite.repair import check_file
 from oneshot_runtime.vision.decode import thumbnail
 

@@ -32,11 +32,11 @@ from oneshot_runtime import (
     Match,
     OneShotMatcher,
     OptionError,
-    dbfile,
 )
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.server import ServerOptions, create_app
 from oneshot_runtime.server.microbatches import MatchQueue
+from oneshot_runtime.stores.sqlite import database_file
 
 BASE = "http://localhost"
 TOKEN = "a-token-of-24-characters"
@@ -66,7 +66,7 @@ def store(tmp_path) -> Path:
 
 @pytest.fixture
 def client(store: Path, monkeypatch) -> Iterator[TestClient]:
-    monkeypatch.setattr(dbfile, "BUSY_SECONDS", 1.0)
+    monkeypatch.setattr(database_file, "BUSY_SECONDS", 1.0)
     store.parent.mkdir()
     with OneShotMatcher.load(gallery=store, precision="fp32", threads=1, far=None) as matcher:
         yield TestClient(create_app(matcher, gallery=store), base_url=BASE)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from oneshot_runtime import GalleryError, OneShotMatcher, OptionError, stores
+from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.conformance import StoreContract
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.stores import base as stores
 from oneshot_runtime.stores.address import shown
 from oneshot_runtime.stores.base import Where
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
@@ -71,7 +72,7 @@ def test_another_package_offers_a_store_by_its_scheme(tmp_path, monkeypatch) -> 
         return SqliteStore(tmp_path / address.rpartition("/")[2], fingerprint, dim)
 
     monkeypatch.setattr(sys.modules[__name__], "opened", opened, raising=False)
-    entry = EntryPoint("attic", f"{__name__}:opened", "oneshot_runtime.stores.base")
+    entry = EntryPoint("attic", f"{__name__}:opened", "oneshot_runtime.stores")
     monkeypatch.setattr(stores, "entry_points", lambda group: [entry])
     with OneShotMatcher.load(gallery="attic://localhost/letters.db", precision="fp32", far=None) as matcher:
         assert matcher.labels == []
