@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.permitted_skips import permitted
 
 OMNIGLOT = Path(__file__).parents[2] / "shared" / "omniglot"
 
@@ -13,3 +17,30 @@ def omniglot() -> Path:
     if not (OMNIGLOT / "all_runs.zip").exists():
         pytest.skip("Omniglot is not beside this checkout")
     return OMNIGLOT
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--wheel-alone", action="store_true", help="the wheel is tested without its extras: permit their skips in CI"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    return _failed_unless_permitted((yield), item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    return _failed_unless_permitted((yield), collector.config)
+
+
+def _failed_unless_permitted(report, config: pytest.Config):
+    """A skip that `permitted_skips` does not name becomes a failure, whoever runs the tests."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        message = str(report.longrepr[2])
+        ci, wheel_alone = bool(os.environ.get("CI")), config.getoption("--wheel-alone")
+        if not permitted(report.nodeid, message, ci=ci, wheel_alone=wheel_alone):
+            report.outcome = "failed"
+            report.longrepr = f"{message}\ntests/permitted_skips.py does not permit this skip {'in CI' if ci else 'here'}."
+    return report

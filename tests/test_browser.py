@@ -22,7 +22,10 @@ from tests.browser_engine import SYMBOLS, both_graphs, canvases, matches, thresh
 from tests.page_driver import Page, browser, find_chromium
 from tests.web_site import NotThereError, checkout_served, onnxruntime_web
 
-pytestmark = pytest.mark.skipif(None in find_chromium(), reason="chromium and chromedriver are not installed")
+pytestmark = pytest.mark.skipif(
+    None in find_chromium(),
+    reason="chromium and chromedriver are not installed (Debian: apt-get install chromium chromium-driver)",
+)
 
 TAUGHT = 12
 FAR = 0.05

@@ -20,7 +20,10 @@ from selenium.webdriver.common.keys import Keys
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from tests.page_driver import Page, browser, find_chromium, served
 
-pytestmark = pytest.mark.skipif(None in find_chromium(), reason="chromium and chromedriver are not installed")
+pytestmark = pytest.mark.skipif(
+    None in find_chromium(),
+    reason="chromium and chromedriver are not installed (Debian: apt-get install chromium chromium-driver)",
+)
 
 SYMBOLS = invent_alphabet(9, seed=11)
 TOKEN = "a-token-of-24-characters"

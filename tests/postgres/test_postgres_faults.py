@@ -246,43 +246,54 @@ def test_a_writer_that_is_killed_inside_a_load_leaves_nothing_of_it(server) -> N
     assert check_gallery(address).ok
 
 
-def test_a_full_disk_changes_nothing(server, schema_of) -> None:
-    """A file system of 8 MB where this user may mount one, else the server's own error for it."""
+def test_a_server_that_reports_a_full_disk_changes_nothing(server, schema_of) -> None:
     address = server.address()
+    with _one_support(address) as gallery:
+        name = schema_of(address)
+        server.execute(
+            f"CREATE FUNCTION {name}.full() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END$$",
+            f"CREATE TRIGGER full_disk BEFORE INSERT ON {name}.supports FOR EACH STATEMENT EXECUTE FUNCTION {name}.full()",
+        )
+        _refuses_many(gallery)
+        server.execute(f"DROP TRIGGER full_disk ON {name}.supports")
+
+
+def test_a_disk_that_is_full_changes_nothing(server, schema_of) -> None:
+    address = server.address()
+    with _one_support(address) as gallery, _small_disk(server) as tablespace:
+        server.execute(f"ALTER TABLE {schema_of(address)}.supports SET TABLESPACE {tablespace}")
+        _refuses_many(gallery)
+        server.execute(f"ALTER TABLE {schema_of(address)}.supports SET TABLESPACE pg_default")
+
+
+@contextlib.contextmanager
+def _one_support(address: str) -> Iterator[Gallery]:
+    """A gallery of one support, to be troubled; afterwards it must take another, and be in order."""
     gallery = Gallery(BUNDLE, address)
     gallery.extend(["a"], embeddings(1))
-    name = schema_of(address)
-    with _small_disk(server) as tablespace:
-        if tablespace is None:
-            server.execute(
-                f"CREATE FUNCTION {name}.full() RETURNS trigger LANGUAGE plpgsql AS "
-                "$$BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END$$",
-                f"CREATE TRIGGER full_disk BEFORE INSERT ON {name}.supports FOR EACH STATEMENT EXECUTE FUNCTION {name}.full()",
-            )
-        else:
-            server.execute(f"ALTER TABLE {name}.supports SET TABLESPACE {tablespace}")
-        with pytest.raises(GalleryError, match=r"No space left on device.*nothing was changed: make room"):
-            gallery.add_blocks(blocks("b", 30, 500))
-        assert gallery.labels == ["a"]
-        if tablespace is None:
-            server.execute(f"DROP TRIGGER full_disk ON {name}.supports")
-        else:
-            server.execute(f"ALTER TABLE {name}.supports SET TABLESPACE pg_default")
+    yield gallery
     gallery.extend(["c"], embeddings(1))
     assert gallery.labels == ["a", "c"]
     gallery.close()
     assert check_gallery(address).ok
 
 
+def _refuses_many(gallery: Gallery) -> None:
+    with pytest.raises(GalleryError, match=r"No space left on device.*nothing was changed: make room"):
+        gallery.add_blocks(blocks("b", 30, 500))
+    assert gallery.labels == ["a"]
+
+
 @contextlib.contextmanager
-def _small_disk(server) -> Iterator[str | None]:
+def _small_disk(server) -> Iterator[str]:
+    """A tablespace on a file system of 8 MB."""
     folder = tempfile.mkdtemp(prefix="oneshot-small-")
     Path(folder).chmod(0o777)
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=0777", "tmpfs", folder]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
         Path(folder).rmdir()
-        yield None
-        return
+        pytest.skip("this user may not mount a small disk")
     try:
         import pwd
 

@@ -117,7 +117,7 @@ def test_errors_name_the_source_the_output_and_the_way_without_a_window(
         assert "--output" in capfd.readouterr().err
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_completes_the_recording(video: Path, tmp_path: Path, kind: signal.Signals) -> None:
     pictures = tmp_path / "pictures"

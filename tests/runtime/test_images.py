@@ -230,8 +230,8 @@ def test_deep_paper_without_ink_is_blank(kind) -> None:
 def test_a_pillow_image_that_fails_late_is_an_image_error(tmp_path) -> None:
     path = tmp_path / "cut.png"
     path.write_bytes(encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8)))[:2000])
-    with pytest.raises(ImageError, match="damaged"):
-        preprocess(Image.open(path), SPEC)
+    with Image.open(path) as image, pytest.raises(ImageError, match="damaged"):
+        preprocess(image, SPEC)
 
 
 def test_paths_that_are_no_files(tmp_path) -> None:
