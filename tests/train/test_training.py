@@ -48,7 +48,7 @@ def test_the_head_is_a_weighted_l1_distance() -> None:
         model.head.raw.normal_(-2, 1)
     assert (model.head.weights >= 0).all()
     a, b = torch.rand(5, 256), torch.rand(3, 256)
-    expected = [[float(model.head.bias - (model.head.weights * (q - s).abs()).sum()) for s in b] for q in a]
+    expected = [[(model.head.bias - (model.head.weights * (q - s).abs()).sum()).item() for s in b] for q in a]
     torch.testing.assert_close(model.head(a, b).detach(), torch.tensor(expected), atol=1e-4, rtol=0)
     torch.testing.assert_close(model.head.paired(a[:3], b), model.head(a[:3], b).diagonal())
 
@@ -174,8 +174,9 @@ def test_the_average_follows_the_weights(canvases, config) -> None:
     before = trainer.average.head.bias.clone()
     for _ in range(6):
         trainer.step()
-    after, now = trainer.average.head.bias, trainer.model.head.bias.detach()
-    assert min(float(before), float(now)) < float(after) < max(float(before), float(now))
+    after, now = trainer.average.head.bias, trainer.model.head.bias
+    before, after, now = (bias.item() for bias in (before, after, now))
+    assert min(before, now) < after < max(before, now)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 broken"])
@@ -290,7 +291,7 @@ def test_a_calibrated_head_gives_scaled_and_shifted_logits(scale: float, offset:
     expected = scale * head(a, b) + offset
     head.calibrate(scale, offset)
     torch.testing.assert_close(head(a, b), expected, rtol=1e-4, atol=1e-3)
-    assert float(head.weights.min()) > 0
+    assert head.weights.min().item() > 0
 
 
 def test_strangers_are_not_in_the_gallery(data) -> None:
