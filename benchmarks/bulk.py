@@ -22,7 +22,7 @@ from PIL import Image
 
 from benchmarks.measure import resident_bytes
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores.base import open_store
+from oneshot_runtime.stores.registry import open_store
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.transfer.bulk import BulkResult, coded_here, enroll_folder
 from oneshot_runtime.transfer.encoder import PictureCoder

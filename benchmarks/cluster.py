@@ -27,7 +27,7 @@ from benchmarks.bulk import draw_pictures
 from oneshot_runtime.cluster import ClusterGallery, coded_on_cluster
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores.base import open_store
+from oneshot_runtime.stores.registry import open_store
 from oneshot_runtime.transfer.bulk import Coding, coded_here, enroll_folder
 from oneshot_runtime.transfer.encoder import PictureCoder
 

@@ -22,7 +22,8 @@ import numpy as np
 
 from oneshot_runtime.cluster.shard import Shard, Source
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores.base import Block, open_store
+from oneshot_runtime.stores.base import Block
+from oneshot_runtime.stores.registry import open_store
 
 __all__ = ["main"]
 

@@ -19,9 +19,10 @@ from oneshot_runtime.errors import (
     SourceError,
 )
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.matcher import Candidate, Match, OneShotMatcher
+from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.conformal import GalleryCalibration
 from oneshot_runtime.quality.enrollment import EnrollmentReport, Finding
+from oneshot_runtime.results import Candidate, Match
 
 __version__ = "0.1.0"
 

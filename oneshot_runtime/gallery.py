@@ -17,9 +17,9 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.conformal import GalleryCalibration, calibrate
 from oneshot_runtime.search.index import CodeIndex
-from oneshot_runtime.stores.base import Block, Changes, GalleryStore, SearchIndex, View, Where, open_store
-from oneshot_runtime.stores.records import MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE, Support, pack_metadata
-from oneshot_runtime.stores.sqlite.sqlite_reader import BLOCK
+from oneshot_runtime.stores.base import Block, Changes, GalleryStore, SearchIndex, View, Where
+from oneshot_runtime.stores.records import BLOCK, MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE, Support, pack_metadata
+from oneshot_runtime.stores.registry import open_store
 
 __all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail"]
 
@@ -192,7 +192,9 @@ class Gallery:
         search for each class, for 2,000 at most. Raises `OptionError` for a rate that the bundle was not calibrated for,
         `GalleryError` with too few classes.
         """
-        fitted = calibrate(self, self._bundle, far)
+        bundle = self._bundle
+        view = self.snapshot()
+        fitted = calibrate(self.labels, self.codes, view, bundle.head, bundle.thresholds, far)
         self._calibrations[fitted.far] = fitted
         return fitted
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -20,12 +19,13 @@ from oneshot_runtime.model.embedder import BatchEmbedder
 from oneshot_runtime.model.session import Embedder, available_cpus, open_embedder
 from oneshot_runtime.quality.enrollment import EnrollmentReport, review
 from oneshot_runtime.quality.explanation import Explanation, explain_canvas
+from oneshot_runtime.results import Candidate, Match
 from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.stores.base import BatchView, GalleryStore, View, Where
 from oneshot_runtime.vision.decode import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import canvas_from_grey, preprocess
 
-__all__ = ["Candidate", "Match", "OneShotMatcher"]
+__all__ = ["OneShotMatcher"]
 
 _MAX_THREADS = 1024
 _FEW_ROWS = 1000
@@ -33,29 +33,6 @@ _FEW_ROWS = 1000
 
 _RANKED = 5
 """Classes that are ranked by nearest support and prototype, at least; more than that changed nothing in validation."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A class that the query may show, with the probability that it does."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Match:
-    """The answer to one query.
-
-    label: the best class, None when the query is unknown at the matcher's false accept rate. probability: that of the best
-    candidate, in [0, 1], whether it was accepted or not; 0 with an empty gallery. candidates: best first, whatever the
-    threshold. threshold: the probability from which this gallery's best candidate is accepted.
-    """
-
-    label: str | None
-    probability: float
-    candidates: tuple[Candidate, ...]
-    threshold: float
 
 
 class OneShotMatcher:

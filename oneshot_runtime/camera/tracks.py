@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from oneshot_runtime.camera.segment import Box, Found
-from oneshot_runtime.matcher import Match
+from oneshot_runtime.results import Match
 
 __all__ = ["Track", "Tracker", "Vote"]
 

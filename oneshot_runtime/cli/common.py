@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from oneshot_runtime.errors import GalleryError, OptionError
-from oneshot_runtime.matcher import Match, OneShotMatcher
+from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.results import Match
 from oneshot_runtime.stores.address import scheme_of, shown
-from oneshot_runtime.stores.base import gallery_exists
+from oneshot_runtime.stores.registry import gallery_exists
 
 __all__ = ["add_command", "count", "load", "load_existing", "match_json", "print_result", "rate", "require_file", "seed"]
 

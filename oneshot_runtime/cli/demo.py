@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.matcher import Match, OneShotMatcher
+from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.quality.sheet import Cell
+from oneshot_runtime.results import Match
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
 
 __all__ = ["DemoResult", "run_demo", "sheet_cells"]

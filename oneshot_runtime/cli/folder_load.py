@@ -23,7 +23,7 @@ _EVERY_SECONDS = 0.2
 def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False) -> int:
     """Enrol the folder into the gallery of the arguments; the exit code is 1 when a picture could not be used."""
     from oneshot_runtime.model.bundle import Bundle
-    from oneshot_runtime.stores.base import open_store
+    from oneshot_runtime.stores.registry import open_store
     from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
     from oneshot_runtime.transfer.encoder import PictureCoder
 

@@ -14,7 +14,7 @@ from oneshot_runtime.errors import GalleryError, LabelError, OptionError
 from oneshot_runtime.stores.address import scheme_of, shown
 
 if TYPE_CHECKING:
-    from oneshot_runtime.stores.sqlite.repair import Health
+    from oneshot_runtime.stores.health import Health
 
 __all__ = ["register"]
 
@@ -98,8 +98,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _health(arguments: argparse.Namespace, fingerprint: str) -> Health:
     """What the check found; for a file to repair, one that cannot even be checked is damaged."""
-    from oneshot_runtime.stores.base import check_store
-    from oneshot_runtime.stores.sqlite.repair import Health, check_file
+    from oneshot_runtime.stores.health import Health
+    from oneshot_runtime.stores.registry import check_store
+    from oneshot_runtime.stores.sqlite.repair import check_file
 
     if scheme_of(arguments.gallery) is not None:
         if arguments.repair:
@@ -115,14 +116,14 @@ def _health(arguments: argparse.Namespace, fingerprint: str) -> Health:
 
 def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """What the symbols of an intact gallery look like to the model: advice, so the exit code does not depend on it."""
-    from oneshot_runtime.quality.audit import MAX_SUPPORTS, check_gallery
+    from oneshot_runtime.quality.audit import MAX_SUPPORTS, audit_gallery
     from oneshot_runtime.quality.audit_sheet import finding_rows
     from oneshot_runtime.quality.sheet import draw_rows, save_sheet
 
     with load_existing(arguments) as matcher:
         if len(matcher.labels) > MAX_SUPPORTS:
             return {"findings": None}, [f"more than {MAX_SUPPORTS} symbols: not compared with each other"]
-        result = check_gallery(matcher)
+        result = audit_gallery(matcher.gallery, matcher.bundle, matcher.far)
         listed = result.findings[:_SHOWN]
         lines = [f"look at {finding.message}" for finding in listed]
         if len(result.findings) > _SHOWN:

@@ -12,8 +12,9 @@ from oneshot_runtime.cluster.shard_search import ClusterEngine, Watch
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.address import scheme_of, shown
-from oneshot_runtime.stores.base import Block, Changes, open_store
+from oneshot_runtime.stores.base import Block, Changes
 from oneshot_runtime.stores.records import Support
+from oneshot_runtime.stores.registry import open_store
 
 __all__ = ["ClusterGallery"]
 

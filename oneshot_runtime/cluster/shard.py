@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.search.index import CodeIndex
 from oneshot_runtime.stores.address import shown
-from oneshot_runtime.stores.base import Changes, GalleryStore, Position, gallery_exists, open_store
+from oneshot_runtime.stores.base import Changes, GalleryStore, Position
 from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.registry import gallery_exists, open_store
 
 __all__ = ["SUPPORT_BYTES", "Answer", "Found", "Shard", "Source"]
 

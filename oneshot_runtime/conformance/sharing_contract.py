@@ -11,7 +11,7 @@ import numpy as np
 from oneshot_runtime.conformance.contract_base import ContractBase, raised
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.gallery import Gallery
-from oneshot_runtime.stores.base import open_store
+from oneshot_runtime.stores.registry import open_store
 
 __all__ = ["SharingContract"]
 

@@ -8,17 +8,17 @@ order statistic that split conformal prediction takes (Vovk, Gammerman, Shafer 2
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.model.bundle import Head
 from oneshot_runtime.model.codes import probability
-
-if TYPE_CHECKING:
-    from oneshot_runtime.gallery import Gallery
-    from oneshot_runtime.model.bundle import Bundle
-    from oneshot_runtime.model.thresholds import ThresholdTable
+from oneshot_runtime.model.thresholds import ThresholdTable
 
 __all__ = ["MIN_CLASSES", "GalleryCalibration", "calibrate", "stranger_logit"]
 
@@ -48,28 +48,60 @@ class GalleryCalibration:
     exact: bool
 
 
-def calibrate(gallery: Gallery, bundle: Bundle, far: float) -> GalleryCalibration:
+class _Neighbour(Protocol):
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def class_distance(self) -> float: ...
+
+
+class IndexView(Protocol):
+    """One state of a gallery, as far as calibration reads it."""
+
+    def nearest(self, query: NDArray[np.uint8], count: int) -> Sequence[_Neighbour]:
+        """The `count` classes nearest to the code uint8 (D,), nearest first."""
+        ...
+
+
+def calibrate(
+    labels: Sequence[str],
+    codes_of: Callable[[str], NDArray[np.uint8]],
+    view: IndexView,
+    head: Head,
+    thresholds: ThresholdTable,
+    far: float,
+) -> GalleryCalibration:
     """Ask for the first support of each class, of 2,000 spread evenly over a larger gallery, among the other classes.
 
-    Raises `OptionError` for a rate that the bundle was not calibrated for, `GalleryError` with fewer than 19 classes.
+    Args:
+        labels: The enrolled classes.
+        codes_of: Gives the codes uint8 (n, D) of a class's supports; n is 0 where it was removed since.
+        view: Searches the supports of these classes.
+        head: Turns distances into logits.
+        thresholds: Of the bundle, for strangers from any alphabet.
+        far: False accept rate in (0, 1) to fit the threshold for.
+
+    Raises:
+        OptionError: For a rate that the bundle was not calibrated for.
+        GalleryError: With fewer than 19 classes.
     """
-    rates = sorted(bundle.thresholds.logits)
+    rates = sorted(thresholds.logits)
     if not isinstance(far, int | float) or not rates or not rates[0] <= far <= rates[-1]:
         known = f"from {rates[0]} to {rates[-1]}" if rates else "at all"
         raise OptionError(f"far={far!r}: the thresholds of this bundle can be fitted for no rate but those {known}")
-    snapshot, labels = gallery.snapshot(), gallery.labels
     if len(labels) < MIN_CLASSES:
-        raise GalleryError(f"{len(labels)} classes are too few to fit a threshold to: enrol {MIN_CLASSES} at least")
+        raise GalleryError(f"{len(labels)} classes are too few to fit a threshold to: enroll {MIN_CLASSES} at least")
     step = -(-len(labels) // _MOST_QUERIES)
-    head, scores = bundle.head, []
+    scores = []
     for label in labels[::step]:
-        codes = gallery.codes(label)
+        codes = codes_of(label)
         if len(codes):
-            near = [neighbour for neighbour in snapshot.nearest(codes[0], _NEAREST) if neighbour.label != label]
+            near = [neighbour for neighbour in view.nearest(codes[0], _NEAREST) if neighbour.label != label]
             scores.append(head.bias - min(neighbour.class_distance for neighbour in near) / head.code_scale)
-    logit, exact = stranger_logit(scores, far, len(labels), bundle.thresholds)
+    logit, exact = stranger_logit(scores, far, len(labels), thresholds)
     distance = (head.bias - logit) * head.code_scale
-    offset = logit - bundle.thresholds.logit(far, len(labels))
+    offset = logit - thresholds.logit(far, len(labels))
     return GalleryCalibration(far, len(labels), len(scores), probability(distance, head), offset, exact)
 
 

@@ -17,10 +17,9 @@ from oneshot_runtime.vision.decode import to_grey
 
 if TYPE_CHECKING:
     from oneshot_runtime.gallery import Gallery
-    from oneshot_runtime.matcher import OneShotMatcher
-    from oneshot_runtime.model.bundle import Head
+    from oneshot_runtime.model.bundle import Bundle, Head
 
-__all__ = ["GalleryCheck", "GalleryFinding", "check_gallery", "support_picture"]
+__all__ = ["GalleryAudit", "GalleryFinding", "audit_gallery", "support_picture"]
 
 MAX_SUPPORTS = 20_000
 """Supports that are compared all against all, which takes time with their square."""
@@ -62,7 +61,7 @@ class GalleryFinding:
 
 
 @dataclass(frozen=True)
-class GalleryCheck:
+class GalleryAudit:
     """findings: the most severe first; of outliers and of pairs at most 1,000 each. supports: in the gallery. compared: how
     many of these were looked at, fewer where the classes are so large that only some shots of each were."""
 
@@ -81,20 +80,22 @@ class _Sorted:
     shots: NDArray[np.int64]
 
 
-def check_gallery(matcher: OneShotMatcher, max_supports: int = MAX_SUPPORTS) -> GalleryCheck:
+def audit_gallery(
+    gallery: Gallery, bundle: Bundle, far: float | None, max_supports: int = MAX_SUPPORTS
+) -> GalleryAudit:
     """Compare all supports of a gallery with each other.
 
     Above `max_supports` only some shots of each class are compared, spread evenly over it; a finding is then still right, but
     not all may be found. Raises `OptionError` when even one shot of each class is too many. The limits are those of `enroll`.
     """
-    data = _sorted(matcher.gallery, matcher.bundle.dim, max_supports)
-    head = matcher.bundle.head
-    limits = Limits.of(matcher.bundle.thresholds, matcher.far, len(data.labels) - 1)
+    data = _sorted(gallery, bundle.dim, max_supports)
+    head = bundle.head
+    limits = Limits.of(bundle.thresholds, far, len(data.labels) - 1)
     bound = _Bound(data.codes)
-    outliers = sorted(_outliers(data, bound, matcher.gallery, head), key=lambda finding: finding.probability)[:_KEPT]
+    outliers = sorted(_outliers(data, bound, gallery, head), key=lambda finding: finding.probability)[:_KEPT]
     pairs = list(_pairs(data, bound, head, limits))
     found = [finding for kind in _ORDER for finding in (*outliers, *pairs) if finding.kind == kind]
-    return GalleryCheck(tuple(found), len(matcher.gallery), len(data.codes))
+    return GalleryAudit(tuple(found), len(gallery), len(data.codes))
 
 
 def support_picture(gallery: Gallery, label: str, shot: int) -> NDArray[np.uint8] | None:

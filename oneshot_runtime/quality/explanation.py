@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from oneshot_runtime.gallery import Gallery
-    from oneshot_runtime.matcher import Match
     from oneshot_runtime.model.bundle import Head
+    from oneshot_runtime.results import Match
 
 __all__ = ["Explanation", "NearSupport", "explain_canvas", "occlusion_map"]
 

@@ -10,7 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.matcher import Match, OneShotMatcher
+from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.results import Match
 
 __all__ = ["Answer", "MatchQueue"]
 

@@ -1,4 +1,4 @@
-"""What the gallery needs of a durable store, whichever engine keeps it, and which store a gallery's address asks for.
+"""What the gallery needs of a durable store, whichever engine keeps it.
 
 docs/stores.md shows how to write another one; `oneshot_runtime.conformance` holds it to what is said here.
 """
@@ -6,26 +6,17 @@ docs/stores.md shows how to write another one; `oneshot_runtime.conformance` hol
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
-from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from types import TracebackType
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.search.index import Neighbour
-from oneshot_runtime.stores.address import scheme_of, shown
-from oneshot_runtime.stores.partition import Share
 from oneshot_runtime.stores.records import Row, State, Support
-
-if TYPE_CHECKING:
-    from oneshot_runtime.stores.sqlite.repair import Health
 
 __all__ = [
     "Added",
@@ -39,16 +30,7 @@ __all__ = [
     "SearchIndex",
     "View",
     "Where",
-    "check_store",
-    "gallery_exists",
-    "open_reader",
-    "open_store",
 ]
-
-_GROUP = "oneshot_runtime.stores"
-"""Entry points by which an installed package offers stores for further schemes."""
-
-_BUILT_IN = {"postgres": "oneshot_runtime.stores.postgres", "postgresql": "oneshot_runtime.stores.postgres"}
 
 
 @dataclass(frozen=True)
@@ -249,66 +231,3 @@ class Reader(Protocol):
     def rows(self) -> Iterator[list[Row]]:
         """All rows in the order of their enrolment, in blocks; after the last one it is sure that none is missing."""
         ...
-
-
-def open_store(
-    address: str | os.PathLike[str] | GalleryStore, fingerprint: str, dim: int, share: Share | None = None
-) -> GalleryStore:
-    """The store at `address`, created when missing: a path is a SQLite file, `scheme://...` what serves that scheme.
-
-    A store that is open already, for this model, is taken as it is. share: the classes that `sync` is to hand over, which
-    spares reading the others; other packages' stores hand over all. Raises `GalleryError`, naming the schemes there are for one
-    that is unknown.
-    """
-    if isinstance(address, GalleryStore):
-        if (address.fingerprint, address.dim) != (fingerprint, dim):
-            raise GalleryError(
-                f"the store is open for model {address.fingerprint} (D={address.dim}), the loaded model is {fingerprint} "
-                f"(D={dim}): open it with the bundle that the matcher loads"
-            )
-        return address
-    scheme = scheme_of(address)
-    if scheme is None:
-        from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
-
-        return SqliteStore(address, fingerprint, dim, share)
-    if scheme in _BUILT_IN:
-        return cast(GalleryStore, _built_in(address).open_store(os.fspath(address), fingerprint, dim, share))
-    found = {entry.name: entry for entry in entry_points(group=_GROUP)}
-    if scheme not in found:
-        known = ", ".join(f"{name}://" for name in sorted({*_BUILT_IN, *found}))
-        raise GalleryError(
-            f"gallery '{shown(address)}': no store is installed for {scheme}://; there are {known} and paths of SQLite "
-            f"files, and a package can offer more as entry points of the group {_GROUP!r}"
-        )
-    opener: Callable[[str, str, int], GalleryStore] = found[scheme].load()
-    return opener(os.fspath(address), fingerprint, dim)
-
-
-def gallery_exists(address: str | os.PathLike[str]) -> bool:
-    """Whether a gallery is there to be opened; a store of another package says so itself when it is opened."""
-    scheme = scheme_of(address)
-    if scheme is None:
-        return Path(address).exists()
-    return scheme not in _BUILT_IN or cast(bool, _built_in(address).gallery_exists(address))
-
-
-def open_reader(address: str | os.PathLike[str]) -> Reader:
-    """All rows of the gallery at `address`, without the model it was made with. Raises `GalleryError` where that cannot be."""
-    if scheme_of(address) is None:
-        from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
-
-        return GalleryReader(address)
-    return cast(Reader, _built_in(address).open_reader(address))
-
-
-def check_store(address: str, fingerprint: str) -> Health:
-    """What is wrong with a gallery that is no file. fingerprint: of the model that it should belong to."""
-    return cast("Health", _built_in(address).check_gallery(address, fingerprint))
-
-
-def _built_in(address: str | os.PathLike[str]) -> ModuleType:
-    module = _BUILT_IN.get(scheme_of(address) or "")
-    if module is None:
-        raise GalleryError(f"'{shown(address)}' is kept by another package's store, which cannot be read row by row from here")
-    return import_module(module)

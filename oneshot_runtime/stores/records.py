@@ -16,6 +16,8 @@ from typing import Any
 from oneshot_runtime.errors import GalleryError
 
 __all__ = [
+    "BLOCK",
+    "BLOCK_BYTES",
     "MAX_METADATA_BYTES",
     "MAX_THUMBNAIL_BYTES",
     "MAX_THUMBNAIL_SIDE",
@@ -26,6 +28,12 @@ __all__ = [
     "row_checksum",
     "row_from",
 ]
+
+BLOCK = 8192
+"""Rows that are held at once beside the gallery, however many are written or read."""
+
+BLOCK_BYTES = 1 << 25
+"""A block has fewer rows once it holds this much, for a thumbnail may have a megabyte."""
 
 MAX_THUMBNAIL_BYTES = 1 << 20
 MAX_THUMBNAIL_SIDE = 128

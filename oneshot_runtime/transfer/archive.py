@@ -18,8 +18,7 @@ from oneshot_runtime.gallery import MAX_LABEL_LENGTH, check_embeddings, check_la
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.stores.base import Block
-from oneshot_runtime.stores.records import MAX_METADATA_BYTES, MAX_THUMBNAIL_BYTES, pack_metadata
-from oneshot_runtime.stores.sqlite.sqlite_reader import BLOCK, BLOCK_BYTES
+from oneshot_runtime.stores.records import BLOCK, BLOCK_BYTES, MAX_METADATA_BYTES, MAX_THUMBNAIL_BYTES, pack_metadata
 
 __all__ = ["VERSION", "Columns"]
 

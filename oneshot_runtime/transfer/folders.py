@@ -13,7 +13,7 @@ from pathlib import Path
 
 from oneshot_runtime.errors import GalleryError, LabelError, OneShotError
 from oneshot_runtime.gallery import check_label
-from oneshot_runtime.stores.base import open_reader
+from oneshot_runtime.stores.registry import open_reader
 from oneshot_runtime.transfer.atomic_output import appearing
 
 __all__ = ["ClassFolder", "class_folders", "export_folder", "folder_name", "label_of"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from oneshot_runtime.errors import GalleryError, ImageError
-from oneshot_runtime.matcher import OneShotMatcher
-from oneshot_runtime.model.codes import encode
+from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.stores.records import Row
 from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
+from oneshot_runtime.transfer.encoder import ImageEncoder
 
 __all__ = ["migrate"]
 
@@ -19,8 +18,8 @@ _NAMED = 10
 """Labels that an error lists."""
 
 
-def migrate(path: str | os.PathLike[str], matcher: OneShotMatcher, progress: Callable[[int, int], None] | None = None) -> int:
-    """Bind the gallery file at `path` to `matcher`'s model; returns how many supports it holds.
+def migrate(path: str | os.PathLike[str], encoder: ImageEncoder, progress: Callable[[int, int], None] | None = None) -> int:
+    """Bind the gallery file at `path` to `encoder`'s model; returns how many supports it holds.
 
     The supports are embedded before the file is locked; what other processes enrol meanwhile is embedded inside the one
     transaction that changes the file, so whenever the process dies, the file holds the old gallery or the new one. Processes
@@ -36,7 +35,7 @@ def migrate(path: str | os.PathLike[str], matcher: OneShotMatcher, progress: Cal
         for block in reader.rows():
             for start in range(0, len(block), _BATCH):
                 rows = block[start : start + _BATCH]
-                codes.update(_codes(matcher, rows, failed))
+                codes.update(_codes(encoder, rows, failed))
                 if progress is not None:
                     progress(len(codes) + len(failed), state.supports)
     _refuse(path, failed)
@@ -44,33 +43,21 @@ def migrate(path: str | os.PathLike[str], matcher: OneShotMatcher, progress: Cal
 
     def code_of(row: Row) -> bytes:
         if row.id not in codes:
-            codes.update(_codes(matcher, [row], failed))
+            codes.update(_codes(encoder, [row], failed))
             _refuse(path, failed)
         return codes[row.id]
 
     try:
-        return store.recode(matcher.bundle.fingerprint, matcher.bundle.dim, code_of)
+        return store.recode(encoder.bundle.fingerprint, encoder.bundle.dim, code_of)
     finally:
         store.close()
 
 
-def _codes(matcher: OneShotMatcher, rows: list[Row], failed: list[str]) -> dict[int, bytes]:
+def _codes(encoder: ImageEncoder, rows: list[Row], failed: list[str]) -> dict[int, bytes]:
     """Codes by row number; labels of rows that cannot be embedded go to `failed`."""
-    pictures = [(row, row.thumbnail) for row in rows if row.thumbnail is not None]
-    failed.extend(row.label for row in rows if row.thumbnail is None)
-    if not pictures:
-        return {}
-    try:
-        embeddings = matcher.embed([picture for _, picture in pictures])
-    except ImageError:
-        if len(rows) == 1:
-            failed.append(rows[0].label)
-            return {}
-        return {
-            number: code for row in rows if row.thumbnail is not None for number, code in _codes(matcher, [row], failed).items()
-        }
-    codes = encode(embeddings, matcher.bundle.head)
-    return {row.id: code.tobytes() for (row, _), code in zip(pictures, codes, strict=True)}
+    outcomes = encoder.encode([(row.label, row.thumbnail or "no thumbnail was kept") for row in rows])
+    failed.extend(row.label for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, str))
+    return {row.id: outcome.code for row, outcome in zip(rows, outcomes, strict=True) if not isinstance(outcome, str)}
 
 
 def _refuse(path: str | os.PathLike[str], failed: list[str]) -> None:

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from oneshot_runtime.errors import ArchiveError, OneShotError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores.base import Block, Reader, open_reader
+from oneshot_runtime.stores.base import Block, Reader
+from oneshot_runtime.stores.registry import open_reader
 from oneshot_runtime.transfer.archive import VERSION, Columns
 from oneshot_runtime.transfer.atomic_output import appearing
 

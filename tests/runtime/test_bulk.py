@@ -17,7 +17,7 @@ from PIL import Image
 from oneshot_runtime import Gallery, GalleryError, ImageError, LabelError, OneShotMatcher
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores.base import open_store
+from oneshot_runtime.stores.registry import open_store
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 from oneshot_runtime.transfer.bulk import BulkResult, coded_here, enroll_folder
 from oneshot_runtime.transfer.encoder import PictureCoder
@@ -207,7 +207,7 @@ import sys
 from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.transfer.encoder import PictureCoder
-from oneshot_runtime.stores.base import open_store
+from oneshot_runtime.stores.registry import open_store
 bundle = Bundle.open()
 coder = PictureCoder(bundle, "cpu", "fp32", 1)
 store = open_store(sys.argv[2], bundle.fingerprint, bundle.dim)

@@ -10,7 +10,7 @@ from PIL import Image
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.model.codes import encode, probabilities
-from oneshot_runtime.quality.audit import check_gallery
+from oneshot_runtime.quality.audit import audit_gallery
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
 
 
@@ -110,7 +110,7 @@ def odd(strict, drawings) -> OneShotMatcher:
 
 
 def test_a_check_finds_duplicates_and_outliers_most_severe_first(odd) -> None:
-    result = check_gallery(odd)
+    result = audit_gallery(odd.gallery, odd.bundle, odd.far)
     assert (result.supports, result.compared) == (16, 16)
     assert [finding.kind for finding in result.findings[:2]] == ["duplicate", "outlier"]
     twin, outlier = result.findings[:2]
@@ -144,7 +144,7 @@ def test_a_check_equals_a_plain_loop(far) -> None:
         inside = logits[np.ix_(own == one, own == one)] - np.diag([np.inf] * int((own == one).sum()))
         if len(inside) >= 3:
             stray |= {(one, shot) for shot in np.flatnonzero(inside.max(axis=1) < 0).tolist()}
-    found = check_gallery(matcher).findings
+    found = audit_gallery(matcher.gallery, matcher.bundle, matcher.far).findings
     pairs = {frozenset((f.label, f.other)): f.probability for f in found if f.kind != "outlier"}
     assert pairs == pytest.approx({pair: float(probabilities(logit)) for pair, logit in close.items()})
     assert {(f.label, f.shot) for f in found if f.kind == "outlier"} == stray
@@ -153,18 +153,18 @@ def test_a_check_equals_a_plain_loop(far) -> None:
 
 
 def test_a_large_gallery_is_sampled_and_a_larger_one_refused(odd) -> None:
-    sampled = check_gallery(odd, max_supports=10)
+    sampled = audit_gallery(odd.gallery, odd.bundle, odd.far, max_supports=10)
     assert sampled.supports == 16
     assert 8 <= sampled.compared <= 10
     assert sampled.findings[0].kind == "duplicate"
     with pytest.raises(OptionError, match="8 classes"):
-        check_gallery(odd, max_supports=7)
+        audit_gallery(odd.gallery, odd.bundle, odd.far, max_supports=7)
 
 
 def test_a_check_of_nothing_finds_nothing(matcher, drawings) -> None:
-    assert check_gallery(matcher).findings == ()
+    assert audit_gallery(matcher.gallery, matcher.bundle, matcher.far).findings == ()
     matcher.enroll("only", drawings[0][0])
-    assert check_gallery(matcher).findings == ()
+    assert audit_gallery(matcher.gallery, matcher.bundle, matcher.far).findings == ()
 
 
 def test_the_commands_say_what_is_odd(tmp_path, drawings, monkeypatch, capsys) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from oneshot_runtime.errors import DamageError
+from oneshot_runtime.stores.health import Health
 from oneshot_runtime.stores.postgres.postgres_reader import PostgresReader
 from oneshot_runtime.stores.postgres.wire import vector_values
-from oneshot_runtime.stores.sqlite.repair import Health
 
 __all__ = ["check_gallery"]
 

@@ -11,8 +11,7 @@ from oneshot_runtime.errors import DamageError
 from oneshot_runtime.stores.partition import Share
 from oneshot_runtime.stores.postgres.connection_options import Options
 from oneshot_runtime.stores.postgres.postgres_schema import Connection, Connector, prepare, query, read_state
-from oneshot_runtime.stores.records import Row, State, row_from
-from oneshot_runtime.stores.sqlite.sqlite_reader import BLOCK, BLOCK_BYTES
+from oneshot_runtime.stores.records import BLOCK, BLOCK_BYTES, Row, State, row_from
 
 __all__ = ["COLUMNS", "PostgresReader", "intact", "read_blocks", "read_share", "require_rows"]
 

@@ -18,8 +18,7 @@ from oneshot_runtime.stores.postgres.postgres_reader import COLUMNS, intact, rea
 from oneshot_runtime.stores.postgres.postgres_schema import Connection, query, transaction
 from oneshot_runtime.stores.postgres.transactions import Database, Draft
 from oneshot_runtime.stores.postgres.wire import COPY_COLUMNS, copy_data
-from oneshot_runtime.stores.records import Row, State, Support
-from oneshot_runtime.stores.sqlite.sqlite_reader import BLOCK
+from oneshot_runtime.stores.records import BLOCK, Row, State, Support
 
 __all__ = ["PostgresStore"]
 

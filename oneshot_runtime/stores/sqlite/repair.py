@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from oneshot_runtime.errors import GalleryError
-from oneshot_runtime.stores.records import Row, State, row_from
+from oneshot_runtime.stores.health import Health
+from oneshot_runtime.stores.records import BLOCK, Row, State, row_from
 from oneshot_runtime.stores.sqlite.database_file import UNREADABLE, GalleryFile, transaction
-from oneshot_runtime.stores.sqlite.sqlite_reader import BLOCK, fetch_block
+from oneshot_runtime.stores.sqlite.sqlite_reader import fetch_block
 from oneshot_runtime.stores.sqlite.sqlite_schema import (
     COLUMNS,
     create,
@@ -28,31 +29,11 @@ from oneshot_runtime.stores.sqlite.sqlite_schema import (
     write_state,
 )
 
-__all__ = ["Health", "Repair", "check_file", "repair_file"]
+__all__ = ["Repair", "check_file", "repair_file"]
 
 _SHOWN_PROBLEMS = 10
 _BLIND_PROBES = 1 << 14
 """Numbers looked up behind an unreadable page when nothing says how many there are."""
-
-
-@dataclass(frozen=True)
-class Health:
-    """What a check found.
-
-    problems: sentences, empty when all is well. damaged: whether one of them is damage, which a repair can mend. supports: how
-    many of them are intact.
-    """
-
-    problems: list[str]
-    damaged: bool
-    supports: int
-    classes: int
-    fingerprint: str | None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,11 @@ from types import TracebackType
 from typing import Any
 
 from oneshot_runtime.errors import DamageError, GalleryError
-from oneshot_runtime.stores.records import Row, State, row_from
+from oneshot_runtime.stores.records import BLOCK, BLOCK_BYTES, Row, State, row_from
 from oneshot_runtime.stores.sqlite.database_file import REPAIR, GalleryFile
 from oneshot_runtime.stores.sqlite.sqlite_schema import COLUMNS, prepare, read_state
 
-__all__ = ["BLOCK", "BLOCK_BYTES", "GalleryReader", "fetch_block", "intact", "read_blocks", "require_rows"]
-
-BLOCK = 8192
-"""Rows that are held at once beside the gallery, however many are written or read."""
-
-BLOCK_BYTES = 1 << 25
-"""A block has fewer rows once it holds this much, for a thumbnail may have a megabyte."""
+__all__ = ["GalleryReader", "fetch_block", "intact", "read_blocks", "require_rows"]
 
 
 class GalleryReader:
