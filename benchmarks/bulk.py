@@ -23,9 +23,9 @@ from PIL import Image
 from benchmarks.measure import resident_bytes
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.registry import open_store
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
-from oneshot_runtime.transfer.bulk import BulkResult, coded_here, enroll_folder
-from oneshot_runtime.transfer.encoder import PictureCoder
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
+from oneshot_runtime.transfer.bulk import BulkResult, encode_here, enroll_folder
+from oneshot_runtime.transfer.encoder import ImageEncoder
 
 __all__ = ["draw_pictures", "main"]
 
@@ -65,9 +65,9 @@ def main(argv: list[str] | None = None) -> int:
 def draw_pictures(folder: Path, pictures: int, classes: int, first: int = 0) -> None:
     """Write so many different pictures, spread evenly over the classes."""
     rng = np.random.default_rng(first)
-    hands = [random_hand(rng) for _ in range(20)]
+    writers = [random_writer(rng) for _ in range(20)]
     symbols = [symbol for seed in range(_DRAWINGS // 20) for symbol in invent_alphabet(20, seed)]
-    drawings = [draw(symbol, hands[number % 20], rng) for number, symbol in enumerate(symbols)]
+    drawings = [draw(symbol, writers[number % 20], rng) for number, symbol in enumerate(symbols)]
     each = -(-pictures // classes)
     for number in range(pictures):
         page = drawings[number % _DRAWINGS].copy()
@@ -94,7 +94,7 @@ def _in_process(function: Any, *arguments: Any) -> dict[str, Any]:
 
 def _load(folder: str, gallery: str, threads: int) -> dict[str, Any]:
     bundle = Bundle.open()
-    coder = PictureCoder(bundle, "cpu", "int8", threads)
+    encoder = ImageEncoder(bundle, "cpu", "int8", threads)
     store = open_store(gallery, bundle.fingerprint, bundle.dim)
     seen: list[_Moment] = []
 
@@ -102,7 +102,7 @@ def _load(folder: str, gallery: str, threads: int) -> dict[str, Any]:
         seen.append(_Moment(result.done, resident_bytes(), time.perf_counter(), time.process_time()))
 
     start, processor = time.perf_counter(), time.process_time()
-    result = enroll_folder(store, coded_here(coder), folder, progress=watch)
+    result = enroll_folder(store, encode_here(encoder), folder, progress=watch)
     seconds, processor = time.perf_counter() - start, time.process_time() - processor
     store.close()
     late = seen[len(seen) // 2 :]

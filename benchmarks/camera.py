@@ -1,6 +1,6 @@
 """The camera on rendered video: `python -m benchmarks.camera`. Prints a table, and JSON with `--json FILE`.
 
-Symbols are taught from one hand's drawings; the film shows another hand's, among strangers. Every frame counts, the first
+Symbols are taught from one writer's drawings; the film shows another writer's, among strangers. Every frame counts, the first
 included: a symbol is found when a box overlaps its own by half (both widened by 4 pixels: a stroke alone is hardly wider than
 that), read right when the label is its own, refused when it was never taught and has no label. `--data` films the
 alphabets of Omniglot that the model's training held out.
@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.camera import Sighting, SymbolReader, annotate
+from oneshot_runtime.camera import FrameReader, Sighting, annotate
 from oneshot_runtime.camera.overlay import draw_aim
 from oneshot_runtime.camera.render import Film, Scene, Shown, film, lay_out
 from oneshot_runtime.camera.sources import LiveSource, open_source
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
 
 __all__ = ["main"]
 
@@ -129,12 +129,12 @@ def _overlap(a: Box, b: Box) -> float:
 
 
 def own_symbols(seed: int) -> tuple[dict[str, Drawing], dict[str, Drawing]]:
-    """Drawings by the hand that teaches and by another one; those not among the first are strangers."""
+    """Drawings by the writer that teaches and by another one; those not among the first are strangers."""
     rng = np.random.default_rng(seed)
-    # Single lines and arcs, which some alphabets hold several of, differ by less than two hands do.
+    # Single lines and arcs, which some alphabets hold several of, differ by less than two writers do.
     symbols = [symbol for symbol in invent_alphabet(2 * (TAUGHT + STRANGERS), seed) if len(symbol.strokes) > 1]
     alphabet = dict(zip(symbol_names(TAUGHT + STRANGERS), symbols, strict=False))
-    teacher, writer = random_hand(rng), random_hand(rng)
+    teacher, writer = random_writer(rng), random_writer(rng)
     taught = {name: draw(alphabet[name], teacher, rng) for name in list(alphabet)[:TAUGHT]}
     return taught, {name: draw(symbol, writer, rng, _SIDE) for name, symbol in alphabet.items()}
 
@@ -179,7 +179,7 @@ def accuracy(arguments: argparse.Namespace) -> dict[str, float]:
             matcher.enroll(name, drawing)
         if number % len(_SIZES) == 0:
             plain.add_drawings(matcher, written)
-        reader = SymbolReader(matcher)
+        reader = FrameReader(matcher)
         for image, truth in film(scene, settings, arguments.frames, rng):
             count.add(number, reader.read(image).symbols, truth, set(taught), settings.fps)
     drawings = {
@@ -205,7 +205,7 @@ def speed(arguments: argparse.Namespace) -> dict[str, float]:
         stages: dict[str, list[float]] = {}
         rates = []
         for _ in range(arguments.rounds):
-            reader, symbols = SymbolReader(matcher), 0
+            reader, symbols = FrameReader(matcher), 0
             start = before = time.perf_counter()
             with open_source(str(path)) as source:
                 for frame in source:
@@ -251,7 +251,7 @@ def lag(arguments: argparse.Namespace) -> dict[str, float]:
     matcher = OneShotMatcher.load(far=arguments.far)
     for name, drawing in taught.items():
         matcher.enroll(name, drawing)
-    reader = SymbolReader(matcher)
+    reader = FrameReader(matcher)
     begun, shown = [], []
     with LiveSource(lambda: _Clock(image, 300), "a simulated camera") as source:
         assert isinstance(source, LiveSource)
@@ -282,7 +282,7 @@ def picture(arguments: argparse.Namespace) -> None:
         scene = lay_out([(name, written[name]) for name in [*list(taught)[:8], stranger]], rng, columns=3)
         centre = np.array(scene.reflectance.shape[::-1]) / 2
         middle = int(np.argmin([np.hypot(*(outline.mean(axis=0) - centre)) for outline in scene.outlines]))
-    reader = SymbolReader(matcher)
+    reader = FrameReader(matcher)
     settings = Film(height=540, width=960, motion=0.7, noise=2.0)
     shown = []
     for number, (image, _) in enumerate(film(scene, settings, 108, rng)):

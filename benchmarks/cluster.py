@@ -3,7 +3,7 @@
 The cluster has a node for each shard, all on this machine, so its shards share the same processors: this measures what the
 cluster adds, and cannot show what more machines would save. Codes are random; every contender must give the same classes and
 distances before anything is timed; contenders alternate; medians. Without `--supports` large enough the scan is nothing beside
-the questions and answers. Also: seconds from opening to the first answer, and pictures a second of bulk enrolment.
+the questions and answers. Also: seconds from opening to the first answer, and pictures a second of bulk enrollment.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bulk import draw_pictures
-from oneshot_runtime.cluster import ClusterGallery, coded_on_cluster
+from oneshot_runtime.cluster import ClusterStore, encode_on_cluster
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.registry import open_store
-from oneshot_runtime.transfer.bulk import Coding, coded_here, enroll_folder
-from oneshot_runtime.transfer.encoder import PictureCoder
+from oneshot_runtime.transfer.bulk import Encoding, encode_here, enroll_folder
+from oneshot_runtime.transfer.encoder import ImageEncoder
 
 __all__ = ["main"]
 
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--shards", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--queries", type=int, default=200, help="timed one by one")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--pictures", type=int, default=4000, help="of the bulk enrolment; 0 leaves it out")
+    parser.add_argument("--pictures", type=int, default=4000, help="of the bulk enrollment; 0 leaves it out")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)
     figures: dict[str, Any] = {"search": [], "bulk": []}
@@ -90,7 +90,7 @@ def _search(path: Path, supports: int, arguments: argparse.Namespace) -> dict[st
     opening: dict[str, float] = {}
     for name in ["embedded", *(f"{shards} shard(s)" for shards in arguments.shards)]:
         start_time = time.perf_counter()
-        store = path if name == "embedded" else ClusterGallery(path, int(name.split()[0]), timeout=300)
+        store = path if name == "embedded" else ClusterStore(path, int(name.split()[0]), timeout=300)
         galleries[name] = Gallery(_BUNDLE, store)
         opening[name] = time.perf_counter() - start_time
         if name != "embedded" and not _equal(galleries, name, queries):
@@ -134,11 +134,11 @@ def _medians(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str,
 
 def _bulk(place: Path, pictures: int) -> list[dict[str, Any]]:
     draw_pictures(place / "pictures", pictures, max(1, pictures // 20))
-    contenders: dict[str, Coding] = {
-        "this process, 1 thread": coded_here(PictureCoder(_BUNDLE, "cpu", "int8", 1)),
-        "this process, 2 threads": coded_here(PictureCoder(_BUNDLE, "cpu", "int8", 2)),
-        "1 actor": coded_on_cluster(_BUNDLE, 1),
-        "2 actors": coded_on_cluster(_BUNDLE, 2),
+    contenders: dict[str, Encoding] = {
+        "this process, 1 thread": encode_here(ImageEncoder(_BUNDLE, "cpu", "int8", 1)),
+        "this process, 2 threads": encode_here(ImageEncoder(_BUNDLE, "cpu", "int8", 2)),
+        "1 actor": encode_on_cluster(_BUNDLE, 1),
+        "2 actors": encode_on_cluster(_BUNDLE, 2),
     }
     rows = []
     for number, (name, coding) in enumerate(contenders.items()):

@@ -16,7 +16,7 @@ from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerprint_of
 from oneshot_runtime.model.onnx_guard import why_refused
 from oneshot_runtime.stores.records import row_checksum, row_from
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.transfer.npz import export_npz, import_npz
 from oneshot_runtime.vision.decode import thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
@@ -30,7 +30,7 @@ Target = tuple[Callable[[bytes], object], list[bytes]]
 def image_target(_: Path) -> Target:
     """Decoding and preprocessing of an encoded image."""
     rng = np.random.default_rng(0)
-    picture = Image.fromarray(draw(invent_alphabet(1, 0)[0], random_hand(rng), rng)).resize((40, 40))
+    picture = Image.fromarray(draw(invent_alphabet(1, 0)[0], random_writer(rng), rng)).resize((40, 40))
     seeds = []
     for form, mode in (("PNG", "1"), ("PNG", "LA"), ("JPEG", "L"), ("BMP", "L"), ("GIF", "L"), ("TIFF", "L"), ("WEBP", "RGB")):
         file = io.BytesIO()

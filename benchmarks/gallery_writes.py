@@ -45,7 +45,7 @@ def bulk(path: Path, rows: int) -> dict[str, float]:
 
 
 def single(path: Path, rows: int, rounds: int) -> dict[str, float]:
-    """Median milliseconds of one enrolment and one removal, and of a bare SQLite commit on the same disk, alternating."""
+    """Median milliseconds of one enrollment and one removal, and of a bare SQLite commit on the same disk, alternating."""
     bundle = Bundle.open()
     rng = np.random.default_rng(1)
     gallery = Gallery(bundle, path)
@@ -56,13 +56,13 @@ def single(path: Path, rows: int, rounds: int) -> dict[str, float]:
     bare.execute("PRAGMA journal_mode = WAL")
     bare.execute("PRAGMA synchronous = FULL")
     bare.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, code BLOB)")
-    times: dict[str, list[float]] = {"enrol": [], "remove": [], "sync": []}
+    times: dict[str, list[float]] = {"enroll": [], "remove": [], "sync": []}
     for number in range(rounds):
         embedding = rng.random((1, bundle.dim), np.float32)
         row = os.urandom(bundle.dim)
         for name, call in (
             ("sync", lambda row=row: bare.execute("INSERT INTO rows (code) VALUES (?)", (row,))),
-            ("enrol", lambda embedding=embedding, number=number: gallery.extend([f"new{number}"], embedding)),
+            ("enroll", lambda embedding=embedding, number=number: gallery.extend([f"new{number}"], embedding)),
             ("remove", lambda number=number: gallery.remove(f"new{number}")),
         ):
             start_time = time.perf_counter()

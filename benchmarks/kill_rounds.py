@@ -2,8 +2,8 @@
 
     python -m benchmarks.kill_rounds --rounds 1000 --json kills.json
 
-A child enrols, removes, renames and migrates, and reports each operation over a pipe once it returned. The parent kills it at a
-random moment, reads the whole gallery back with a fresh opening, and compares: everything acknowledged must be there, the one
+A child enrolls, removes, renames and migrates, and reports each operation over a pipe once it returned. The parent kills it at
+a random moment, reads the whole gallery back with a fresh opening, and compares: everything acknowledged must be there, the one
 operation that may have been under way must be there wholly or not at all, and the checksum over all rows must be right.
 """
 
@@ -41,14 +41,14 @@ def operate(path: str, seed: int, model: Model, generation: int, pipe: Connectio
     gallery = Gallery(bundle, path)
     pipe.send("open")
     while True:
-        step = rng.choices(["enrol", "remove", "rename", "migrate"], [10, 5, 2, 1])[0]
+        step = rng.choices(["enroll", "remove", "rename", "migrate"], [10, 5, 2, 1])[0]
         label, new = f"s{rng.randrange(30)}", f"s{rng.randrange(30)}"
         if step in ("remove", "rename") and (label not in model or (step == "rename" and new in model)):
             continue
         count = rng.choice([1, 1, 3, 500])
         operation = (step, label, new, count)
         pipe.send(("begin", operation))
-        if step == "enrol":
+        if step == "enroll":
             gallery.extend([label] * count, np.random.default_rng(seed).random((count, bundle.dim), np.float32))
         elif step == "remove":
             gallery.remove(label)
@@ -71,7 +71,7 @@ def after(operation: tuple[str, str, str, int], model: Model, generation: int) -
     """The labels with their supports, and the model's generation, after an operation."""
     step, label, new, count = operation
     model = dict(model)
-    if step == "enrol":
+    if step == "enroll":
         model[label] = model.get(label, 0) + count
     elif step == "remove":
         model.pop(label)

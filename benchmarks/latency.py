@@ -23,7 +23,7 @@ from benchmarks.measure import without_opencv
 from oneshot_runtime import OneShotMatcher, search
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.session import create_session
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
 from oneshot_runtime.vision.preprocess import preprocess
 
 __all__ = ["main"]
@@ -74,7 +74,7 @@ def measure(contenders: list[Contender], rounds: int) -> dict[str, float]:
 
 def _contenders(folder: Path) -> list[Contender]:
     rng = np.random.default_rng(0)
-    first, second = random_hand(rng), random_hand(rng)
+    first, second = random_writer(rng), random_writer(rng)
     alphabet = invent_alphabet(20, seed=1)
     supports, query = [draw(symbol, first, rng) for symbol in alphabet], draw(alphabet[4], second, rng)
     path = folder / "query.png"

@@ -2,7 +2,7 @@
 
     python -m benchmarks.migration --alphabets 20 --json migration.json
 
-Each alphabet of invented symbols is enrolled by one hand, asked for by another, migrated, and asked again. `--enlarge` makes
+Each alphabet of invented symbols is enrolled by one writer, asked for by another, migrated, and asked again. `--enlarge` makes
 the pages that many times as large as the strokes come, so that thumbnails (128 pixels at most) lose something.
 """
 
@@ -17,24 +17,26 @@ import numpy as np
 from PIL import Image
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
+from oneshot_runtime.transfer.encoder import ImageEncoder
 from oneshot_runtime.transfer.migrate import migrate
 
 _SYMBOLS = 20
 
 
-def compare(path: Path, seed: int, enlarge: int, other: OneShotMatcher) -> dict[str, float]:
+def compare(path: Path, seed: int, enlarge: int, encoder: ImageEncoder) -> dict[str, float]:
     """Counts for one alphabet: queries, equal and right answers before and after, and the largest change of a probability."""
     rng = np.random.default_rng(seed)
-    hands = random_hand(rng), random_hand(rng)
-    pages = [[draw(symbol, hand, rng) for symbol in invent_alphabet(_SYMBOLS, seed=seed)] for hand in hands]
+    writers = random_writer(rng), random_writer(rng)
+    pages = [[draw(symbol, writer, rng) for symbol in invent_alphabet(_SYMBOLS, seed=seed)] for writer in writers]
     first, second = ([_enlarged(page, enlarge) for page in side] for side in pages)
     labels = [f"s{index}" for index in range(_SYMBOLS)]
     with OneShotMatcher.load(gallery=path, precision="fp32", far=None) as matcher:
         for label, page in zip(labels, first, strict=True):
             matcher.enroll(label, page)
         before = matcher.match_batch(second, top_k=1)
-    migrate(path, other)
+    migrate(path, encoder)
     with OneShotMatcher.load(gallery=path, precision="fp32", far=None) as matcher:
         after = matcher.match_batch(second, top_k=1)
     return {
@@ -59,10 +61,10 @@ def main() -> None:
     parser.add_argument("--enlarge", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    other, results = OneShotMatcher.load(precision="fp32", far=None), []
+    encoder, results = ImageEncoder(Bundle.open(), precision="fp32"), []
     with tempfile.TemporaryDirectory() as folder:
         for times in arguments.enlarge:
-            found = [compare(Path(folder) / f"{times}-{s}.db", s, times, other) for s in range(arguments.alphabets)]
+            found = [compare(Path(folder) / f"{times}-{s}.db", s, times, encoder) for s in range(arguments.alphabets)]
             total = {key: sum(row[key] for row in found) for key in ("queries", "equal", "right_before", "right_after")}
             results.append({"side": found[0]["side"], **total, "largest_change": max(row["largest_change"] for row in found)})
     for result in results:

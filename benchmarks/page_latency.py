@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from oneshot_runtime.synthetic.strokes import invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import invent_alphabet, random_writer
 from tests.page_driver import Page, browser, served
 from tests.web_site import checkout_served, onnxruntime_web
 
@@ -33,11 +33,11 @@ def main() -> None:
         page.wait(lambda: page.text("verdict") == "Nothing taught yet")
         page.look(1280, 900)
         for place, symbol in enumerate(symbols[: arguments.taught]):
-            page.draw(symbol, random_hand(rng), rng)
+            page.draw(symbol, random_writer(rng), rng)
             page.teach(f"symbol {place}")
         times = []
         for place in range(arguments.drawings):
-            page.draw(symbols[place % len(symbols)], random_hand(rng), rng)
+            page.draw(symbols[place % len(symbols)], random_writer(rng), rng)
             page.answer()
             times.append(int(page.text("latency").split()[0]))
             page.element("clear").click()

@@ -25,8 +25,8 @@ from oneshot_runtime.cluster.shard import Shard, Source
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.search.index import CodeIndex
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
-from oneshot_runtime.transfer.encoder import PictureCoder
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
+from oneshot_runtime.transfer.encoder import ImageEncoder
 from oneshot_runtime.vision.decode import thumbnail
 
 __all__ = ["main"]
@@ -114,12 +114,12 @@ def _index(rows: int) -> tuple[float, float]:
 
 def _embedding() -> float:
     rng = np.random.default_rng(2)
-    hand = random_hand(rng)
+    writer = random_writer(rng)
     pictures: list[tuple[str, bytes | str]] = [
-        (str(place), thumbnail(draw(symbol, hand, rng))) for place, symbol in enumerate(invent_alphabet(64, 0))
+        (str(place), thumbnail(draw(symbol, writer, rng))) for place, symbol in enumerate(invent_alphabet(64, 0))
     ]
-    coder = PictureCoder(_BUNDLE, "cpu", "int8", 1)
-    return 1e6 * _processor_seconds(lambda: coder.code(pictures), 10) / len(pictures)
+    encoder = ImageEncoder(_BUNDLE, "cpu", "int8", 1)
+    return 1e6 * _processor_seconds(lambda: encoder.encode(pictures), 10) / len(pictures)
 
 
 def _merging() -> float:

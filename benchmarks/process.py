@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)
     contenders = {
-        "cold start: new process, import, load, enrol, match": _COLD,
+        "cold start: new process, import, load, enroll, match": _COLD,
         "bare interpreter": "pass",
         "import numpy": "import numpy",
     }

@@ -205,7 +205,7 @@ def alphabet_galleries(
 def _asked(
     data: CodedSet, gallery: NDArray[np.int64], unknown: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float32]]:
-    """As `open_set` of one gallery by one hand, asked by another; and the supports' codes."""
+    """As `open_set` of one gallery by one writer, asked by another; and the supports' codes."""
     drawers = rng.permutation(data.codes.shape[1])[:2]
     supports = data.codes[gallery, drawers[0]]
     found = data.logits(data.codes[gallery, drawers[1]], supports)

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measure import resident_bytes
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from tests.page_driver import server_process
 
 SERVERS = {"batches": (), "alone": ("--batch", "1")}
@@ -64,7 +64,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rng = np.random.default_rng(1)
     symbols = invent_alphabet(20, seed=1)
-    taught, bodies = ([_png(draw(symbol, random_hand(rng), rng)) for symbol in symbols] for _ in range(2))
+    taught, bodies = ([_png(draw(symbol, random_writer(rng), rng)) for symbol in symbols] for _ in range(2))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         servers = {}
         for name in arguments.servers:

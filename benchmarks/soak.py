@@ -1,6 +1,6 @@
-"""Enrol, remove and match with many threads against a reference model: `python -m benchmarks.soak --minutes 10`.
+"""Enroll, remove and match with many threads against a reference model: `python -m benchmarks.soak --minutes 10`.
 
-Every thread owns some labels of one shared durable gallery. It enrols, extends, removes and matches in random order and keeps
+Every thread owns some labels of one shared durable gallery. It enrolls, extends, removes and matches in random order and keeps
 its own record of what its labels must hold: a match that lists every class must list exactly those of its labels that are
 enrolled, and what was just added must be found at distance 0. At the end the whole gallery is compared with all records, in
 memory and once more after reopening the file. Resident memory and open file handles are sampled; figures leave out the first
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.measure import resident_bytes
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.codes import encode
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 
 __all__ = ["main", "soak"]
 
@@ -100,8 +100,8 @@ class _Worker(threading.Thread):
 def soak(path: Path, seconds: float, threads: int) -> dict[str, object]:
     """Run `threads` workers for some seconds on the gallery at `path`; returns the figures."""
     rng = np.random.default_rng(0)
-    hand = random_hand(rng)
-    pictures = [draw(symbol, hand, rng) for symbol in invent_alphabet(12, 1)]
+    writer = random_writer(rng)
+    pictures = [draw(symbol, writer, rng) for symbol in invent_alphabet(12, 1)]
     samples: list[tuple[float, float, int]] = []
     with OneShotMatcher.load(gallery=path, threads=1) as matcher:
         until = time.monotonic() + seconds

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
 
 __all__ = ["main"]
 
@@ -28,12 +28,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(0)
-    alphabet, hands = invent_alphabet(20, seed=1), [random_hand(rng) for _ in range(10)]
-    images = [draw(alphabet[n % 20], hands[n % 10], rng) for n in range(arguments.images)]
+    alphabet, writers = invent_alphabet(20, seed=1), [random_writer(rng) for _ in range(10)]
+    images = [draw(alphabet[n % 20], writers[n % 10], rng) for n in range(arguments.images)]
     one, two = (OneShotMatcher.load(precision="int8", threads=threads) for threads in (1, 2))
     for matcher in (one, two):
         for name, symbol in zip(symbol_names(20), alphabet, strict=True):
-            matcher.enroll(name, draw(symbol, hands[0], np.random.default_rng(1)))
+            matcher.enroll(name, draw(symbol, writers[0], np.random.default_rng(1)))
         matcher.warmup()
     contenders = {
         "one by one, 1 thread": lambda: [one.match(image) for image in images],

@@ -3,13 +3,13 @@
 import sys
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.camera import SymbolReader, open_source
+from oneshot_runtime.camera import FrameReader, open_source
 
 
 def main(name: str, gallery: str) -> None:
     """Print every symbol whose label has changed since it was last seen."""
     with OneShotMatcher.load(gallery=gallery, far=0.05) as matcher, open_source(name, report=print) as source:
-        reader = SymbolReader(matcher, still=source.still)
+        reader = FrameReader(matcher, still=source.still)
         labels: dict[int, str | None] = {}
         for frame in source:  # a camera's newest frame, a file's next one
             for symbol in reader.read(frame.image).symbols:

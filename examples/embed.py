@@ -3,13 +3,13 @@
 import numpy as np
 
 from oneshot_runtime import ImageError, OneShotMatcher
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 
 
 def main() -> None:
-    """Teach three invented symbols by one drawing each, then read another hand's drawings."""
+    """Teach three invented symbols by one drawing each, then read another writer's drawings."""
     rng = np.random.default_rng(3)
-    teacher, writer = random_hand(rng), random_hand(rng)
+    teacher, writer = random_writer(rng), random_writer(rng)
     symbols = dict(zip(("start", "stop", "pause"), invent_alphabet(3, seed=3), strict=True))
     with OneShotMatcher.load(gallery=None, far=None) as matcher:  # gallery="symbols.db" keeps them across restarts
         for label, symbol in symbols.items():

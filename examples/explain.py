@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
 
 
 def main() -> None:
-    """Teach twenty invented symbols by one drawing each, explain another hand's drawings of them, save one explanation."""
+    """Teach twenty invented symbols by one drawing each, explain another writer's drawings of them, save one explanation."""
     rng = np.random.default_rng(7)
-    teacher, writer = random_hand(rng), random_hand(rng)
+    teacher, writer = random_writer(rng), random_writer(rng)
     symbols = dict(zip(symbol_names(20), invent_alphabet(20, seed=7), strict=True))
     matcher = OneShotMatcher.load(threads=1)
     for label, symbol in symbols.items():

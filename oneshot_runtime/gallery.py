@@ -57,7 +57,7 @@ class Gallery:
 
     @property
     def labels(self) -> list[str]:
-        """The enrolled classes, in the order of their first enrolment."""
+        """The enrolled classes, in the order of their first enrollment."""
         with self._current() as index:
             return index.labels()
 
@@ -68,12 +68,12 @@ class Gallery:
             return index.count(label)
 
     def codes(self, label: str) -> NDArray[np.uint8]:
-        """The codes uint8 (n, D) of a class's supports in the order of their enrolment; n is 0 when it is unknown."""
+        """The codes uint8 (n, D) of a class's supports in the order of their enrollment; n is 0 when it is unknown."""
         with self._current() as index:
             return index.codes(label)
 
     def supports(self, label: str) -> list[Support]:
-        """A class's supports in the order of their enrolment; raises `LabelError` when it is unknown.
+        """A class's supports in the order of their enrollment; raises `LabelError` when it is unknown.
 
         A gallery in memory keeps time, thumbnail and metadata only of supports that came with one of the latter; the others
         follow with None in their place.

@@ -1,4 +1,4 @@
-"""The public face: load a model, enrol symbols from one picture each, and ask which of them a new picture shows."""
+"""The public face: load a model, enroll symbols from one picture each, and ask which of them a new picture shows."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class OneShotMatcher:
 
     @property
     def labels(self) -> list[str]:
-        """The enrolled classes, in the order of their first enrolment."""
+        """The enrolled classes, in the order of their first enrollment."""
         return self.gallery.labels
 
     def enroll(
@@ -108,7 +108,7 @@ class OneShotMatcher:
         check_label(label)
         sources = as_image_list(images)
         if not sources:
-            raise ImageError(f"no images to enrol for {label!r}: the list is empty")
+            raise ImageError(f"no images to enroll for {label!r}: the list is empty")
         greys = [to_grey(source) for source in sources]
         canvases = [
             canvas_from_grey(grey, self.bundle.spec, name_of(source)) for grey, source in zip(greys, sources, strict=True)

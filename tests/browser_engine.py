@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from selenium import webdriver
 
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 
 SYMBOLS = invent_alphabet(20, seed=11)
@@ -142,8 +142,8 @@ def times(driver: webdriver.Chrome, images: list[Drawing], rounds: int, size: in
 
 
 def written(place: int, rng: np.random.Generator, pen: float, side: int) -> Drawing:
-    """One of the symbols by some hand, uint8 (side, side); pen: stroke width as a share of the side."""
-    return draw(SYMBOLS[place], dataclasses.replace(random_hand(rng), pen=pen), rng, side)
+    """One of the symbols by some writer, uint8 (side, side); pen: stroke width as a share of the side."""
+    return draw(SYMBOLS[place], dataclasses.replace(random_writer(rng), pen=pen), rng, side)
 
 
 def vectors() -> list[Drawing]:

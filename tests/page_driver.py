@@ -18,7 +18,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from oneshot_runtime.synthetic.strokes import Hand, Symbol
+from oneshot_runtime.synthetic.strokes import Symbol, Writer
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 20.0
@@ -115,16 +115,16 @@ class Page:
         """The browser's messages since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
-    def draw(self, symbol: Symbol, hand: Hand, rng: np.random.Generator, *, finger: bool = False) -> None:
+    def draw(self, symbol: Symbol, writer: Writer, rng: np.random.Generator, *, finger: bool = False) -> None:
         """Draw a symbol stroke by stroke with the mouse, or with a finger."""
         box = self.driver.execute_script(
             "const pad = document.getElementById('pad'); pad.scrollIntoView({block: 'nearest'});"
             "const box = pad.getBoundingClientRect(); return [box.left, box.top, box.width];"
         )
         for stroke in symbol.strokes:
-            bent = stroke + rng.normal(0, hand.wobble, 2) + hand.wobble * np.sin(np.linspace(0, 5, len(stroke)))[:, None]
-            x = (bent[:, 0] - hand.slant * bent[:, 1]) * hand.width
-            points = box[:2] + (0.5 + 0.36 * np.stack((x, bent[:, 1] * hand.height), axis=1)) * box[2]
+            bent = stroke + rng.normal(0, writer.wobble, 2) + writer.wobble * np.sin(np.linspace(0, 5, len(stroke)))[:, None]
+            x = (bent[:, 0] - writer.slant * bent[:, 1]) * writer.width
+            points = box[:2] + (0.5 + 0.36 * np.stack((x, bent[:, 1] * writer.height), axis=1)) * box[2]
             self._drag(points.tolist(), finger)
 
     def answer(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from oneshot_runtime.synthetic.strokes import invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import invent_alphabet, random_writer
 from tests.page_driver import Page, browser, served
 
 NAMES = ("gimel", "wave", "hook", "gate", "river", "fish", "crown", "tree")
@@ -27,16 +27,16 @@ def main() -> None:
         page = Page(driver, url)
         page.look(1280, 900)
         for name, symbol in zip(NAMES, symbols, strict=False):
-            page.draw(symbol, random_hand(rng), rng)
+            page.draw(symbol, random_writer(rng), rng)
             page.teach(name)
         driver.refresh()
         page.wait(lambda: len(page.labels()) == len(NAMES))
-        page.draw(symbols[4], random_hand(rng), rng)
+        page.draw(symbols[4], random_writer(rng), rng)
         page.wait(lambda: page.answer() == NAMES[4])
         if arguments.all:
             _every_look(page, arguments.target, "known")
             page.element("clear").click()
-            page.draw(symbols[8], random_hand(rng), rng)
+            page.draw(symbols[8], random_writer(rng), rng)
             page.wait(lambda: page.answer() == "Unknown")
             _every_look(page, arguments.target, "stranger")
         else:

@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from oneshot_runtime import ImageError, OneShotMatcher
-from oneshot_runtime.synthetic.strokes import random_hand
+from oneshot_runtime.synthetic.strokes import random_writer
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from tests.browser_engine import SYMBOLS, both_graphs, canvases, matches, thresholds, vectors, written
 from tests.page_driver import Page, browser, find_chromium
@@ -167,7 +167,7 @@ def test_both_graphs_give_the_bundles_golden_values(engine) -> None:
 
 def teach(page: Page, rng: np.random.Generator, *labels: str) -> None:
     for place, label in enumerate(labels):
-        page.draw(SYMBOLS[place + 4], random_hand(rng), rng)
+        page.draw(SYMBOLS[place + 4], random_writer(rng), rng)
         page.teach(label)
 
 
@@ -176,7 +176,7 @@ def test_drawn_named_drawn_again_and_recognised_also_after_a_reload_until_it_is_
     assert page.labels() == ["..", "a/b <i>&amp;", "river"]
     page.driver.refresh()
     page.wait(lambda: page.text("verdict") == "Waiting for a drawing")
-    page.draw(SYMBOLS[5], random_hand(rng), rng)
+    page.draw(SYMBOLS[5], random_writer(rng), rng)
     assert page.answer() == "a/b <i>&amp;"
     assert page.element("answer").get_attribute("data-state") == "known"
     page.press("Remove a/b <i>&amp;")
@@ -189,7 +189,7 @@ def test_drawn_named_drawn_again_and_recognised_also_after_a_reload_until_it_is_
 
 def test_a_stranger_is_unknown_and_an_answer_disappears_with_its_drawing(page, rng) -> None:
     teach(page, rng, "river", "fish", "crown")
-    page.draw(SYMBOLS[8], random_hand(rng), rng)
+    page.draw(SYMBOLS[8], random_writer(rng), rng)
     assert page.answer() == "Unknown"
     page.element("undo").click()
     assert page.answer() == "Waiting for a drawing"
@@ -200,9 +200,9 @@ def test_with_a_finger_on_a_phone_nothing_sticks_out(page, rng) -> None:
     page.look(390, 844, phone=True, dark=True)
     page.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
     try:
-        page.draw(SYMBOLS[4], random_hand(rng), rng, finger=True)
+        page.draw(SYMBOLS[4], random_writer(rng), rng, finger=True)
         page.teach("a name that is much longer than a phone is wide, and goes on")
-        page.draw(SYMBOLS[4], random_hand(rng), rng, finger=True)
+        page.draw(SYMBOLS[4], random_writer(rng), rng, finger=True)
         assert page.answer().startswith("a name that")
     finally:
         page.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
@@ -234,7 +234,7 @@ def test_by_keyboard_alone_drawn_taught_and_removed_and_everything_has_a_name(pa
 def test_a_browser_that_keeps_no_more_says_so_and_forgets_nothing(page, rng) -> None:
     teach(page, rng, "river")
     page.driver.execute_script("Storage.prototype.setItem = () => { throw new Error('full'); }")
-    page.draw(SYMBOLS[5], random_hand(rng), rng)
+    page.draw(SYMBOLS[5], random_writer(rng), rng)
     page.element("name").send_keys("fish\n")
     page.wait(lambda: "keeps no more: full" in page.text("toast"))
     assert page.labels() == ["river"]

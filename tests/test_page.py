@@ -17,7 +17,7 @@ pytest.importorskip("selenium")
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from tests.page_driver import Page, browser, find_chromium, served
 
 pytestmark = pytest.mark.skipif(
@@ -66,12 +66,12 @@ def rng() -> np.random.Generator:
 
 def teach(page: Page, rng: np.random.Generator, *labels: str) -> None:
     for place, label in enumerate(labels):
-        page.draw(SYMBOLS[place + 4], random_hand(rng), rng)
+        page.draw(SYMBOLS[place + 4], random_writer(rng), rng)
         page.teach(label)
 
 
 def picture(path: Path, place: int, rng: np.random.Generator) -> Path:
-    Image.fromarray(draw(SYMBOLS[place], random_hand(rng), rng)).save(path)
+    Image.fromarray(draw(SYMBOLS[place], random_writer(rng), rng)).save(path)
     return path
 
 
@@ -79,7 +79,7 @@ def test_drawn_named_drawn_again_and_recognised_also_after_a_reload(page, rng) -
     assert page.text("verdict") == "Nothing taught yet"
     teach(page, rng, "river", "a/b <i>&amp;")
     assert page.labels() == ["a/b <i>&amp;", "river"]
-    page.draw(SYMBOLS[4], random_hand(rng), rng)
+    page.draw(SYMBOLS[4], random_writer(rng), rng)
     assert page.answer() == "river"
     assert page.element("answer").get_attribute("data-state") == "known"
     assert "known from" in page.text("threshold-text")
@@ -88,7 +88,7 @@ def test_drawn_named_drawn_again_and_recognised_also_after_a_reload(page, rng) -
     page.driver.refresh()
     page.wait(lambda: len(page.labels()) == 2)
     assert page.text("verdict") == "Waiting for a drawing"
-    page.draw(SYMBOLS[5], random_hand(rng), rng)
+    page.draw(SYMBOLS[5], random_writer(rng), rng)
     assert page.answer() == "a/b <i>&amp;"
     images = "return [...document.querySelectorAll('.pictures img')].every(image => image.naturalWidth === 128)"
     page.wait(lambda: page.driver.execute_script(images))
@@ -97,8 +97,8 @@ def test_drawn_named_drawn_again_and_recognised_also_after_a_reload(page, rng) -
 def test_what_is_odd_about_a_drawing_is_said_and_any_name_can_be_taught(page, rng) -> None:
     teach(page, rng, "..")
     assert not page.element("findings").is_displayed()
-    hand = random_hand(rng)
-    page.draw(SYMBOLS[4], hand, rng)
+    writer = random_writer(rng)
+    page.draw(SYMBOLS[4], writer, rng)
     page.teach(".")
     assert "“.” " in page.text("findings")
     assert "'..'" in page.text("findings")
@@ -132,7 +132,7 @@ def test_a_dot_is_a_drawing_too(page) -> None:
 
 def test_a_stranger_is_unknown_and_an_answer_disappears_with_its_drawing(page, rng) -> None:
     teach(page, rng, "river", "fish", "crown")
-    page.draw(SYMBOLS[8], random_hand(rng), rng)
+    page.draw(SYMBOLS[8], random_writer(rng), rng)
     assert page.answer() == "Unknown"
     page.element("undo").click()
     assert page.answer() == "Waiting for a drawing"
@@ -144,9 +144,9 @@ def test_with_a_finger_on_a_phone_nothing_sticks_out(page, rng) -> None:
     page.look(390, 844, phone=True, dark=True)
     page.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
     try:
-        page.draw(SYMBOLS[4], random_hand(rng), rng, finger=True)
+        page.draw(SYMBOLS[4], random_writer(rng), rng, finger=True)
         page.teach("a name that is much longer than a phone is wide, and goes on")
-        page.draw(SYMBOLS[4], random_hand(rng), rng, finger=True)
+        page.draw(SYMBOLS[4], random_writer(rng), rng, finger=True)
         assert page.answer().startswith("a name that")
     finally:
         page.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
@@ -207,7 +207,7 @@ def video_of(grey: np.ndarray, path: Path) -> Path:
 
 def test_what_the_browsers_camera_sees_is_taught_and_recognised(tmp_path, rng) -> None:
     sheet = np.full((240, 320), 225, np.uint8)
-    sheet[:, 40:280] = draw(SYMBOLS[4], random_hand(rng), rng, 240).clip(40, 225)
+    sheet[:, 40:280] = draw(SYMBOLS[4], random_writer(rng), rng, 240).clip(40, 225)
     video = video_of(sheet, tmp_path / "camera.y4m")
     with served(tmp_path / "g.db") as url, browser(camera=video) as driver:
         page = Page(driver, url)
@@ -227,7 +227,7 @@ def test_what_the_browsers_camera_sees_is_taught_and_recognised(tmp_path, rng) -
         assert page.answer() == "photographed"
         assert driver.execute_script("return document.getElementById('video').srcObject") is None
         page.element("clear").click()
-        page.draw(SYMBOLS[4], random_hand(rng), rng)
+        page.draw(SYMBOLS[4], random_writer(rng), rng)
         assert page.answer() == "photographed"
         assert page.log() == []
 
@@ -246,7 +246,7 @@ def test_a_gallery_is_exported_removed_and_imported(page, rng, downloads) -> Non
 
 def test_everything_to_press_or_fill_in_has_a_name_for_screen_readers(page, rng) -> None:
     teach(page, rng, "river")
-    page.draw(SYMBOLS[4], random_hand(rng), rng)
+    page.draw(SYMBOLS[4], random_writer(rng), rng)
     page.answer()
     parts = page.driver.find_elements(By.CSS_SELECTOR, "button, input:not([hidden]), canvas, section")
     unnamed = [part.get_attribute("outerHTML")[:90] for part in parts if part.is_displayed() and not part.accessible_name]

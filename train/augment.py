@@ -1,4 +1,4 @@
-"""Batched augmentation of canvases: another hand (affine and elastic), another pen (thickness, sharpness), symmetry."""
+"""Batched augmentation of canvases: another writer (affine and elastic), another pen (thickness, sharpness), symmetry."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AugmentConfig:
 
 
 def augment(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Redraw a batch by other hands.
+    """Redraw a batch by other writers.
 
     images: uint8 (B, H, W). Returns float32 (B, 1, H, W) in [0, 1]. All randomness comes from `generator`, on the CPU, so a
     run repeats on any device.

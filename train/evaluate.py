@@ -42,7 +42,7 @@ def score_trials(trials: list[Trial], classify: Classifier) -> Score:
 
 
 def bundle_classifier(matcher: OneShotMatcher) -> Classifier:
-    """The runtime through its public API: enrol each support as a class, match each query."""
+    """The runtime through its public API: enroll each support as a class, match each query."""
 
     def classify(supports: NDArray[np.uint8], queries: NDArray[np.uint8]) -> NDArray[np.int64]:
         for label in matcher.labels:

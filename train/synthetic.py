@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from train.canvases import Canvases
 from train.omniglot import DatasetError, ImageSet
@@ -20,7 +20,7 @@ __all__ = ["composed_alphabets", "invented_alphabets"]
 
 _FIRST_PARTS, _SECOND_PARTS = 5, 4
 _SIDE = 105
-_HANDS = 12
+_WRITERS = 12
 _INVENTED_SEED = 1000
 
 
@@ -54,13 +54,13 @@ def composed_alphabets(
 
 
 def invented_alphabets(spec: PreprocessSpec, count: int, seed: int, progress: bool = False) -> Canvases:
-    """`count` alphabets of 20 invented symbols, each drawn by twelve hands."""
+    """`count` alphabets of 20 invented symbols, each drawn by twelve writers."""
     rng = np.random.default_rng(seed)
     drawn: list[list[NDArray[np.uint8]]] = []
     for number in tqdm(range(count), desc="invent", unit="alphabet", disable=not progress, leave=False):
-        hands = [random_hand(rng) for _ in range(_HANDS)]
+        writers = [random_writer(rng) for _ in range(_WRITERS)]
         for symbol in invent_alphabet(20, seed=_INVENTED_SEED + number):
-            drawn.append([preprocess(draw(symbol, hand, rng), spec) for hand in hands])
+            drawn.append([preprocess(draw(symbol, writer, rng), spec) for writer in writers])
     return _canvases(drawn, 20, "invented")
 
 

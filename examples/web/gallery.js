@@ -12,7 +12,7 @@ export class Gallery {
     this.model = model;
     this.storage = storage;
     this.key = `oneshot-gallery-${model.fingerprint}`;
-    this.supports = []; // { label, code: Uint8Array(D), picture: a data address } in the order of enrolment
+    this.supports = []; // { label, code: Uint8Array(D), picture: a data address } in the order of enrollment
     this.reload();
   }
 
@@ -22,7 +22,7 @@ export class Gallery {
     this.supports = kept.map(({ code, ...support }) => ({ ...support, code: Uint8Array.from(atob(code), (c) => c.charCodeAt(0)) }));
   }
 
-  // { label, supports } of each symbol, in the order of their first enrolment.
+  // { label, supports } of each symbol, in the order of their first enrollment.
   get classes() {
     const counts = new Map();
     for (const { label } of this.supports) counts.set(label, (counts.get(label) ?? 0) + 1);

@@ -12,7 +12,7 @@ from oneshot_runtime.camera.segment import Box, dominant_ink, find_symbols
 from oneshot_runtime.camera.tracks import Track, Tracker
 from oneshot_runtime.matcher import OneShotMatcher
 
-__all__ = ["Reading", "Sighting", "SymbolReader"]
+__all__ = ["FrameReader", "Reading", "Sighting"]
 
 _SETTLED = 8
 """Views after which a track is matched only in every so many frames as `_EVERY` says: its vote hardly changes any more."""
@@ -45,7 +45,7 @@ class Reading:
     milliseconds: dict[str, float]
 
 
-class SymbolReader:
+class FrameReader:
     """Reads frames with a matcher. Not for use by several threads at once; the matcher may be shared.
 
     ink: "dark", "light" or "auto", see `find_symbols`. still: every frame is another picture, and nothing carries over.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.camera.frame_reader import Reading, SymbolReader
+from oneshot_runtime.camera.frame_reader import FrameReader, Reading
 from oneshot_runtime.camera.overlay import annotate, draw_aim
 from oneshot_runtime.camera.recorder import Recorder
 from oneshot_runtime.camera.sources import Frame, Source
@@ -44,7 +44,7 @@ class Watch:
     def __init__(
         self,
         source: Source,
-        reader: SymbolReader,
+        reader: FrameReader,
         *,
         enroll: str | None = None,
         recorder: Recorder | None = None,

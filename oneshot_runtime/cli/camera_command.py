@@ -55,7 +55,7 @@ def _camera(arguments: argparse.Namespace) -> int:
 
 
 def _watch(arguments: argparse.Namespace, matcher: OneShotMatcher) -> Summary:
-    from oneshot_runtime.camera.frame_reader import SymbolReader
+    from oneshot_runtime.camera.frame_reader import FrameReader
     from oneshot_runtime.camera.recorder import Recorder
     from oneshot_runtime.camera.sources import open_source
     from oneshot_runtime.camera.watch import Watch
@@ -65,7 +65,7 @@ def _watch(arguments: argparse.Namespace, matcher: OneShotMatcher) -> Summary:
     window = Window() if arguments.window or not headless else None
     with open_source(arguments.source, _report) as source:
         recorder = Recorder(arguments.output, source.fps) if arguments.output is not None else None
-        reader = SymbolReader(matcher, ink=arguments.ink, still=source.still)
+        reader = FrameReader(matcher, ink=arguments.ink, still=source.still)
         emit = (lambda line: print(json.dumps(line), flush=True)) if arguments.json else None
         return Watch(source, reader, enroll=arguments.enroll, recorder=recorder, window=window, emit=emit, report=_report).run()
 

@@ -10,7 +10,7 @@ from typing import Any
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.results import Match
-from oneshot_runtime.stores.address import scheme_of, shown
+from oneshot_runtime.stores.address import redacted, scheme_of
 from oneshot_runtime.stores.registry import gallery_exists
 
 __all__ = ["add_command", "count", "load", "load_existing", "match_json", "print_result", "rate", "require_file", "seed"]
@@ -64,14 +64,14 @@ def count(text: str) -> int:
 def load_existing(arguments: argparse.Namespace) -> OneShotMatcher:
     """For commands that only make sense on a gallery that is there: a mistyped path must not create one."""
     if not gallery_exists(arguments.gallery):
-        raise GalleryError(f"gallery '{shown(arguments.gallery)}' does not exist; `oneshot enroll` creates it")
+        raise GalleryError(f"gallery '{redacted(arguments.gallery)}' does not exist; `oneshot enroll` creates it")
     return load(arguments)
 
 
 def require_file(arguments: argparse.Namespace, what: str, instead: str) -> None:
     """Raise `OptionError` where `what` a command does is for gallery files only."""
     if scheme_of(arguments.gallery) is not None:
-        raise OptionError(f"{what} is for gallery files, '{shown(arguments.gallery)}' is none: {instead}")
+        raise OptionError(f"{what} is for gallery files, '{redacted(arguments.gallery)}' is none: {instead}")
 
 
 def load(arguments: argparse.Namespace) -> OneShotMatcher:

@@ -1,4 +1,4 @@
-"""The demo: twenty invented symbols, enrolled from one hand's drawing each and recognised in another's."""
+"""The demo: twenty invented symbols, enrolled from one writer's drawing each and recognised in another's."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.quality.sheet import Cell
 from oneshot_runtime.results import Match
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand, symbol_names
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
 
 __all__ = ["DemoResult", "run_demo", "sheet_cells"]
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """supports, queries: uint8 (105, 105) drawings by two hands. milliseconds: of each match, image to answer."""
+    """supports, queries: uint8 (105, 105) drawings by two writers. milliseconds: of each match, image to answer."""
 
     names: list[str]
     supports: list[NDArray[np.uint8]]
@@ -33,11 +33,11 @@ class DemoResult:
 
 
 def run_demo(matcher: OneShotMatcher, count: int = 20, seed: int = 7) -> DemoResult:
-    """Enrol `count` symbols from one drawing each, and match another hand's drawings of them."""
+    """Enroll `count` symbols from one drawing each, and match another writer's drawings of them."""
     rng = np.random.default_rng(seed)
     alphabet = invent_alphabet(count, seed)
     names = symbol_names(count)
-    first, second = random_hand(rng), random_hand(rng)
+    first, second = random_writer(rng), random_writer(rng)
     supports = [draw(symbol, first, rng) for symbol in alphabet]
     queries = [draw(symbol, second, rng) for symbol in alphabet]
     for name, support in zip(names, supports, strict=True):

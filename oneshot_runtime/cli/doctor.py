@@ -115,7 +115,7 @@ def _latency(matcher: OneShotMatcher, loaded: float) -> Check:
         start = time.perf_counter()
         matcher.match(image)
         warm.append(1000 * (time.perf_counter() - start))
-    detail = f"load {loaded:.0f} ms, first enrolment and match {cold:.1f} ms, match when warm {statistics.median(warm):.2f} ms"
+    detail = f"load {loaded:.0f} ms, first enrollment and match {cold:.1f} ms, match when warm {statistics.median(warm):.2f} ms"
     return Check("latency", True, detail)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from oneshot_runtime.cli.common import print_result
 from oneshot_runtime.errors import GalleryError
-from oneshot_runtime.stores.address import shown
+from oneshot_runtime.stores.address import redacted
 
 if TYPE_CHECKING:
     from oneshot_runtime.transfer.bulk import BulkResult
@@ -21,30 +21,30 @@ _EVERY_SECONDS = 0.2
 
 
 def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False) -> int:
-    """Enrol the folder into the gallery of the arguments; the exit code is 1 when a picture could not be used."""
+    """Enroll the folder into the gallery of the arguments; the exit code is 1 when a picture could not be used."""
     from oneshot_runtime.model.bundle import Bundle
     from oneshot_runtime.stores.registry import open_store
-    from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
-    from oneshot_runtime.transfer.encoder import PictureCoder
+    from oneshot_runtime.transfer.bulk import encode_here, enroll_folder
+    from oneshot_runtime.transfer.encoder import ImageEncoder
 
     if not Path(folder).is_dir():  # before a gallery is created for it
         raise GalleryError(f"'{folder}' is no folder; nothing was enrolled")
     bundle = Bundle.open(arguments.bundle)
-    coder = PictureCoder(bundle, arguments.device, arguments.precision, arguments.threads)
+    encoder = ImageEncoder(bundle, arguments.device, arguments.precision, arguments.threads)
     # The store alone: a gallery would read all of it into memory, which enrolling does not need.
     store = open_store(arguments.gallery, bundle.fingerprint, bundle.dim)
     line = _ProgressLine()
     try:
-        result = enroll_folder(store, coded_here(coder), folder, strict=strict, progress=line.show, failure=line.warn)
+        result = enroll_folder(store, encode_here(encoder), folder, strict=strict, progress=line.show, failure=line.warn)
     finally:
         line.end()
         store.close()
-    place = shown(arguments.gallery)
+    place = redacted(arguments.gallery)
     values = {"gallery": place, "folder": str(folder), "pictures": result.pictures, "added": result.added}
     values |= {"present": result.present, "failed": result.failed, "reasons": result.reasons}
-    values |= {"seconds": result.seconds, "images_per_second": result.rate, "threads": coder.threads}
+    values |= {"seconds": result.seconds, "images_per_second": result.rate, "threads": encoder.threads}
     text = f"{result.added} support(s) added to {place}, {result.present} there already, {result.failed} failed"
-    speed = f" ({result.rate:,.0f} images/s, {coder.precision}, {coder.threads} threads)" if result.added else ""
+    speed = f" ({result.rate:,.0f} images/s, {encoder.precision}, {encoder.threads} threads)" if result.added else ""
     print_result(arguments, values, text + speed)
     return 1 if result.failed else 0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from oneshot_runtime.cli.common import add_command, load, load_existing, print_result, require_file
 from oneshot_runtime.cli.folder_load import load_folder
 from oneshot_runtime.errors import GalleryError, LabelError, OptionError
-from oneshot_runtime.stores.address import scheme_of, shown
+from oneshot_runtime.stores.address import redacted, scheme_of
 
 if TYPE_CHECKING:
     from oneshot_runtime.stores.health import Health
@@ -55,7 +55,9 @@ def _list(arguments: argparse.Namespace) -> int:
         classes = [{"label": label, "supports": matcher.gallery.count(label)} for label in matcher.labels]
     text = "\n".join(f"{entry['label']}  ({entry['supports']})" for entry in classes)
     print_result(
-        arguments, {"gallery": shown(arguments.gallery), "classes": classes}, text or f"{shown(arguments.gallery)} is empty"
+        arguments,
+        {"gallery": redacted(arguments.gallery), "classes": classes},
+        text or f"{redacted(arguments.gallery)} is empty",
     )
     return 0
 
@@ -68,7 +70,7 @@ def _remove(arguments: argparse.Namespace) -> int:
         for label in dict.fromkeys(arguments.labels):
             matcher.remove(label)
         classes = len(matcher.labels)
-    text = f"removed {', '.join(arguments.labels)}; {shown(arguments.gallery)} now holds {classes} symbol(s)"
+    text = f"removed {', '.join(arguments.labels)}; {redacted(arguments.gallery)} now holds {classes} symbol(s)"
     print_result(arguments, {"removed": arguments.labels, "classes": classes}, text)
     return 0
 
@@ -79,10 +81,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
     bundle = Bundle.open(arguments.bundle)
     health = _health(arguments, bundle.fingerprint)
-    values = {"gallery": shown(arguments.gallery), "ok": health.ok, "problems": health.problems}
+    values = {"gallery": redacted(arguments.gallery), "ok": health.ok, "problems": health.problems}
     values |= {"supports": health.supports, "classes": health.classes, "fingerprint": health.fingerprint}
     lines = [f"FAIL {problem}" for problem in health.problems]
-    lines.append(f"{shown(arguments.gallery)}: {health.supports} intact support(s) of {health.classes} symbol(s)")
+    lines.append(f"{redacted(arguments.gallery)}: {health.supports} intact support(s) of {health.classes} symbol(s)")
     if arguments.repair and health.damaged:
         repair = repair_file(arguments.gallery, (bundle.fingerprint, bundle.dim))
         values["repair"] = {"damaged": str(repair.damaged), "supports": repair.supports, "lost": repair.lost}
@@ -129,7 +131,7 @@ def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         if len(result.findings) > _SHOWN:
             lines.append(f"and {len(result.findings) - _SHOWN} less severe (--json lists all)")
         if arguments.picture:
-            heading = f"{shown(arguments.gallery)}: {len(result.findings)} finding(s) in {result.compared} support(s)"
+            heading = f"{redacted(arguments.gallery)}: {len(result.findings)} finding(s) in {result.compared} support(s)"
             save_sheet(draw_rows(finding_rows(matcher.gallery, listed), heading), arguments.picture)
             lines.append(f"picture: {arguments.picture}")
     return {"findings": [asdict(finding) for finding in result.findings], "compared": result.compared}, lines
@@ -143,8 +145,8 @@ def _export(arguments: argparse.Namespace) -> int:
         count = export_npz(arguments.gallery, arguments.target, _progress)
     else:
         count = export_folder(arguments.gallery, arguments.target)
-    text = f"{count} support(s) of {shown(arguments.gallery)} are now in {arguments.target}"
-    print_result(arguments, {"gallery": shown(arguments.gallery), "target": arguments.target, "supports": count}, text)
+    text = f"{count} support(s) of {redacted(arguments.gallery)} are now in {arguments.target}"
+    print_result(arguments, {"gallery": redacted(arguments.gallery), "target": arguments.target, "supports": count}, text)
     return 0
 
 
@@ -158,27 +160,27 @@ def _import(arguments: argparse.Namespace) -> int:
     with load(arguments) as matcher:
         added = import_npz(matcher.gallery, matcher.bundle, arguments.source, _progress)
         classes = len(matcher.labels)
-    text = f"{added} support(s) added; {shown(arguments.gallery)} holds {classes} symbol(s)"
+    text = f"{added} support(s) added; {redacted(arguments.gallery)} holds {classes} symbol(s)"
     print_result(arguments, {"added": added, "classes": classes}, text)
     return 0
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from oneshot_runtime.matcher import OneShotMatcher
+    from oneshot_runtime.model.bundle import Bundle
     from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
+    from oneshot_runtime.transfer.encoder import ImageEncoder
     from oneshot_runtime.transfer.migrate import migrate
 
     instead = "export its pictures to a folder and import them, with --bundle, into a gallery of another name"
     require_file(arguments, "migrate", instead)
     with GalleryReader(arguments.gallery) as reader:
         before = reader.state.fingerprint
-    matcher = OneShotMatcher.load(
-        arguments.bundle, device=arguments.device, precision=arguments.precision, threads=arguments.threads, far=arguments.far
-    )
-    after = matcher.bundle.fingerprint
+    bundle = Bundle.open(arguments.bundle)
+    after = bundle.fingerprint
     if before == after and not arguments.force:
         raise GalleryError(f"gallery '{arguments.gallery}' belongs to model {after} already: pass the new model with --bundle")
-    count = migrate(arguments.gallery, matcher, _progress)
+    encoder = ImageEncoder(bundle, arguments.device, arguments.precision, arguments.threads)
+    count = migrate(arguments.gallery, encoder, _progress)
     values = {"gallery": arguments.gallery, "supports": count, "from": before, "to": after}
     print_result(arguments, values, f"{arguments.gallery}: {count} support(s) moved from model {before} to {after}")
     return 0
@@ -186,13 +188,13 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 def _index(arguments: argparse.Namespace) -> int:
     if scheme_of(arguments.gallery) not in ("postgres", "postgresql"):
-        raise OptionError(f"only a gallery at postgresql://... has an index to build, got '{shown(arguments.gallery)}'")
+        raise OptionError(f"only a gallery at postgresql://... has an index to build, got '{redacted(arguments.gallery)}'")
     from oneshot_runtime.stores.postgres import build_index
 
     build_index(arguments.gallery)
-    values = {"gallery": shown(arguments.gallery), "index": "hnsw"}
+    values = {"gallery": redacted(arguments.gallery), "index": "hnsw"}
     print_result(
-        arguments, values, f"{shown(arguments.gallery)}: the HNSW index is there; ?oneshot_search=hnsw searches with it"
+        arguments, values, f"{redacted(arguments.gallery)}: the HNSW index is there; ?oneshot_search=hnsw searches with it"
     )
     return 0
 

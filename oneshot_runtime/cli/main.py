@@ -1,4 +1,4 @@
-"""The `oneshot` command: enrol, match, verify and look after a gallery from the shell."""
+"""The `oneshot` command: enroll, match, verify and look after a gallery from the shell."""
 
 from __future__ import annotations
 

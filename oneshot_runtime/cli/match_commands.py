@@ -12,14 +12,14 @@ from typing import Any
 
 from oneshot_runtime.cli.common import add_command, count, load, load_existing, match_json, print_result, seed
 from oneshot_runtime.cli.folder_load import load_folder
-from oneshot_runtime.stores.address import shown
+from oneshot_runtime.stores.address import redacted
 
 __all__ = ["register"]
 
 
 def register(commands: Any) -> None:
     """Add this group's parsers to the command line's sub-parsers."""
-    text = "draw twenty symbols by two hands, enrol one drawing each, match the other"
+    text = "draw twenty symbols by two writers, enroll one drawing each, match the other"
     demo = add_command(commands, "demo", _demo, text, far=None)  # every query is enrolled, so none need be refused
     demo.add_argument("--symbols", type=count, default=20, help="how many to invent, at most 70 (default: 20)")
     demo.add_argument("--seed", type=seed, default=7, help="another seed invents another alphabet (default: 7)")
@@ -82,9 +82,9 @@ def _enroll(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> i
     with load(arguments) as matcher:
         report = matcher.enroll(arguments.label, arguments.images)
         supports, classes = matcher.gallery.count(arguments.label), len(matcher.labels)
-    lines = [f"{arguments.label}: {supports} support(s); {shown(arguments.gallery)} now holds {classes} symbol(s)"]
+    lines = [f"{arguments.label}: {supports} support(s); {redacted(arguments.gallery)} now holds {classes} symbol(s)"]
     lines += [f"look at {arguments.images[finding.image]}: {finding.message}" for finding in report.findings]
-    values = {"label": arguments.label, "supports": supports, "classes": classes, "gallery": shown(arguments.gallery)}
+    values = {"label": arguments.label, "supports": supports, "classes": classes, "gallery": redacted(arguments.gallery)}
     findings = [{**asdict(finding), "image": arguments.images[finding.image]} for finding in report.findings]
     print_result(arguments, {**values, "findings": findings}, "\n".join(lines))
     return 0

@@ -1,4 +1,4 @@
-"""Bulk enrolment with the embedding on a Ray cluster: this process reads files and writes, actors decode and embed."""
+"""Bulk enrollment with the embedding on a Ray cluster: this process reads files and writes, actors decode and embed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from oneshot_runtime.cluster.fleet import RayFleet
 from oneshot_runtime.errors import GalleryError, OneShotError
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.transfer.bulk import Coding, Picture
-from oneshot_runtime.transfer.encoder import Coded, PictureCoder
+from oneshot_runtime.transfer.bulk import Encoding, Picture
+from oneshot_runtime.transfer.encoder import EncodedImage, ImageEncoder
 
-__all__ = ["coded_on_cluster"]
+__all__ = ["encode_on_cluster"]
 
 _AHEAD = 2
 """Chunks that an actor has before it: one to work on, one to go on with."""
@@ -23,8 +23,8 @@ _RETRIES = 3
 _AGAIN = "what was written stays, run it again"
 
 
-def coded_on_cluster(bundle: Bundle, workers: int, precision: str = "int8", seconds: float = 300.0) -> Coding:
-    """Coding by `workers` actors of one processor each, for `enroll_folder`; at most two chunks of pictures wait for each.
+def encode_on_cluster(bundle: Bundle, workers: int, precision: str = "int8", seconds: float = 300.0) -> Encoding:
+    """Encoding by `workers` actors of one processor each, for `enroll_folder`; at most two chunks of pictures wait for each.
 
     The bundle's folder must be there on every node. precision: one for all, since "auto" may differ between machines. A chunk
     that a dead actor had is coded again, three times at most. Raises `GalleryError` when no actor answers for so many seconds,
@@ -32,13 +32,13 @@ def coded_on_cluster(bundle: Bundle, workers: int, precision: str = "int8", seco
     """
     ray = RayFleet.require_cluster()
 
-    def code(chunks: Iterable[list[Picture]]) -> Iterator[tuple[list[Picture], list[Coded | str]]]:
+    def encode(chunks: Iterable[list[Picture]]) -> Iterator[tuple[list[Picture], list[EncodedImage | str]]]:
         options = {"num_cpus": 1, "max_restarts": -1, "max_task_retries": _RETRIES, "scheduling_strategy": "SPREAD"}
         actor = ray.remote(_Worker).options(**options)
         actors = [actor.remote(bundle, precision) for _ in range(workers)]
         waiting: deque[tuple[list[Picture], Any]] = deque()
 
-        def first() -> tuple[list[Picture], list[Coded | str]]:
+        def first() -> tuple[list[Picture], list[EncodedImage | str]]:
             chunk, reference = waiting.popleft()
             try:
                 return chunk, ray.get(reference, timeout=seconds)
@@ -60,7 +60,7 @@ def coded_on_cluster(bundle: Bundle, workers: int, precision: str = "int8", seco
         try:
             for number, chunk in enumerate(chunks):
                 pictures = [(picture.path, picture.data) for picture in chunk]
-                waiting.append((chunk, actors[number % workers].code.remote(pictures)))
+                waiting.append((chunk, actors[number % workers].encode.remote(pictures)))
                 if len(waiting) >= _AHEAD * workers:
                     yield first()
             while waiting:
@@ -69,18 +69,18 @@ def coded_on_cluster(bundle: Bundle, workers: int, precision: str = "int8", seco
             for one in actors:
                 ray.kill(one)
 
-    return code
+    return encode
 
 
 class _Worker:
-    """A `PictureCoder` that is made by the first question, so that what is wrong with the model is an answer like any other."""
+    """An `ImageEncoder` made by the first question, so that what is wrong with the model is an answer like any other."""
 
     def __init__(self, bundle: Bundle, precision: str) -> None:
         self._bundle, self._precision = bundle, precision
-        self._coder: PictureCoder | None = None
+        self._encoder: ImageEncoder | None = None
 
-    def code(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
+    def encode(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[EncodedImage | str]:
         """What becomes of each picture."""
-        if self._coder is None:
-            self._coder = PictureCoder(self._bundle, "cpu", self._precision, 1)
-        return self._coder.code(pictures)
+        if self._encoder is None:
+            self._encoder = ImageEncoder(self._bundle, "cpu", self._precision, 1)
+        return self._encoder.encode(pictures)

@@ -1,4 +1,4 @@
-"""`ClusterGallery`: a gallery store that keeps the supports where they are, and searches them on a Ray cluster."""
+"""`ClusterStore`: a gallery store that keeps the supports where they are, and searches them on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from oneshot_runtime.cluster.shard import Source
 from oneshot_runtime.cluster.shard_search import ClusterEngine, Watch
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores.address import scheme_of, shown
+from oneshot_runtime.stores.address import redacted, scheme_of
 from oneshot_runtime.stores.base import Block, Changes
 from oneshot_runtime.stores.records import Support
 from oneshot_runtime.stores.registry import open_store
 
-__all__ = ["ClusterGallery"]
+__all__ = ["ClusterStore"]
 
 _MAX_SHARDS = 100_000
 
 
-class ClusterGallery:
-    """Pass it as `OneShotMatcher.load(gallery=ClusterGallery("letters.db", shards=4))`, on a cluster that `ray.init` joined.
+class ClusterStore:
+    """Pass it as `OneShotMatcher.load(gallery=ClusterStore("letters.db", shards=4))`, on a cluster that `ray.init` joined.
 
-    address: the durable gallery, created when missing: every shard reads its share from there, so each node must reach it; a
-    file on one machine's disk does for nodes of that machine only. shards: how many; classes fall to them by their label's
+    address: the durable gallery, created when missing: every shard reads its partition from there, so each node must reach it;
+    a file on one machine's disk does for nodes of that machine only. shards: how many; classes fall to them by their label's
     hash. bundle: folder or bundle of the model, by default the one in the package. threads: of a search, and processors that a
-    shard asks Ray for. memory: bytes that a shard asks Ray for, by default enough for its share and a quarter more. timeout:
-    seconds after which a question is refused when a shard has not answered, because it reloads or finds no place.
+    shard asks Ray for. memory: bytes that a shard asks Ray for, by default enough for its partition and a quarter more.
+    timeout: seconds after which a question is refused when a shard has not answered, because it reloads or finds no place.
 
     Raises `GalleryError` for a cluster that is too small before anything is loaded, `OptionError`, or `DependencyError`
     without Ray.
@@ -57,7 +57,7 @@ class ClusterGallery:
         try:
             if self._store.engine is not None:
                 raise GalleryError(
-                    f"gallery '{shown(place)}' searches by itself, which a cluster is to do in its place: leave out what asks "
+                    f"gallery '{redacted(place)}' searches by itself, which a cluster is to do: leave out what asks "
                     "for it in the address (oneshot_search=...)"
                 )
             watch = Watch(self._store)
@@ -91,7 +91,7 @@ class ClusterGallery:
         self._store.sync(apply)
 
     def supports(self, label: str) -> list[Support]:
-        """A label's supports in the order of their enrolment, from the durable gallery."""
+        """A label's supports in the order of their enrollment, from the durable gallery."""
         return self._store.supports(label)
 
     def holds(self, label: str, code: bytes) -> bool:

@@ -1,7 +1,7 @@
 """A shard: the classes of a gallery that fall to it, read from the durable store and searched by the embedded kernel.
 
-Nothing here knows of Ray. A shard that is made again, by a restart say, is empty and reads its share before it answers; every
-answer says which state of the gallery it is of, and how many supports and classes the shard then has.
+Nothing here knows of Ray. A shard that is made again, by a restart say, is empty and reads its partition before it answers;
+every answer says which state of the gallery it is of, and how many supports and classes the shard then has.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.search.index import CodeIndex
-from oneshot_runtime.stores.address import shown
+from oneshot_runtime.stores.address import redacted
 from oneshot_runtime.stores.base import Changes, GalleryStore, Position
-from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.registry import gallery_exists, open_store
 
 __all__ = ["SUPPORT_BYTES", "Answer", "Found", "Shard", "Source"]
@@ -59,10 +59,10 @@ A plain tuple, for a batch sends thousands of them.
 
 
 class Shard:
-    """The share `number` of a gallery. Every method brings it to `revision` at least before it answers."""
+    """The partition `number` of a gallery. Every method brings it to `revision` at least before it answers."""
 
     def __init__(self, source: Source, number: int) -> None:
-        self._source, self._share = source, Share(number, source.shards)
+        self._source, self._partition = source, Partition(number, source.shards)
         self._store: GalleryStore | None = None
         self._position: Position | None = None
         self._index = self._empty()
@@ -96,7 +96,7 @@ class Shard:
         return self._answer(revision, lambda: self._index.codes(label))
 
     def reload(self, revision: int) -> Answer:
-        """Forget everything and read the share anew."""
+        """Forget everything and read the partition anew."""
         self.close()
         return self.state(revision)
 
@@ -126,10 +126,10 @@ class Shard:
             # Opening would create it, an empty gallery beside the one that is meant.
             if not gallery_exists(source.address):
                 raise GalleryError(
-                    f"{self._name} does not find the gallery '{shown(source.address)}' on the machine {platform.node()}: a "
+                    f"{self._name} does not find the gallery '{redacted(source.address)}' on the machine {platform.node()}: a "
                     "file must be there for every node; on several machines keep the gallery in PostgreSQL"
                 )
-            self._store = open_store(source.address, source.fingerprint, source.dim, self._share)
+            self._store = open_store(source.address, source.fingerprint, source.dim, self._partition)
         return self._store
 
     def _apply(self, changes: Changes) -> int:
@@ -139,7 +139,7 @@ class Shard:
         for label in changes.removed:
             self._index.remove(label)
         for block in changes.added:
-            mine = [place for place, label in enumerate(block.labels) if self._share.owns(label)]
+            mine = [place for place, label in enumerate(block.labels) if self._partition.owns(label)]
             if mine:
                 numbers = np.array([block.numbers[place] for place in mine], np.int64)
                 self._index.add([block.labels[place] for place in mine], block.codes[mine], numbers)
@@ -166,4 +166,4 @@ class Shard:
 
     @property
     def _name(self) -> str:
-        return f"shard {self._share.number} of {self._share.shards}"
+        return f"shard {self._partition.number} of {self._partition.shards}"

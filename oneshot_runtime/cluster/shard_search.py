@@ -103,7 +103,7 @@ class ClusterEngine:
         )
 
     def labels(self) -> list[str]:
-        """Labels with at least one support, in the order of their first enrolment."""
+        """Labels with at least one support, in the order of their first enrollment."""
         parts = [answer.value for answer in self._agreed("labels", self._watch.position())]
         return [label for _, label in heapq.merge(*map(sorted, parts))]
 
@@ -112,7 +112,7 @@ class ClusterEngine:
         return int(self._owner("count", label))
 
     def codes(self, label: str) -> NDArray[np.uint8]:
-        """The codes uint8 (n, D) of a label's supports, in the order of their enrolment; n is 0 when it is unknown."""
+        """The codes uint8 (n, D) of a label's supports, in the order of their enrollment; n is 0 when it is unknown."""
         return np.asarray(self._owner("codes", label))
 
     def search(self, position: Position, queries: NDArray[np.uint8], count: int) -> list[list[Neighbour]]:
@@ -183,5 +183,5 @@ def _disagreement(answers: Sequence[Answer], own: Position, seconds: float) -> s
     return (
         f"the shards were at different states of the gallery for {seconds:.0f} s, or behind its last write ({own.revision}), "
         f"so no answer is given ({places}): writers leave them no time, or a node reads a copy of the gallery, or a standby "
-        "that lags; try again, or enrol in larger batches"
+        "that lags; try again, or enroll in larger batches"
     )

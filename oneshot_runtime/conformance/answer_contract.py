@@ -51,7 +51,7 @@ class AnswerContract(ContractBase):
                     assert view.nearest(query, count) == expected.nearest(query, count)
 
     def test_an_empty_gallery_matches_nothing(self) -> None:
-        """Before the first enrolment and after the last removal."""
+        """Before the first enrollment and after the last removal."""
         gallery = self.gallery()
         query = self._codes(1)[0]
         assert gallery.snapshot().nearest(query, 5) == []

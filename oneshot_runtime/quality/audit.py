@@ -80,9 +80,7 @@ class _Sorted:
     shots: NDArray[np.int64]
 
 
-def audit_gallery(
-    gallery: Gallery, bundle: Bundle, far: float | None, max_supports: int = MAX_SUPPORTS
-) -> GalleryAudit:
+def audit_gallery(gallery: Gallery, bundle: Bundle, far: float | None, max_supports: int = MAX_SUPPORTS) -> GalleryAudit:
     """Compare all supports of a gallery with each other.
 
     Above `max_supports` only some shots of each class are compared, spread evenly over it; a finding is then still right, but

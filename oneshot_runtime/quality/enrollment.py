@@ -1,6 +1,6 @@
 """What is odd about pictures that were enrolled: too little ink, clipped, a near-duplicate, confusable, an outlier.
 
-The limits come from the model: the logits at which its false accept rates were met, see `Limits`. docs/enrolment.md explains
+The limits come from the model: the logits at which its false accept rates were met, see `Limits`. docs/enrollment.md explains
 each finding to users.
 """
 

@@ -95,7 +95,7 @@ def explain_canvas(
         nearest.append(NearSupport(candidate.label, probability(distance, head), logit, picture))
         codes.append(own[shot])
     if not nearest:
-        raise GalleryError("there is nothing to explain: the gallery is empty; enrol a symbol first")
+        raise GalleryError("there is nothing to explain: the gallery is empty; enroll a symbol first")
 
     def margin(canvases: NDArray[np.uint8]) -> NDArray[np.float64]:
         found = encode(embed(list(canvases)), head)

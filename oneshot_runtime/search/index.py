@@ -1,7 +1,7 @@
 """The search matrix: codes in append-only segments, read through immutable snapshots.
 
 Writers never move or change a row that a snapshot shows: new rows go behind it, removals replace a segment's mask. A reader
-keeps the snapshot it started with, so matches run beside enrolments and see the old or the new gallery, never half of one.
+keeps the snapshot it started with, so matches run beside enrollments and see the old or the new gallery, never half of one.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class CodeIndex:
         return self._snapshot
 
     def labels(self) -> list[str]:
-        """Labels with at least one support, in the order of their first enrolment."""
+        """Labels with at least one support, in the order of their first enrollment."""
         with self._lock:
             return [name for name, count in zip(self._numbers.names, self._counts, strict=True) if count]
 
@@ -166,7 +166,7 @@ class CodeIndex:
             return 0 if number is None else self._counts[number]
 
     def codes(self, label: str) -> NDArray[np.uint8]:
-        """The codes uint8 (n, D) of a label's supports, in the order of their enrolment; n is 0 when it is unknown."""
+        """The codes uint8 (n, D) of a label's supports, in the order of their enrollment; n is 0 when it is unknown."""
         with self._lock:
             found = np.empty((self.count(label), self.dim), np.uint8)
             for place, row in enumerate(self._rows_of(label)):

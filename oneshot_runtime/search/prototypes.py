@@ -16,7 +16,7 @@ _MOST_KEPT = 1024
 
 
 class ClassRows:
-    """The rows of each class number, chained in the order of their enrolment.
+    """The rows of each class number, chained in the order of their enrollment.
 
     Rows and classes are only ever added, so a reader who looks no further than the rows it knows sees what it saw before.
     """

@@ -80,7 +80,7 @@ class TaughtBody(BaseModel):
 
 
 class ClassesBody(BaseModel):
-    """Symbols in the order of their first enrolment. total: how many there are, listed here or not."""
+    """Symbols in the order of their first enrollment. total: how many there are, listed here or not."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"classes": [{"label": "alef", "supports": 2}], "total": 1}})
 
@@ -117,7 +117,7 @@ async def classes(
 @router.get("/supports/{number}", **_PICTURE)
 @router.get("/{label:path}/supports/{number}", **_PICTURE)
 async def support(service: TheService, label: str, number: int) -> Response:
-    """Counted from 0 in the order of enrolment."""
+    """Counted from 0 in the order of enrollment."""
 
     def work() -> bytes | None:
         with _refusals(service.matcher.gallery, label):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["scheme_of", "shown"]
+__all__ = ["redacted", "scheme_of"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _PLAIN = re.compile(r"(?:host|port|oneshot_[a-z]+)=")
@@ -18,7 +18,7 @@ def scheme_of(address: object) -> str | None:
     return found[1].lower() if found else None
 
 
-def shown(address: str | os.PathLike[str]) -> str:
+def redacted(address: str | os.PathLike[str]) -> str:
     """The address as messages may show it: without a password, and without parameters that could hold a secret."""
     if scheme_of(address) is None:
         return str(address)

@@ -60,7 +60,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Added:
-    """Supports to add, in order. codes: uint8 (n, D). numbers: grow with the order of enrolment, the same for every reader."""
+    """Supports to add, in order. codes: uint8 (n, D). numbers: grow with the order of enrollment, the same for every reader."""
 
     labels: list[str]
     codes: NDArray[np.uint8]
@@ -136,7 +136,7 @@ class SearchIndex(Protocol):
         ...
 
     def labels(self) -> list[str]:
-        """Labels with at least one support, in the order of their first enrolment."""
+        """Labels with at least one support, in the order of their first enrollment."""
         ...
 
     def count(self, label: str) -> int:
@@ -144,7 +144,7 @@ class SearchIndex(Protocol):
         ...
 
     def codes(self, label: str) -> NDArray[np.uint8]:
-        """The codes uint8 (n, D) of a label's supports, in the order of their enrolment."""
+        """The codes uint8 (n, D) of a label's supports, in the order of their enrollment."""
         ...
 
 
@@ -201,7 +201,7 @@ class GalleryStore(Protocol):
         """
 
     def supports(self, label: str) -> list[Support]:
-        """A label's supports in the order of their enrolment."""
+        """A label's supports in the order of their enrollment."""
         ...
 
     def holds(self, label: str, code: bytes) -> bool:
@@ -229,5 +229,5 @@ class Reader(Protocol):
         ...
 
     def rows(self) -> Iterator[list[Row]]:
-        """All rows in the order of their enrolment, in blocks; after the last one it is sure that none is missing."""
+        """All rows in the order of their enrollment, in blocks; after the last one it is sure that none is missing."""
         ...

@@ -1,22 +1,22 @@
-"""A share of a gallery: the classes whose labels' hash falls to one of several shards, worked out alike here and in SQL."""
+"""A partition of a gallery: the classes whose labels' hash falls to one of several shards, worked out alike here and in SQL."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 
-__all__ = ["Share", "shard_of"]
+__all__ = ["Partition", "shard_of"]
 
 
 @dataclass(frozen=True)
-class Share:
+class Partition:
     """The classes that fall to shard `number` of `shards`."""
 
     number: int
     shards: int
 
     def owns(self, label: str) -> bool:
-        """Whether the class is in this share."""
+        """Whether the class is in this partition."""
         return shard_of(label, self.shards) == self.number
 
     def in_postgres(self) -> str:

@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import cast
 
 from oneshot_runtime.errors import GalleryError
-from oneshot_runtime.stores.address import scheme_of, shown
+from oneshot_runtime.stores.address import redacted, scheme_of
 from oneshot_runtime.stores.base import GalleryStore, Reader
 from oneshot_runtime.stores.health import Health
-from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.partition import Partition
 
 __all__ = ["check_store", "gallery_exists", "open_reader", "open_store"]
 
@@ -25,11 +25,11 @@ _BUILT_IN = {"postgres": "oneshot_runtime.stores.postgres", "postgresql": "onesh
 
 
 def open_store(
-    address: str | os.PathLike[str] | GalleryStore, fingerprint: str, dim: int, share: Share | None = None
+    address: str | os.PathLike[str] | GalleryStore, fingerprint: str, dim: int, partition: Partition | None = None
 ) -> GalleryStore:
     """The store at `address`, created when missing: a path is a SQLite file, `scheme://...` what serves that scheme.
 
-    A store that is open already, for this model, is taken as it is. share: the classes that `sync` is to hand over, which
+    A store that is open already, for this model, is taken as it is. partition: the classes that `sync` is to hand over, which
     spares reading the others; other packages' stores hand over all. Raises `GalleryError`, naming the schemes there are for one
     that is unknown.
     """
@@ -44,14 +44,14 @@ def open_store(
     if scheme is None:
         from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
-        return SqliteStore(address, fingerprint, dim, share)
+        return SqliteStore(address, fingerprint, dim, partition)
     if scheme in _BUILT_IN:
-        return cast(GalleryStore, _built_in(address).open_store(os.fspath(address), fingerprint, dim, share))
+        return cast(GalleryStore, _built_in(address).open_store(os.fspath(address), fingerprint, dim, partition))
     found = {entry.name: entry for entry in entry_points(group=_GROUP)}
     if scheme not in found:
         known = ", ".join(f"{name}://" for name in sorted({*_BUILT_IN, *found}))
         raise GalleryError(
-            f"gallery '{shown(address)}': no store is installed for {scheme}://; there are {known} and paths of SQLite "
+            f"gallery '{redacted(address)}': no store is installed for {scheme}://; there are {known} and paths of SQLite "
             f"files, and a package can offer more as entry points of the group {_GROUP!r}"
         )
     opener: Callable[[str, str, int], GalleryStore] = found[scheme].load()
@@ -83,5 +83,5 @@ def check_store(address: str, fingerprint: str) -> Health:
 def _built_in(address: str | os.PathLike[str]) -> ModuleType:
     module = _BUILT_IN.get(scheme_of(address) or "")
     if module is None:
-        raise GalleryError(f"'{shown(address)}' is kept by another package's store, which cannot be read row by row from here")
+        raise GalleryError(f"'{redacted(address)}' is in another package's store, which cannot be read row by row from here")
     return import_module(module)

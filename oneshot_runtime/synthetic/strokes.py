@@ -1,7 +1,7 @@
-"""Invent alphabets and draw them by different hands: the project's own symbols, for the demo, the tests and golden images.
+"""Invent alphabets and draw them by different writers: the project's own symbols, for the demo, the tests and golden images.
 
-A symbol is a few strokes between points of a loose grid, as most scripts are. A hand adds what tells two writers apart: slant,
-proportions, a wobble along each stroke, and the pen.
+A symbol is a few strokes between points of a loose grid, as most scripts are. A writer adds what tells two writers apart:
+slant, proportions, a wobble along each stroke, and the pen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-__all__ = ["Hand", "Symbol", "draw", "invent_alphabet", "random_hand", "symbol_names"]
+__all__ = ["Symbol", "Writer", "draw", "invent_alphabet", "random_writer", "symbol_names"]
 
 _SUPERSAMPLING = 4
 _POINTS = 24
@@ -26,7 +26,7 @@ class Symbol:
 
 
 @dataclass(frozen=True)
-class Hand:
+class Writer:
     """rotation, slant: radians, slope. width, height: proportions. wobble: amplitude in units of the symbol. pen: stroke width
     as a share of the picture's side."""
 
@@ -49,9 +49,9 @@ def invent_alphabet(count: int, seed: int) -> list[Symbol]:
     return symbols
 
 
-def random_hand(rng: np.random.Generator) -> Hand:
+def random_writer(rng: np.random.Generator) -> Writer:
     """Some writer with some pen."""
-    return Hand(
+    return Writer(
         rotation=float(rng.uniform(-0.12, 0.12)),
         slant=float(rng.uniform(-0.25, 0.25)),
         width=float(rng.uniform(0.75, 1.0)),
@@ -61,28 +61,28 @@ def random_hand(rng: np.random.Generator) -> Hand:
     )
 
 
-def draw(symbol: Symbol, hand: Hand, rng: np.random.Generator, side: int = 105) -> NDArray[np.uint8]:
-    """The symbol as `hand` writes it this time: uint8 (side, side), dark ink on white. `rng` gives the wobble."""
+def draw(symbol: Symbol, writer: Writer, rng: np.random.Generator, side: int = 105) -> NDArray[np.uint8]:
+    """The symbol as `writer` writes it this time: uint8 (side, side), dark ink on white. `rng` gives the wobble."""
     big = side * _SUPERSAMPLING
     image = Image.new("L", (big, big), 255)
     pen = ImageDraw.Draw(image)
-    radius = max(1.0, hand.pen * big / 2)
+    radius = max(1.0, writer.pen * big / 2)
     centre = big / 2 + rng.uniform(-0.05, 0.05, 2) * big
     for stroke in symbol.strokes:
-        points = [tuple(point) for point in _written(stroke, hand, rng) * 0.34 * big + centre]
+        points = [tuple(point) for point in _written(stroke, writer, rng) * 0.34 * big + centre]
         pen.line(points, fill=0, width=round(2 * radius), joint="curve")
         for x, y in (points[0], points[-1]):
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
     return np.asarray(image.reduce(_SUPERSAMPLING))
 
 
-def _written(stroke: NDArray[np.float64], hand: Hand, rng: np.random.Generator) -> NDArray[np.float64]:
+def _written(stroke: NDArray[np.float64], writer: Writer, rng: np.random.Generator) -> NDArray[np.float64]:
     phase, cycles = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0.5, 1.5, 2)
     along = np.linspace(0, 2 * np.pi, len(stroke))[:, None]
-    wobbled = stroke + hand.wobble * np.sin(along * cycles + phase) + rng.normal(0, hand.wobble, 2)
-    x = (wobbled[:, 0] - hand.slant * wobbled[:, 1]) * hand.width
-    y = wobbled[:, 1] * hand.height
-    cos, sin = np.cos(hand.rotation), np.sin(hand.rotation)
+    wobbled = stroke + writer.wobble * np.sin(along * cycles + phase) + rng.normal(0, writer.wobble, 2)
+    x = (wobbled[:, 0] - writer.slant * wobbled[:, 1]) * writer.width
+    y = wobbled[:, 1] * writer.height
+    cos, sin = np.cos(writer.rotation), np.sin(writer.rotation)
     return np.stack((cos * x - sin * y, sin * x + cos * y), axis=1)
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from oneshot_runtime.errors import GalleryError
 
-__all__ = ["appearing"]
+__all__ = ["atomic_output"]
 
 
 @contextmanager
-def appearing(target: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_output(target: str | os.PathLike[str]) -> Iterator[Path]:
     """A path beside `target` to write a file or a folder to, which takes its place when the block ends without an error.
 
     Raises `GalleryError` when `target` exists or cannot be written; nothing is left behind then.

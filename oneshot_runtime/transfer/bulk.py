@@ -20,11 +20,11 @@ from oneshot_runtime.errors import GalleryError, ImageError
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.stores.base import Block, GalleryStore
 from oneshot_runtime.stores.records import pack_metadata
-from oneshot_runtime.transfer.encoder import Coded, PictureCoder
+from oneshot_runtime.transfer.encoder import EncodedImage, ImageEncoder
 from oneshot_runtime.transfer.folders import ClassFolder, class_folders
 from oneshot_runtime.vision.decode import read_file
 
-__all__ = ["DIGEST", "SOURCE", "BulkResult", "Coding", "Picture", "coded_here", "enroll_folder"]
+__all__ = ["DIGEST", "SOURCE", "BulkResult", "Encoding", "Picture", "encode_here", "enroll_folder"]
 
 SOURCE, DIGEST = "source", "blake2b"
 """Keys of a support's metadata: the picture's path below the folder, and the digest of its file's bytes."""
@@ -53,7 +53,7 @@ class _Known:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to enrol.
+    """A picture to enroll.
 
     path: below the folder. data: its file's bytes, or why they cannot be read. digest: of the bytes.
     """
@@ -91,23 +91,23 @@ class BulkResult:
         return self.added / self.seconds if self.seconds else 0.0
 
 
-Coding = Callable[[Iterable[list[Picture]]], Iterator[tuple[list[Picture], list[Coded | str]]]]
+Encoding = Callable[[Iterable[list[Picture]]], Iterator[tuple[list[Picture], list[EncodedImage | str]]]]
 """Turns chunks of pictures into the same chunks, in the same order, with what became of each picture."""
 
 
-def coded_here(coder: PictureCoder) -> Coding:
-    """Coding in this process."""
+def encode_here(encoder: ImageEncoder) -> Encoding:
+    """Encoding in this process."""
 
-    def code(chunks: Iterable[list[Picture]]) -> Iterator[tuple[list[Picture], list[Coded | str]]]:
+    def encode(chunks: Iterable[list[Picture]]) -> Iterator[tuple[list[Picture], list[EncodedImage | str]]]:
         for chunk in chunks:
-            yield chunk, coder.code([(picture.path, picture.data) for picture in chunk])
+            yield chunk, encoder.encode([(picture.path, picture.data) for picture in chunk])
 
-    return code
+    return encode
 
 
 def enroll_folder(
     store: GalleryStore,
-    coding: Coding,
+    coding: Encoding,
     folder: str | os.PathLike[str],
     *,
     strict: bool = False,
@@ -115,7 +115,7 @@ def enroll_folder(
     progress: Callable[[BulkResult], None] | None = None,
     failure: Callable[[str], None] | None = None,
 ) -> BulkResult:
-    """Enrol every picture of the folders in `folder` under its folder's label, in blocks that are durable one by one.
+    """Enroll every picture of the folders in `folder` under its folder's label, in blocks that are durable one by one.
 
     A picture whose class holds a support from a file of the same bytes is left out, and so is one whose code equals that of a
     support which was enrolled in another way; so a load that was cut off, or a folder that has grown, is loaded again without
@@ -152,7 +152,7 @@ class _Load:
     ) -> None:
         self._store, self._result = store, result
         self._strict, self._block, self._failure = strict, block, failure
-        self._pending: list[tuple[Picture, Coded]] = []
+        self._pending: list[tuple[Picture, EncodedImage]] = []
         self._begun = self._committed = time.monotonic()
 
     def unknown(self, root: Path, classes: list[ClassFolder]) -> Iterator[Picture]:
@@ -169,7 +169,7 @@ class _Load:
                     else:
                         yield Picture(label, path.relative_to(root).as_posix(), data, digest, known)
 
-    def take(self, picture: Picture, outcome: Coded | str) -> None:
+    def take(self, picture: Picture, outcome: EncodedImage | str) -> None:
         """Count a picture, and keep it for the next block when it is new."""
         if isinstance(outcome, str):
             self._fail(outcome)

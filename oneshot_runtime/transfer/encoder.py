@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import ImageError
+from oneshot_runtime.model import codes
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.embedder import BatchEmbedder
 from oneshot_runtime.model.session import available_cpus, open_embedder
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.vision.decode import thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import canvas_from_grey, reduced
 
-__all__ = ["Coded", "PictureCoder"]
+__all__ = ["EncodedImage", "ImageEncoder"]
 
 _PART, _GPU_PART = 16, 256
 """Pictures that one thread decodes and embeds before it takes the next: what a core's cache holds, or a GPU is worth."""
@@ -28,14 +28,14 @@ _Decoded = tuple[str, NDArray[np.uint8], bytes]
 
 
 @dataclass(frozen=True)
-class Coded:
+class EncodedImage:
     """A picture's code, D bytes, and its thumbnail, a PNG."""
 
     code: bytes
     thumbnail: bytes
 
 
-class PictureCoder:
+class ImageEncoder:
     """Codes pictures with a bundle's embedding on at most `threads` threads, by default one for each available processor.
 
     Raises `BundleError`, `DeviceError` or `DependencyError` as `OneShotMatcher.load` does.
@@ -46,28 +46,28 @@ class PictureCoder:
         self.threads = threads or available_cpus()
         embedder = open_embedder(bundle, device, precision, self.threads)
         self.precision = embedder.precision
-        self._embedder = BatchEmbedder(bundle, embedder, threads=1)  # in each of this coder's threads
+        self._embedder = BatchEmbedder(bundle, embedder, threads=1)  # in each of this encoder's threads
         self._workers = Workers(self.threads)
         self._turn = threading.Lock()  # as in `BatchEmbedder`
         self._part = _PART if embedder.device == "cpu" else _GPU_PART
 
-    def code(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
+    def encode(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[EncodedImage | str]:
         """What becomes of each picture: its code, or why it cannot be used.
 
         A picture is its path and its file's bytes; a text in their place says why they could not be read, and is returned.
         """
         parts = [pictures[start : start + self._part] for start in range(0, len(pictures), self._part)]
-        return [outcome for part in self._workers.map(self._code_part, parts) for outcome in part]
+        return [outcome for part in self._workers.map(self._encode_part, parts) for outcome in part]
 
-    def _code_part(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[Coded | str]:
+    def _encode_part(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[EncodedImage | str]:
         decoded = [self._decode(picture) for picture in pictures]
         with self._turn:
             outcomes = [item if isinstance(item, str) else self._canvas(item) for item in decoded]
         usable = [item for item in outcomes if not isinstance(item, str)]
         if not usable:
             return [item for item in outcomes if isinstance(item, str)]
-        codes = iter(encode(self._embedder.embed_canvases([canvas for canvas, _ in usable]), self.bundle.head))
-        return [item if isinstance(item, str) else Coded(next(codes).tobytes(), item[1]) for item in outcomes]
+        encoded = iter(codes.encode(self._embedder.embed_canvases([canvas for canvas, _ in usable]), self.bundle.head))
+        return [item if isinstance(item, str) else EncodedImage(next(encoded).tobytes(), item[1]) for item in outcomes]
 
     def _decode(self, picture: tuple[str, bytes | str]) -> _Decoded | str:
         path, data = picture

@@ -14,7 +14,7 @@ from pathlib import Path
 from oneshot_runtime.errors import GalleryError, LabelError, OneShotError
 from oneshot_runtime.gallery import check_label
 from oneshot_runtime.stores.registry import open_reader
-from oneshot_runtime.transfer.atomic_output import appearing
+from oneshot_runtime.transfer.atomic_output import atomic_output
 
 __all__ = ["ClassFolder", "class_folders", "export_folder", "folder_name", "label_of"]
 
@@ -64,7 +64,7 @@ def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) 
 
     Raises `GalleryError` when `target` exists, or a support has no thumbnail: only an `.npz` then holds all.
     """
-    with appearing(target) as part, open_reader(path) as reader:
+    with atomic_output(target) as part, open_reader(path) as reader:
         missing: dict[str, None] = {}
         part.mkdir()
         for rows in reader.rows():

@@ -21,7 +21,7 @@ _NAMED = 10
 def migrate(path: str | os.PathLike[str], encoder: ImageEncoder, progress: Callable[[int, int], None] | None = None) -> int:
     """Bind the gallery file at `path` to `encoder`'s model; returns how many supports it holds.
 
-    The supports are embedded before the file is locked; what other processes enrol meanwhile is embedded inside the one
+    The supports are embedded before the file is locked; what other processes enroll meanwhile is embedded inside the one
     transaction that changes the file, so whenever the process dies, the file holds the old gallery or the new one. Processes
     that have the gallery open with the old model get a `GalleryError` from then on.
 
@@ -67,5 +67,5 @@ def _refuse(path: str | os.PathLike[str], failed: list[str]) -> None:
     names = ", ".join(map(repr, labels[:_NAMED])) + (f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else "")
     raise GalleryError(
         f"gallery '{path}': {len(failed)} support(s) have no usable thumbnail to embed again, of {names}; nothing was changed. "
-        "Remove these symbols first and enrol them anew after the migration"
+        "Remove these symbols first and enroll them anew after the migration"
     )

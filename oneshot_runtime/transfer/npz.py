@@ -26,7 +26,7 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block, Reader
 from oneshot_runtime.stores.registry import open_reader
 from oneshot_runtime.transfer.archive import VERSION, Columns
-from oneshot_runtime.transfer.atomic_output import appearing
+from oneshot_runtime.transfer.atomic_output import atomic_output
 
 __all__ = ["export_npz", "import_npz"]
 
@@ -38,7 +38,7 @@ def export_npz(path: str | os.PathLike[str], target: str | os.PathLike[str], pro
 
     Raises `GalleryError` when `target` exists or cannot be written, or the gallery is damaged.
     """
-    with appearing(target) as part, open_reader(path) as reader:
+    with atomic_output(target) as part, open_reader(path) as reader:
         _write_archive(reader, part, progress)
         return reader.state.supports
 

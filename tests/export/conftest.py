@@ -7,7 +7,7 @@ pytest.importorskip("onnx")
 
 import numpy as np
 
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from train.canvases import from_image_set
 from train.config import TrainConfig
 from train.model import PRESETS
@@ -20,7 +20,7 @@ def checkpoints(tmp_path_factory):
     """Both presets after a few steps on drawn symbols, so that batch norm has statistics to fold."""
     rng = np.random.default_rng(0)
     symbols = invent_alphabet(6, seed=2)
-    drawn = np.stack([[draw(symbol, random_hand(rng), rng) for _ in range(4)] for symbol in symbols])
+    drawn = np.stack([[draw(symbol, random_writer(rng), rng) for _ in range(4)] for symbol in symbols])
     images = ImageSet(drawn, np.repeat(np.arange(6), 4)[:, None], {"drawn": (0, 5)})
     folder = tmp_path_factory.mktemp("checkpoints")
     for preset, steps in (("edge", 12), ("koch", 1)):

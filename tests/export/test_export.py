@@ -21,7 +21,7 @@ from export.parity import ParityError, check_embedding, check_head, reference
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle, checksum_of
 from oneshot_runtime.model.codes import logits, probabilities, sum_absolute_differences
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from train.__main__ import main as train
 from train.ancestors import load_ancestor
 from train.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint
@@ -98,7 +98,7 @@ def test_an_exported_preset_matches_like_pytorch(checkpoints, tmp_path, preset) 
     export_bundle(checkpoints / f"{preset}.pt", tmp_path / preset, int8=False)
     matcher = OneShotMatcher.load(tmp_path / preset, far=None)
     rng = np.random.default_rng(3)
-    drawings = [draw(symbol, random_hand(rng), rng) for symbol in invent_alphabet(5, seed=8)]
+    drawings = [draw(symbol, random_writer(rng), rng) for symbol in invent_alphabet(5, seed=8)]
     for index, drawing in enumerate(drawings):
         matcher.enroll(str(index), drawing)
     assert [matcher.match(drawing).label for drawing in drawings] == list("01234")
@@ -239,7 +239,7 @@ def test_a_run_on_ones_own_images_starts_and_learns_from_the_shipped_bundle(tmp_
     for index, symbol in enumerate(invent_alphabet(4, seed=3)):
         (tmp_path / "images" / str(index)).mkdir(parents=True)
         for number in range(3):
-            Image.fromarray(draw(symbol, random_hand(rng), rng)).save(tmp_path / "images" / str(index) / f"{number}.png")
+            Image.fromarray(draw(symbol, random_writer(rng), rng)).save(tmp_path / "images" / str(index) / f"{number}.png")
     shipped = Bundle.open()
     words = ["--split", "folder", "--data", str(tmp_path / "images"), "--steps", "1", "--classes", "4", "--shots", "2"]
     words += ["--precision", "fp32", "--invented", "0", "--learning-rate", "0", "--out", str(tmp_path / "run")]

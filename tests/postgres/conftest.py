@@ -80,13 +80,13 @@ def schema_of() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def drawings() -> tuple[list, list]:
-    """Twelve symbols by one hand, and the same by another."""
+    """Twelve symbols by one writer, and the same by another."""
     import numpy as np
 
-    from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+    from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 
     rng = np.random.default_rng(5)
-    hands = random_hand(rng), random_hand(rng)
+    writers = random_writer(rng), random_writer(rng)
     alphabet = invent_alphabet(12, seed=5)
-    first, second = ([draw(symbol, hand, rng) for symbol in alphabet] for hand in hands)
+    first, second = ([draw(symbol, writer, rng) for symbol in alphabet] for writer in writers)
     return first, second

@@ -15,10 +15,10 @@ pytest.importorskip("oneshot_runtime.stores.postgres", reason="needs the extra p
 pytest.importorskip("ray")
 
 from oneshot_runtime import Gallery, GalleryError, OneShotMatcher
-from oneshot_runtime.cluster import ClusterGallery
+from oneshot_runtime.cluster import ClusterStore
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block
-from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.postgres import PostgresStore, check_gallery
 from oneshot_runtime.stores.postgres import postgres_reader as reader
 from tests.runtime.ray_nodes import fill, processes, same, until
@@ -43,7 +43,7 @@ def opened(cluster, server):
     """An address, the gallery there on two shards, the same gallery in this process, queries, and the cluster's store."""
     address = server.address("&oneshot_timeout=1")
     queries = fill(address, BUNDLE)
-    store = ClusterGallery(address, shards=2)
+    store = ClusterStore(address, shards=2)
     gallery, plain = Gallery(BUNDLE, store), Gallery(BUNDLE, address)
     yield address, gallery, plain, queries, store
     gallery.close()
@@ -81,12 +81,12 @@ def test_the_server_hands_a_shard_its_share_and_nothing_else(server, monkeypatch
     plain.add([Block(labels, np.zeros((9000, BUNDLE.dim), np.uint8), pictures, [None] * 9000)])
     found = []
     for number in range(3):
-        share = Share(number, 3)
-        store = PostgresStore(address, BUNDLE.fingerprint, BUNDLE.dim, share)
+        partition = Partition(number, 3)
+        store = PostgresStore(address, BUNDLE.fingerprint, BUNDLE.dim, partition)
 
-        def keep(changes, share=share) -> int:
+        def keep(changes, partition=partition) -> int:
             for block in changes.added:
-                assert all(map(share.owns, block.labels))
+                assert all(map(partition.owns, block.labels))
                 assert len(block.labels) < 1000
                 found.extend(zip(block.numbers, block.labels, strict=True))
             return changes.position.supports
@@ -141,7 +141,7 @@ def test_without_the_database_nothing_is_answered_and_then_all_of_it_is(opened, 
 
 def test_the_matcher_on_a_cluster_over_a_database(cluster, server, drawings) -> None:
     address, options = server.address(), {"precision": "fp32", "threads": 1, "far": None}
-    with OneShotMatcher.load(gallery=ClusterGallery(address, shards=2), **options) as matcher:
+    with OneShotMatcher.load(gallery=ClusterStore(address, shards=2), **options) as matcher:
         for index, page in enumerate(drawings[0]):
             matcher.enroll(f"s{index}", [page, drawings[1][index]] if index % 3 == 0 else page)
         with OneShotMatcher.load(gallery=address, **options) as plain:
@@ -153,13 +153,13 @@ def test_the_matcher_on_a_cluster_over_a_database(cluster, server, drawings) -> 
 def test_what_a_cluster_refuses_of_a_database(cluster, server, schema_of) -> None:
     address = server.address()
     with pytest.raises(GalleryError, match="searches by itself"):
-        ClusterGallery(address + "&oneshot_search=exact")
+        ClusterStore(address + "&oneshot_search=exact")
     address = server.address()
     PostgresStore(address, "another model", BUNDLE.dim).close()
     with pytest.raises(GalleryError, match="another model"):
-        ClusterGallery(address)
+        ClusterStore(address)
     address = server.address()
     PostgresStore(address, BUNDLE.fingerprint, BUNDLE.dim).close()
     server.execute(f"DELETE FROM {schema_of(address)}.state")
     with pytest.raises(GalleryError, match="damaged"):
-        ClusterGallery(address)
+        ClusterStore(address)

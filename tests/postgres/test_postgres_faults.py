@@ -180,7 +180,7 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(server) -> None:
     other.close()
 
 
-def test_a_second_process_matches_an_enrolment_at_once(server) -> None:
+def test_a_second_process_matches_an_enrollment_at_once(server) -> None:
     address = server.address()
     gallery = Gallery(BUNDLE, address)
     script = (

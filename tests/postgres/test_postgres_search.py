@@ -52,7 +52,7 @@ def test_every_mode_gives_the_answers_of_a_gallery_in_memory(server, drawings) -
         one.close()
 
 
-def test_an_enrolment_report_compares_with_the_gallery_before(server, drawings) -> None:
+def test_an_enrollment_report_compares_with_the_gallery_before(server, drawings) -> None:
     address = server.address("&oneshot_search=exact")
     with OneShotMatcher.load(gallery=address, precision="fp32", threads=1) as matcher:
         matcher.enroll("first", drawings[0][0])

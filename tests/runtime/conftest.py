@@ -13,18 +13,18 @@ from ray_nodes import cluster  # noqa: F401
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, checksum_of
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 
 Drawings = list[NDArray[np.uint8]]
 
 
 @pytest.fixture(scope="session")
 def drawings() -> tuple[Drawings, Drawings]:
-    """Twelve symbols by one hand, and the same by another."""
+    """Twelve symbols by one writer, and the same by another."""
     rng = np.random.default_rng(5)
-    hands = random_hand(rng), random_hand(rng)
+    writers = random_writer(rng), random_writer(rng)
     alphabet = invent_alphabet(12, seed=5)
-    first, second = ([draw(symbol, hand, rng) for symbol in alphabet] for hand in hands)
+    first, second = ([draw(symbol, writer, rng) for symbol in alphabet] for writer in writers)
     return first, second
 
 

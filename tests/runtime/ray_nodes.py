@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from oneshot_runtime import Gallery, GalleryError
-from oneshot_runtime.cluster import ClusterGallery
+from oneshot_runtime.cluster import ClusterStore
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 
@@ -56,7 +56,7 @@ def same(cluster: Gallery, plain: Gallery, queries: NDArray[np.uint8]) -> bool:
     return views[0].nearest_batch(queries, 7) == [views[1].nearest(query, 7) for query in queries]
 
 
-def processes(store: ClusterGallery) -> list[int]:
+def processes(store: ClusterStore) -> list[int]:
     """The process of each shard."""
     import ray
 

@@ -18,23 +18,23 @@ from oneshot_runtime import Gallery, GalleryError, ImageError, LabelError, OneSh
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.registry import open_store
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
-from oneshot_runtime.transfer.bulk import BulkResult, coded_here, enroll_folder
-from oneshot_runtime.transfer.encoder import PictureCoder
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
+from oneshot_runtime.transfer.bulk import BulkResult, encode_here, enroll_folder
+from oneshot_runtime.transfer.encoder import ImageEncoder
 from oneshot_runtime.transfer.folders import export_folder
 
 BUNDLE = Bundle.open()
 
 
 @pytest.fixture(scope="module")
-def coder() -> PictureCoder:
-    return PictureCoder(BUNDLE, "cpu", "fp32", 1)
+def encoder() -> ImageEncoder:
+    return ImageEncoder(BUNDLE, "cpu", "fp32", 1)
 
 
-def load(coder, folder, path, **options) -> BulkResult:
+def load(encoder, folder, path, **options) -> BulkResult:
     store = open_store(path, BUNDLE.fingerprint, BUNDLE.dim)
     try:
-        return enroll_folder(store, coded_here(coder), folder, **options)
+        return enroll_folder(store, encode_here(encoder), folder, **options)
     finally:
         store.close()
 
@@ -51,7 +51,7 @@ def write(folder: Path, pages: dict[str, object]) -> Path:
 
 
 def content(path) -> list[tuple[str, str, bytes]]:
-    """Every support in the order of its enrolment within its label: label, where it came from, code."""
+    """Every support in the order of its enrollment within its label: label, where it came from, code."""
     gallery = Gallery(BUNDLE, path)
     found = []
     for label in gallery.labels:
@@ -67,13 +67,13 @@ def symbols(tmp_path, drawings) -> Path:
     return write(tmp_path / "symbols", {f"s{i}/{j}.png": drawings[j][i] for i in range(6) for j in range(2)})
 
 
-def test_a_folder_is_enrolled_like_its_pictures_one_by_one(tmp_path, coder, symbols, drawings) -> None:
-    result = load(coder, symbols, tmp_path / "bulk.db")
+def test_a_folder_is_enrolled_like_its_pictures_one_by_one(tmp_path, encoder, symbols, drawings) -> None:
+    result = load(encoder, symbols, tmp_path / "bulk.db")
     assert (result.pictures, result.added, result.present, result.failed) == (12, 12, 0, 0)
     assert result.rate > 0
     with OneShotMatcher.load(gallery=tmp_path / "single.db", precision="fp32", threads=1, far=None) as matcher:
         for index in range(6):
-            matcher.enroll(f"s{index}", [symbols / f"s{index}" / f"{hand}.png" for hand in range(2)])
+            matcher.enroll(f"s{index}", [symbols / f"s{index}" / f"{writer}.png" for writer in range(2)])
         thumbnails = [support.thumbnail for support in matcher.gallery.supports("s3")]
     bulk, single = content(tmp_path / "bulk.db"), content(tmp_path / "single.db")
     assert [(label, code) for label, _, code in bulk] == [(label, code) for label, _, code in single]
@@ -83,32 +83,32 @@ def test_a_folder_is_enrolled_like_its_pictures_one_by_one(tmp_path, coder, symb
         assert [support.thumbnail for support in matcher.gallery.supports("s3")] == thumbnails
 
 
-def test_what_is_there_is_left_out_however_it_came(tmp_path, coder, symbols, drawings) -> None:
+def test_what_is_there_is_left_out_however_it_came(tmp_path, encoder, symbols, drawings) -> None:
     path = tmp_path / "letters.db"
     with OneShotMatcher.load(gallery=path, precision="fp32", threads=1) as matcher:
         matcher.enroll("s0", drawings[0][0])  # not from a file: its code tells
-    result = load(coder, symbols, path)
+    result = load(encoder, symbols, path)
     assert (result.added, result.present) == (11, 1)
     (symbols / "s1" / "0.png").rename(symbols / "s1" / "renamed.png")  # the same bytes
     write(symbols, {"s1/new.png": drawings[0][7], "s9/0.png": drawings[0][8]})
-    again = load(coder, symbols, path)
+    again = load(encoder, symbols, path)
     assert (again.pictures, again.added, again.present) == (14, 2, 12)
     assert Counter(label for label, _, _ in content(path)) == {f"s{i}": 2 for i in (0, 2, 3, 4, 5)} | {"s1": 3, "s9": 1}
 
 
-def test_an_exported_folder_comes_back(tmp_path, coder, symbols) -> None:
-    load(coder, symbols, tmp_path / "letters.db")
+def test_an_exported_folder_comes_back(tmp_path, encoder, symbols) -> None:
+    load(encoder, symbols, tmp_path / "letters.db")
     assert export_folder(tmp_path / "letters.db", tmp_path / "exported") == 12
-    assert load(coder, tmp_path / "exported", tmp_path / "copy.db").added == 12
+    assert load(encoder, tmp_path / "exported", tmp_path / "copy.db").added == 12
     codes = [[(label, code) for label, _, code in content(tmp_path / name)] for name in ("letters.db", "copy.db")]
     assert codes[0] == codes[1]
 
 
 @pytest.mark.parametrize("block", [1, 5, 2048])
-def test_copies_in_one_folder_count_once(tmp_path, coder, drawings, block) -> None:
+def test_copies_in_one_folder_count_once(tmp_path, encoder, drawings, block) -> None:
     page = drawings[0][0]
     folder = write(tmp_path / "symbols", {"a/1.png": page, "a/2.png": page, "b/1.png": page, "%61/3.png": page})
-    result = load(coder, folder, tmp_path / "letters.db", block=block)
+    result = load(encoder, folder, tmp_path / "letters.db", block=block)
     assert (result.added, result.present) == (2, 2)  # another label is another matter; %61 is a again
     assert Counter(label for label, _, _ in content(tmp_path / "letters.db")) == {"a": 1, "b": 1}
 
@@ -125,36 +125,36 @@ def with_bad_pictures(symbols: Path) -> Path:
     return symbols
 
 
-def test_bad_pictures_are_named_and_the_rest_goes_on(tmp_path, coder, symbols) -> None:
+def test_bad_pictures_are_named_and_the_rest_goes_on(tmp_path, encoder, symbols) -> None:
     seen: list[str] = []
-    result = load(coder, with_bad_pictures(symbols), tmp_path / "letters.db", failure=seen.append)
+    result = load(encoder, with_bad_pictures(symbols), tmp_path / "letters.db", failure=seen.append)
     assert (result.pictures, result.added, result.failed) == (18, 12, 6)
     assert sorted(seen) == sorted(result.reasons)
     for name in (*BAD, "folder", "gone.png"):
         assert sum(str(symbols / "s1" / name) in reason or f"s1/{name}" in reason for reason in seen) == 1, name
 
 
-def test_strict_stops_at_the_first_bad_picture_and_keeps_what_was_before(tmp_path, coder, symbols) -> None:
+def test_strict_stops_at_the_first_bad_picture_and_keeps_what_was_before(tmp_path, encoder, symbols) -> None:
     path = tmp_path / "letters.db"
     with pytest.raises(ImageError, match="s1/"):
-        load(coder, with_bad_pictures(symbols), path, strict=True)
+        load(encoder, with_bad_pictures(symbols), path, strict=True)
     assert [source for _, source, _ in content(path)][:2] == ["s0/0.png", "s0/1.png"]
     for name in (*BAD, "gone.png"):
         (symbols / "s1" / name).unlink()
     (symbols / "s1" / "folder").rmdir()
-    load(coder, symbols, path, strict=True)
+    load(encoder, symbols, path, strict=True)
     assert sorted(source for _, source, _ in content(path)) == sorted(f"s{i}/{j}.png" for i in range(6) for j in range(2))
 
 
-def test_folders_that_cannot_be_loaded_are_refused_before_anything_is(tmp_path, coder, symbols) -> None:
+def test_folders_that_cannot_be_loaded_are_refused_before_anything_is(tmp_path, encoder, symbols) -> None:
     path = tmp_path / "letters.db"
     (tmp_path / "empty" / "a").mkdir(parents=True)
     for folder, named in (("nothing", "nothing"), ("empty", "no pictures"), ("symbols/s1", "no pictures")):
         with pytest.raises(GalleryError, match=named):
-            load(coder, tmp_path / folder, path)
+            load(encoder, tmp_path / folder, path)
     (symbols / "%FF").mkdir()
     with pytest.raises(LabelError, match="%FF"):
-        load(coder, symbols, path)
+        load(encoder, symbols, path)
     assert content(path) == []
 
 
@@ -174,15 +174,15 @@ class FullDisk:
         self._store.add(blocks)
 
 
-def test_a_full_disk_keeps_what_was_written_and_the_next_run_goes_on(tmp_path, coder, symbols) -> None:
+def test_a_full_disk_keeps_what_was_written_and_the_next_run_goes_on(tmp_path, encoder, symbols) -> None:
     path = tmp_path / "letters.db"
     store = open_store(path, BUNDLE.fingerprint, BUNDLE.dim)
     with pytest.raises(GalleryError, match="make room"):
-        enroll_folder(FullDisk(store, 2), coded_here(coder), symbols, block=3)
+        enroll_folder(FullDisk(store, 2), encode_here(encoder), symbols, block=3)
     store.close()
     assert len(content(path)) == 6
-    assert load(coder, symbols, path).added == 6
-    load(coder, symbols, tmp_path / "whole.db")
+    assert load(encoder, symbols, path).added == 6
+    load(encoder, symbols, tmp_path / "whole.db")
     assert content(path) == content(tmp_path / "whole.db")
 
 
@@ -204,14 +204,14 @@ def test_the_command(tmp_path, symbols, capsys, monkeypatch) -> None:
 
 CHILD = """
 import sys
-from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
+from oneshot_runtime.transfer.bulk import encode_here, enroll_folder
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.transfer.encoder import PictureCoder
+from oneshot_runtime.transfer.encoder import ImageEncoder
 from oneshot_runtime.stores.registry import open_store
 bundle = Bundle.open()
-coder = PictureCoder(bundle, "cpu", "fp32", 1)
+encoder = ImageEncoder(bundle, "cpu", "fp32", 1)
 store = open_store(sys.argv[2], bundle.fingerprint, bundle.dim)
-coding = coded_here(coder)
+coding = encode_here(encoder)
 slow = lambda chunks: coding([one] for chunk in chunks for one in chunk)
 enroll_folder(store, slow, sys.argv[1], block=7, progress=lambda result: print(result.added, flush=True))
 print("end", flush=True)
@@ -219,11 +219,13 @@ print("end", flush=True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_load_that_is_killed_again_and_again_ends_like_one_that_was_not(tmp_path, coder) -> None:
+def test_a_load_that_is_killed_again_and_again_ends_like_one_that_was_not(tmp_path, encoder) -> None:
     rng = np.random.default_rng(3)
-    hands = [random_hand(rng) for _ in range(12)]
+    writers = [random_writer(rng) for _ in range(12)]
     alphabet = invent_alphabet(7, seed=3)
-    pages = {f"s{i}/{j:02d}.png": draw(symbol, hand, rng) for i, symbol in enumerate(alphabet) for j, hand in enumerate(hands)}
+    pages = {
+        f"s{i}/{j:02d}.png": draw(symbol, writer, rng) for i, symbol in enumerate(alphabet) for j, writer in enumerate(writers)
+    }
     folder = write(tmp_path / "symbols", {**pages, "s4/bad.png": b"no picture", "s5/twin.png": pages["s5/00.png"]})
     path, chance, kills = tmp_path / "letters.db", random.Random(4), 0
     before = 0
@@ -244,7 +246,7 @@ def test_a_load_that_is_killed_again_and_again_ends_like_one_that_was_not(tmp_pa
         assert there >= before + int(lines[-1])  # what was reported as added is there
         before = there
     assert kills >= 3
-    load(coder, folder, tmp_path / "whole.db")
+    load(encoder, folder, tmp_path / "whole.db")
     assert content(path) == content(tmp_path / "whole.db")
     assert len(content(path)) == 84
 

@@ -14,11 +14,11 @@ import pytest
 cv2 = pytest.importorskip("cv2")
 
 from oneshot_runtime import LabelError, OneShotMatcher  # noqa: E402
-from oneshot_runtime.camera import SymbolReader, annotate, open_source  # noqa: E402
+from oneshot_runtime.camera import FrameReader, annotate, open_source  # noqa: E402
 from oneshot_runtime.camera.render import Film, film, lay_out  # noqa: E402
 from oneshot_runtime.camera.window import Prompt  # noqa: E402
 from oneshot_runtime.cli.main import main  # noqa: E402
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand  # noqa: E402
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer  # noqa: E402
 
 FILM = Film(height=360, width=640, motion=0.3, noise=2.0)
 
@@ -28,7 +28,7 @@ def frames() -> list[np.ndarray]:
     """A sheet with one symbol in its middle."""
     rng = np.random.default_rng(1)
     symbol = max(invent_alphabet(9, seed=6), key=lambda symbol: len(symbol.strokes))
-    scene = lay_out([("sign", draw(symbol, random_hand(rng), rng, 210))], rng, columns=1)
+    scene = lay_out([("sign", draw(symbol, random_writer(rng), rng, 210))], rng, columns=1)
     return [image for image, _ in film(scene, FILM, 20, rng)]
 
 
@@ -47,7 +47,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 
 def test_a_symbol_taught_by_pointing_is_read_from_the_next_frame_on(frames: list[np.ndarray], matcher: OneShotMatcher) -> None:
-    reader = SymbolReader(matcher)
+    reader = FrameReader(matcher)
     assert reader.enroll("sign") is None  # nothing was read yet
     assert reader.read(frames[0]).symbols == ()
     assert [symbol.label for symbol in reader.read(frames[1]).symbols] == [None]
@@ -65,7 +65,7 @@ def test_a_symbol_taught_by_pointing_is_read_from_the_next_frame_on(frames: list
 
 
 def test_stills_carry_nothing_over(frames: list[np.ndarray], matcher: OneShotMatcher) -> None:
-    reader = SymbolReader(matcher, still=True)
+    reader = FrameReader(matcher, still=True)
     numbers = [symbol.track for image in frames[:3] for symbol in reader.read(image).symbols]
     assert len(numbers) == len(set(numbers)) == 3
 
@@ -148,7 +148,7 @@ def test_an_interrupt_completes_the_recording(video: Path, tmp_path: Path, kind:
 
 
 def test_the_overlay_marks_symbols_and_leaves_the_frame_alone(frames: list[np.ndarray], matcher: OneShotMatcher) -> None:
-    reader = SymbolReader(matcher)
+    reader = FrameReader(matcher)
     reader.read(frames[0])
     reading = reader.read(frames[1])
     before = frames[1].copy()

@@ -10,7 +10,7 @@ from oneshot_runtime.camera import find_symbols  # noqa: E402
 from oneshot_runtime.camera.grouping import group_parts  # noqa: E402
 from oneshot_runtime.camera.render import Film, film, lay_out  # noqa: E402
 from oneshot_runtime.camera.segment import dominant_ink  # noqa: E402
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand  # noqa: E402
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer  # noqa: E402
 
 
 def page(height: int = 300, width: int = 480, level: int = 220) -> np.ndarray:
@@ -131,7 +131,7 @@ def test_tiny_frames_hold_nothing(shape: tuple[int, int]) -> None:
 def test_a_filmed_sheet_is_found_and_read(matcher: OneShotMatcher, board: bool) -> None:
     rng = np.random.default_rng(4)
     alphabet = [symbol for symbol in invent_alphabet(16, seed=4) if len(symbol.strokes) > 1][:8]
-    teacher, writer = random_hand(rng), random_hand(rng)
+    teacher, writer = random_writer(rng), random_writer(rng)
     for number, symbol in enumerate(alphabet):
         matcher.enroll(str(number), draw(symbol, teacher, rng))
     scene = lay_out([(str(number), draw(symbol, writer, rng, 210)) for number, symbol in enumerate(alphabet)], rng, board)

@@ -11,9 +11,9 @@ from oneshot_runtime.cli.main import main
 @pytest.fixture
 def pictures(tmp_path, drawings, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for hand, pages in zip(("a", "b"), drawings, strict=True):
+    for writer, pages in zip(("a", "b"), drawings, strict=True):
         for index, page in enumerate(pages[:4]):
-            Image.fromarray(page).save(tmp_path / f"{hand}{index}.png")
+            Image.fromarray(page).save(tmp_path / f"{writer}{index}.png")
     return tmp_path
 
 

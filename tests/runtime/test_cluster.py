@@ -16,11 +16,11 @@ from PIL import Image
 from ray_nodes import NODE, fill, processes, same, until
 
 from oneshot_runtime import BundleError, Gallery, GalleryError, OneShotMatcher, OptionError
-from oneshot_runtime.cluster import ClusterGallery, coded_on_cluster
+from oneshot_runtime.cluster import ClusterStore, encode_on_cluster
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
-from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
-from oneshot_runtime.transfer.encoder import PictureCoder
+from oneshot_runtime.transfer.bulk import encode_here, enroll_folder
+from oneshot_runtime.transfer.encoder import ImageEncoder
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -38,7 +38,7 @@ def filled(tmp_path):
 
 def test_a_cluster_answers_as_one_process_does_and_sees_every_write(cluster, filled) -> None:
     path, queries = filled
-    store = ClusterGallery(path, shards=2)
+    store = ClusterStore(path, shards=2)
     gallery, plain = Gallery(BUNDLE, store), Gallery(BUNDLE, path)
     assert same(gallery, plain, queries)
     assert gallery.labels == plain.labels
@@ -67,7 +67,7 @@ def test_a_cluster_answers_as_one_process_does_and_sees_every_write(cluster, fil
 def test_the_matcher_on_a_cluster(cluster, tmp_path, drawings) -> None:
     path = tmp_path / "letters.db"
     options = {"precision": "fp32", "threads": 1, "far": None}
-    with OneShotMatcher.load(gallery=ClusterGallery(path, shards=2), **options) as matcher:
+    with OneShotMatcher.load(gallery=ClusterStore(path, shards=2), **options) as matcher:
         for index, page in enumerate(drawings[0]):
             matcher.enroll(f"s{index}", [page, drawings[1][index]] if index % 3 == 0 else page)
         with OneShotMatcher.load(gallery=path, **options) as plain:
@@ -81,12 +81,12 @@ def test_the_matcher_on_a_cluster(cluster, tmp_path, drawings) -> None:
 def test_a_cluster_too_small_is_refused_before_anything_is_loaded(cluster, filled) -> None:
     path, _ = filled
     with pytest.raises(GalleryError, match=r"too small.*nothing was loaded.*3 node"):
-        ClusterGallery(path, shards=2, memory=5_000_000_000)
+        ClusterStore(path, shards=2, memory=5_000_000_000)
     with pytest.raises(GalleryError, match="too small"):
-        ClusterGallery(path, shards=40)
+        ClusterStore(path, shards=40)
     for wrong in ({"shards": 0}, {"threads": 0}, {"memory": -1}, {"timeout": 0}):
         with pytest.raises(OptionError, match=next(iter(wrong))):
-            ClusterGallery(path, **wrong)
+            ClusterStore(path, **wrong)
     store = SqliteStore(path, BUNDLE.fingerprint, DIM)  # closed again by those that were refused
     store.close()
 
@@ -130,13 +130,13 @@ def content(path) -> list[tuple[str, str, bytes]]:
 def here(tmp_path, drawings):
     """A folder, and what it makes of a gallery when this process alone loads it."""
     folder = symbols(tmp_path / "symbols", drawings)
-    assert load(tmp_path / "here.db", coded_here(PictureCoder(BUNDLE, "cpu", "fp32", 1)), folder).added == 24
+    assert load(tmp_path / "here.db", encode_here(ImageEncoder(BUNDLE, "cpu", "fp32", 1)), folder).added == 24
     return folder, content(tmp_path / "here.db")
 
 
-def test_bulk_enrolment_on_a_cluster_equals_that_in_one_process(cluster, tmp_path, here) -> None:
+def test_bulk_enrollment_on_a_cluster_equals_that_in_one_process(cluster, tmp_path, here) -> None:
     folder, expected = here
-    result = load(tmp_path / "bulk.db", coded_on_cluster(BUNDLE, 2, "fp32"), folder)
+    result = load(tmp_path / "bulk.db", encode_on_cluster(BUNDLE, 2, "fp32"), folder)
     assert (result.added, result.failed) == (24, 1)
     assert "s01/broken.png" in result.reasons[0]
     assert content(tmp_path / "bulk.db") == expected
@@ -157,21 +157,21 @@ def test_pictures_of_a_killed_worker_are_coded_by_the_next_one(cluster, tmp_path
             before.extend(coders())
             os.kill(before[0], signal.SIGKILL)
 
-    result = load(tmp_path / "bulk.db", one_by_one(coded_on_cluster(BUNDLE, 2, "fp32")), folder, progress=kill)
+    result = load(tmp_path / "bulk.db", one_by_one(encode_on_cluster(BUNDLE, 2, "fp32")), folder, progress=kill)
     assert (result.added, len(before)) == (24, 2)
     assert content(tmp_path / "bulk.db") == expected
 
 
 CHILD = """
 import sys, ray
-from oneshot_runtime.transfer.bulk import coded_here, enroll_folder
+from oneshot_runtime.transfer.bulk import encode_here, enroll_folder
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.cluster import coded_on_cluster
+from oneshot_runtime.cluster import encode_on_cluster
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 ray.init(address=sys.argv[3], log_to_driver=False, logging_level="error")
 bundle = Bundle.open()
 store = SqliteStore(sys.argv[2], bundle.fingerprint, bundle.dim)
-coding = coded_on_cluster(bundle, 1, "fp32")
+coding = encode_on_cluster(bundle, 1, "fp32")
 slow = lambda chunks: coding([one] for chunk in chunks for one in chunk)
 enroll_folder(store, slow, sys.argv[1], block=5, progress=lambda result: print(result.added, flush=True))
 print("end", flush=True)
@@ -210,19 +210,19 @@ def test_a_picture_that_kills_workers_and_a_model_that_is_not_there_end_the_load
 
     deadly = dataclasses.replace(BUNDLE, head=Deadly())
     with pytest.raises(GalleryError, match=r"died 4 times.*s00/a\.png"):
-        load(path, one_by_one(coded_on_cluster(deadly, 1, "fp32")), folder)
+        load(path, one_by_one(encode_on_cluster(deadly, 1, "fp32")), folder)
     moved = shutil.copytree(BUNDLE.path, tmp_path / "model")
     elsewhere = Bundle.open(moved)
     shutil.rmtree(moved)
     with pytest.raises(BundleError, match="embedding"):
-        load(path, coded_on_cluster(elsewhere, 1, "fp32"), folder)
+        load(path, encode_on_cluster(elsewhere, 1, "fp32"), folder)
     assert content(path) == []
 
 
 def test_a_lost_node_is_answered_elsewhere_or_refused(cluster, filled) -> None:
     """The last test: it takes nodes away."""
     path, queries = filled
-    store = ClusterGallery(path, shards=2, timeout=8.0)
+    store = ClusterStore(path, shards=2, timeout=8.0)
     gallery, plain = Gallery(BUNDLE, store), Gallery(BUNDLE, path)
     assert same(gallery, plain, queries)
     cluster.remove_node(cluster.nodes.pop())
@@ -237,5 +237,5 @@ def test_a_lost_node_is_answered_elsewhere_or_refused(cluster, filled) -> None:
 def test_without_a_cluster_the_error_says_what_to_do(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(GalleryError, match=r"ray\.init"):
-        ClusterGallery(tmp_path / "letters.db")
+        ClusterStore(tmp_path / "letters.db")
     assert list(tmp_path.iterdir()) == []

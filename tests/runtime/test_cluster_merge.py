@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneshot_runtime import DependencyError, Gallery, GalleryError, OneShotMatcher, OptionError
-from oneshot_runtime.cluster import ClusterGallery
+from oneshot_runtime.cluster import ClusterStore
 from oneshot_runtime.cluster.fleet import require_room, shard_memory
 from oneshot_runtime.cluster.shard import Shard, Source
 from oneshot_runtime.cluster.shard_search import ClusterEngine, Watch
 from oneshot_runtime.conformance import StoreContract
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block, Where
-from oneshot_runtime.stores.partition import Share, shard_of
+from oneshot_runtime.stores.partition import Partition, shard_of
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 BUNDLE = Bundle.open()
@@ -166,15 +166,15 @@ def test_shards_answer_as_one_process_does(tmp_path_factory, steps, shards, valu
     shards=st.integers(1, 5),
 )
 def test_a_store_hands_a_shard_its_share_and_nothing_else(tmp_path_factory, labels, shards) -> None:
-    path = tmp_path_factory.mktemp("shares") / "letters.db"
+    path = tmp_path_factory.mktemp("partitions") / "letters.db"
     with contextlib.closing(SqliteStore(path, BUNDLE.fingerprint, DIM)) as store:
         add(store, labels, np.zeros((len(labels), DIM), np.uint8))
         handed = []
         for number in range(shards):
-            share = Share(number, shards)
-            with contextlib.closing(SqliteStore(path, BUNDLE.fingerprint, DIM, share)) as reader:
+            partition = Partition(number, shards)
+            with contextlib.closing(SqliteStore(path, BUNDLE.fingerprint, DIM, partition)) as reader:
                 mine = handed_over(reader)
-                assert all(share.owns(label) for _, label in mine)
+                assert all(partition.owns(label) for _, label in mine)
                 add(store, labels[:3], np.zeros((len(labels[:3]), DIM), np.uint8))
                 mine += handed_over(reader)
             handed += [row for row in mine if row[0] <= len(labels)]
@@ -210,7 +210,7 @@ def test_a_shard_that_lost_supports_reads_them_again(path) -> None:
 
 
 class Short(Shard):
-    """Never holds all of its share."""
+    """Never holds all of its partition."""
 
     def _answer(self, revision, value):
         self._at(revision)
@@ -337,7 +337,7 @@ def test_shards_keep_no_metadata(path) -> None:
 def test_without_ray_the_error_names_the_extra(monkeypatch, path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(DependencyError, match=r"oneshot-runtime\[ray\]"):
-        ClusterGallery(path)
+        ClusterStore(path)
     assert not path.exists()
 
 

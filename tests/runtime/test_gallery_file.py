@@ -86,7 +86,7 @@ def test_two_writers_lose_nothing(path) -> None:
         gallery.close()
 
 
-def test_an_enrolment_that_returned_survives_a_kill(path) -> None:
+def test_an_enrollment_that_returned_survives_a_kill(path) -> None:
     script = (
         "import sys, numpy as np; from oneshot_runtime.model.bundle import Bundle; "
         "from oneshot_runtime.gallery import Gallery\n"

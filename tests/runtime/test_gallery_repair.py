@@ -13,6 +13,7 @@ from oneshot_runtime.cli.main import main
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle, fingerprint_of
 from oneshot_runtime.stores.sqlite.repair import check_file, repair_file
+from oneshot_runtime.transfer.encoder import ImageEncoder
 from oneshot_runtime.transfer.migrate import migrate
 from oneshot_runtime.vision.decode import thumbnail
 from oneshot_runtime.vision.preprocess import PreprocessSpec
@@ -43,6 +44,10 @@ def other_bundle(altered_bundle):
         manifest["fingerprint"] = fingerprint_of(manifest["sha256"], spec, manifest["head"])
 
     return altered_bundle(change)
+
+
+def encoder_of(bundle) -> ImageEncoder:
+    return ImageEncoder(Bundle.open(bundle), "cpu", "fp32", 1)
 
 
 def behind_the_back(path, statement: str) -> None:
@@ -205,8 +210,7 @@ def test_a_migration_keeps_symbols_and_recognises_with_the_new_model(tmp_path, d
         for index, drawing in enumerate(first):
             matcher.enroll(f"s{index}", drawing, metadata={"index": index})
         labels, before = matcher.labels, matcher.gallery.supports("s3")
-        with OneShotMatcher.load(other_bundle, precision="fp32", far=None) as other:
-            assert migrate(path, other) == 12
+        assert migrate(path, encoder_of(other_bundle)) == 12
         with pytest.raises(GalleryError, match=Bundle.open(other_bundle).fingerprint):
             matcher.enroll("late", first[0])
         with pytest.raises(GalleryError, match="migrate"):
@@ -232,8 +236,7 @@ def test_what_another_process_enrols_during_a_migration_is_migrated_too(tmp_path
             matcher.enroll("late", drawings[0][2])
             matcher.remove("gone")
 
-        with OneShotMatcher.load(other_bundle, precision="fp32") as other:
-            assert migrate(path, other, meanwhile) == 2
+        assert migrate(path, encoder_of(other_bundle), meanwhile) == 2
     with OneShotMatcher.load(other_bundle, gallery=path, precision="fp32", far=None) as matcher:
         assert matcher.labels == ["early", "late"]
         assert matcher.match(drawings[0][2]).label == "late"

@@ -282,8 +282,8 @@ def test_labels_that_are_no_text_are_never_known(matcher, drawings, label) -> No
     assert matcher.labels == ["5"]
 
 
-def test_threads_see_whole_enrolments(matcher, drawings) -> None:
-    """Each batch enrols two classes at once; a reader must never see one without the other."""
+def test_threads_see_whole_enrollments(matcher, drawings) -> None:
+    """Each batch enrolls two classes at once; a reader must never see one without the other."""
     first, _ = drawings
     embeddings = matcher.embed(first[:2])
     torn, stop = [], threading.Event()

@@ -11,7 +11,7 @@ from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.model.codes import encode, probabilities
 from oneshot_runtime.quality.audit import audit_gallery
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 
 
 def kinds(report) -> list[str]:
@@ -24,11 +24,11 @@ def strict() -> OneShotMatcher:
 
 
 def test_ordinary_drawings_raise_no_finding(strict) -> None:
-    """Three of three hands each, of symbols that differ: what is odd must stand out."""
+    """Three of three writers each, of symbols that differ: what is odd must stand out."""
     rng = np.random.default_rng(1)
-    hands = [random_hand(rng) for _ in range(3)]
+    writers = [random_writer(rng) for _ in range(3)]
     for index, symbol in enumerate(invent_alphabet(3, seed=8)):
-        report = strict.enroll(f"s{index}", [draw(symbol, hand, rng) for hand in hands])
+        report = strict.enroll(f"s{index}", [draw(symbol, writer, rng) for writer in writers])
         assert (report.label, report.supports, report.findings) == (f"s{index}", 3, ())
 
 
@@ -67,7 +67,7 @@ def test_confusable_is_what_the_matcher_would_accept(drawings) -> None:
         for alphabet in range(3, 9):
             one = OneShotMatcher.load(precision="fp32", threads=1, far=far)
             rng = np.random.default_rng(alphabet)
-            pages = [draw(symbol, random_hand(rng), rng) for symbol in invent_alphabet(16, alphabet)]
+            pages = [draw(symbol, random_writer(rng), rng) for symbol in invent_alphabet(16, alphabet)]
             for index, page in enumerate(pages):
                 before = one.match(page)
                 needed = 0.5 if far is None else before.threshold

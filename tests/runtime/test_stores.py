@@ -12,8 +12,8 @@ from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
 from oneshot_runtime.conformance import StoreContract
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores import base as stores
-from oneshot_runtime.stores.address import shown
+from oneshot_runtime.stores import base, registry
+from oneshot_runtime.stores.address import redacted
 from oneshot_runtime.stores.base import Where
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
@@ -43,7 +43,7 @@ class Forgetful(SqliteStore):
         everything = list(blocks)
         if self.supports("a") and len(everything[-1].labels):
             last = everything[-1]
-            everything[-1] = stores.Block(last.labels[:-1], last.codes[:-1], last.thumbnails[:-1], last.metadata[:-1])
+            everything[-1] = base.Block(last.labels[:-1], last.codes[:-1], last.thumbnails[:-1], last.metadata[:-1])
         super().add(everything)
 
 
@@ -73,12 +73,12 @@ def test_another_package_offers_a_store_by_its_scheme(tmp_path, monkeypatch) -> 
 
     monkeypatch.setattr(sys.modules[__name__], "opened", opened, raising=False)
     entry = EntryPoint("attic", f"{__name__}:opened", "oneshot_runtime.stores")
-    monkeypatch.setattr(stores, "entry_points", lambda group: [entry])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
     with OneShotMatcher.load(gallery="attic://localhost/letters.db", precision="fp32", far=None) as matcher:
         assert matcher.labels == []
     assert (tmp_path / "letters.db").exists()
     with pytest.raises(GalleryError, match=r"no store is installed for cellar://; there are attic://, postgres"):
-        stores.open_store("cellar://me:secret@x/y", BUNDLE.fingerprint, BUNDLE.dim)
+        registry.open_store("cellar://me:secret@x/y", BUNDLE.fingerprint, BUNDLE.dim)
 
 
 def test_an_open_store_is_taken_as_it_is(tmp_path) -> None:
@@ -147,7 +147,7 @@ def test_what_is_no_place_is_refused(place) -> None:
     ],
 )
 def test_a_password_is_never_shown(address, expected) -> None:
-    assert shown(address) == expected
+    assert redacted(address) == expected
 
 
 def test_codes_in_memory_cannot_be_filtered(tmp_path, drawings) -> None:

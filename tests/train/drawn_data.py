@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 
 LAYOUT = {"Alef": 5, "Bet": 4, "Gimel": 3}
 
@@ -21,15 +21,15 @@ def png(image: np.ndarray) -> bytes:
 
 
 def entries(root: str, layout: dict[str, int], seed: int) -> dict[str, bytes]:
-    """Files laid out like Omniglot's, drawn by twenty hands."""
+    """Files laid out like Omniglot's, drawn by twenty writers."""
     rng = np.random.default_rng(seed)
-    hands = [random_hand(rng) for _ in range(20)]
+    writers = [random_writer(rng) for _ in range(20)]
     files = {}
     for number, (alphabet, count) in enumerate(layout.items()):
         for index, symbol in enumerate(invent_alphabet(count, seed + number), 1):
-            for drawer, hand in enumerate(hands, 1):
+            for drawer, writer in enumerate(writers, 1):
                 name = f"{root}/{alphabet}/character{index:02d}/{number:02d}{index:02d}_{drawer:02d}.png"
-                files[name] = png(draw(symbol, hand, rng))
+                files[name] = png(draw(symbol, writer, rng))
     return files
 
 

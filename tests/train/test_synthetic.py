@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.canvases import from_image_set, hold_out, joined
 from train.omniglot import DatasetError, load_images
@@ -20,7 +20,7 @@ def evaluation(data):
 
 def test_more_layers_lay_more_ink() -> None:
     rng = np.random.default_rng(0)
-    drawing = np.where(draw(invent_alphabet(1, 3)[0], random_hand(rng), rng) < 128, 0, 255).astype(np.uint8)
+    drawing = np.where(draw(invent_alphabet(1, 3)[0], random_writer(rng), rng) < 128, 0, 255).astype(np.uint8)
     ink = [int((255 - redraw(drawing, layers).astype(int)).sum()) for layers in range(-2, 8)]
     assert ink == sorted(ink)
     assert ink[0] < 0.75 * ink[2]

@@ -13,7 +13,7 @@ from train.omniglot import load_trials
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_shipped_model_beats_people_on_the_400_trials(omniglot, precision) -> None:
-    """People: 95.5 % (Lake et al. 2015). Through the runtime's public API: enrol twenty supports, match twenty queries."""
+    """People: 95.5 % (Lake et al. 2015). Through the runtime's public API: enroll twenty supports, match twenty queries."""
     score = score_trials(load_trials(omniglot), bundle_classifier(OneShotMatcher.load(precision=precision, far=None)))
     assert score.total == 400
     assert score.accuracy >= 0.97

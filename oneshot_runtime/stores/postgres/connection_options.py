@@ -10,7 +10,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from oneshot_runtime.errors import GalleryError, OptionError
-from oneshot_runtime.stores.address import shown
+from oneshot_runtime.stores.address import redacted
 
 __all__ = ["MAX_INDEXED", "Options"]
 
@@ -59,20 +59,20 @@ class Options:
         except ProgrammingError:
             # Without libpq's words, which may hold a part of the password.
             raise GalleryError(
-                f"gallery '{shown(address)}' is no address that libpq reads: expected postgresql://user@host:port/database; "
+                f"gallery '{redacted(address)}' is no address that libpq reads: expected postgresql://user@host:port/database; "
                 "special signs in a password are written %XX"
             ) from None
         unknown = sorted(set(given) - set(_KNOWN))
         if unknown:
             known = ", ".join(_OURS + name for name in _KNOWN)
-            raise OptionError(f"gallery '{shown(address)}': {_OURS}{unknown[0]} is unknown; there are {known}")
+            raise OptionError(f"gallery '{redacted(address)}': {_OURS}{unknown[0]} is unknown; there are {known}")
         schema, search = given.get("schema", cls.schema), given.get("search", cls.search)
         if not _SCHEMA.fullmatch(schema):
             raise OptionError(f"oneshot_schema is small letters, digits and underscores, 63 at most, got {schema!r:.80}")
         if search not in _SEARCH:
             raise OptionError(f"oneshot_search is one of {', '.join(_SEARCH)}, got {search!r:.80}")
         ef, pool = _whole(given, "ef", cls.ef, 1, 1000), _whole(given, "pool", cls.pool, 2, 1000)
-        return cls(shown(address), conninfo, schema, search, ef, pool, _whole(given, "timeout", cls.timeout, 1, 3600))
+        return cls(redacted(address), conninfo, schema, search, ef, pool, _whole(given, "timeout", cls.timeout, 1, 3600))
 
 
 def _split(parameter: str) -> tuple[str, str]:

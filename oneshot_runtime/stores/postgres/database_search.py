@@ -62,7 +62,7 @@ class DatabaseEngine:
         return DatabaseView(self, supports, classes, state.last_support, where)
 
     def labels(self) -> list[str]:
-        """Labels with at least one support, in the order of their first enrolment."""
+        """Labels with at least one support, in the order of their first enrollment."""
         found = self._database.read(
             lambda connection: connection.execute("SELECT label FROM classes ORDER BY first").fetchall()
         )
@@ -75,7 +75,7 @@ class DatabaseEngine:
         return 0 if found is None else int(found[0])
 
     def codes(self, label: str) -> NDArray[np.uint8]:
-        """The codes uint8 (n, D) of a label's supports, in the order of their enrolment; n is 0 when it is unknown."""
+        """The codes uint8 (n, D) of a label's supports, in the order of their enrollment; n is 0 when it is unknown."""
         text = "SELECT code FROM supports WHERE label = %s ORDER BY id"
 
         def find(connection: Connection) -> list[tuple[Any, ...]]:
@@ -86,7 +86,7 @@ class DatabaseEngine:
         return np.frombuffer(b"".join(code for (code,) in found), np.uint8).reshape(len(found), self._database.dim)
 
     def rows(self, query_code: NDArray[np.uint8], count: int, condition: _Condition) -> list[tuple[str, int]]:
-        """Labels and distances of the `count` rows nearest to a code uint8 (D,), ties by their order of enrolment."""
+        """Labels and distances of the `count` rows nearest to a code uint8 (D,), ties by their order of enrollment."""
         # Not the bare operator where the answer must be exact: with it the planner may take the HNSW index.
         order = "point <+> %(point)s::vector" if self._approximate else "0 + (point <+> %(point)s::vector), id"
         text = query(f"SELECT id, label, code FROM supports WHERE {condition.text} ORDER BY {order} LIMIT {count:d}")

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Any
 
 from oneshot_runtime.errors import DamageError
-from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.postgres.connection_options import Options
 from oneshot_runtime.stores.postgres.postgres_schema import Connection, Connector, prepare, query, read_state
 from oneshot_runtime.stores.records import BLOCK, BLOCK_BYTES, Row, State, row_from
 
-__all__ = ["COLUMNS", "PostgresReader", "intact", "read_blocks", "read_share", "require_rows"]
+__all__ = ["COLUMNS", "PostgresReader", "intact", "read_blocks", "read_partition", "require_rows"]
 
 COLUMNS = "id, label, code, created, thumbnail, metadata, checksum"
 _RESTORE = "restore it from a backup"
@@ -60,7 +60,7 @@ class PostgresReader:
         return 0 if found is None else int(found[0])
 
     def rows(self) -> Iterator[list[Row]]:
-        """All rows in the order of their enrolment, in blocks; after the last one it is sure that none is missing."""
+        """All rows in the order of their enrollment, in blocks; after the last one it is sure that none is missing."""
         place = self._connector.options.place
         with self._connector.errors():
             found = State("", "", self.state.dim)
@@ -75,14 +75,16 @@ def read_blocks(connection: Connection, place: str, dim: int, after: int = 0) ->
     return _read(connection, place, dim, "id > %(after)s", [(after, None)])
 
 
-def read_share(connection: Connection, place: str, dim: int, after: int, last: int, share: Share) -> Iterator[list[Row]]:
-    """Those rows of a share that are behind number `after` and up to `last`, in blocks; the server passes over the rest.
+def read_partition(
+    connection: Connection, place: str, dim: int, after: int, last: int, partition: Partition
+) -> Iterator[list[Row]]:
+    """Those rows of a partition that are behind number `after` and up to `last`, in blocks; the server passes over the rest.
 
-    Asked for in ranges of numbers: with a limit alone the planner, which cannot know how many rows a share has, might sort the
-    table for every block.
+    Asked for in ranges of numbers: with a limit alone the planner, which cannot know how many rows a partition has, might sort
+    the table for every block.
     """
     ranges = ((start, min(start + BLOCK, last)) for start in range(after, last, BLOCK))
-    return _read(connection, place, dim, f"id > %(after)s AND id <= %(until)s AND {share.in_postgres()}", ranges)
+    return _read(connection, place, dim, f"id > %(after)s AND id <= %(until)s AND {partition.in_postgres()}", ranges)
 
 
 def _read(

@@ -11,10 +11,10 @@ import numpy as np
 
 from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.stores.base import Added, Block, Changes, Position
-from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.postgres.connection_options import Options
 from oneshot_runtime.stores.postgres.database_search import DatabaseEngine
-from oneshot_runtime.stores.postgres.postgres_reader import COLUMNS, intact, read_blocks, read_share, require_rows
+from oneshot_runtime.stores.postgres.postgres_reader import COLUMNS, intact, read_blocks, read_partition, require_rows
 from oneshot_runtime.stores.postgres.postgres_schema import Connection, query, transaction
 from oneshot_runtime.stores.postgres.transactions import Database, Draft
 from oneshot_runtime.stores.postgres.wire import COPY_COLUMNS, copy_data
@@ -40,11 +40,11 @@ class PostgresStore:
 
     A write that returned is committed (`synchronous_commit` is never off). Writers take turns, so that the order of rows is
     that of the commits. With `oneshot_search=exact` or `hnsw` in the address the database searches, else the gallery keeps the
-    codes in memory and follows by `sync`. share: the classes that `sync` hands over, None for all.
+    codes in memory and follows by `sync`. partition: the classes that `sync` hands over, None for all.
     """
 
-    def __init__(self, address: str, fingerprint: str, dim: int, share: Share | None = None) -> None:
-        self._share = share
+    def __init__(self, address: str, fingerprint: str, dim: int, partition: Partition | None = None) -> None:
+        self._partition = partition
         self._options = Options.of(address)
         self._database = Database(self._options, fingerprint, dim)
         self.fingerprint, self.dim = fingerprint, dim
@@ -98,7 +98,7 @@ class PostgresStore:
             self._database.read(lambda connection: self._catch_up(connection, apply))
 
     def supports(self, label: str) -> list[Support]:
-        """A label's supports in the order of their enrolment."""
+        """A label's supports in the order of their enrollment."""
 
         def find(connection: Connection) -> list[Row]:
             self._database.state(connection)
@@ -141,17 +141,17 @@ class PostgresStore:
             if apply(Changes(False, removed, added, position)) == state.supports:
                 self._position = state
                 return
-        # A reader of a share cannot tell what others lack: whoever puts the shares together counts them.
-        apply(Changes(True, [], self._codes(connection, 0, state, self._share is None), position))
+        # A reader of a partition cannot tell what others lack: whoever puts the partitions together counts them.
+        apply(Changes(True, [], self._codes(connection, 0, state, self._partition is None), position))
         self._position = state
 
     def _codes(self, connection: Connection, after: int, state: State, whole: bool = False) -> Iterator[Added]:
-        """The rows of the share after number `after`. whole: they must be all rows of the gallery."""
+        """The rows of the partition after number `after`. whole: they must be all rows of the gallery."""
         place, found = self._options.place, State("", "", self.dim)
-        if self._share is None:
+        if self._partition is None:
             blocks = read_blocks(connection, place, self.dim, after)
         else:
-            blocks = read_share(connection, place, self.dim, after, state.last_support, self._share)
+            blocks = read_partition(connection, place, self.dim, after, state.last_support, self._partition)
         for rows in blocks:
             if whole:
                 found = found.with_rows([row.checksum for row in rows], 0)

@@ -52,7 +52,7 @@ class GalleryReader:
             return int(self._connection.execute("SELECT coalesce(max(length(label)), 0) FROM supports").fetchone()[0])
 
     def rows(self) -> Iterator[list[Row]]:
-        """All rows in the order of their enrolment, in blocks; after the last one it is sure that none is missing."""
+        """All rows in the order of their enrollment, in blocks; after the last one it is sure that none is missing."""
         with self.file.errors():
             found = State("", "", self.state.dim)
             for rows in read_blocks(self._connection, self.file, self.state.dim):

@@ -15,7 +15,7 @@ import numpy as np
 
 from oneshot_runtime.errors import GalleryError, LabelError
 from oneshot_runtime.stores.base import Added, Block, Changes, Position
-from oneshot_runtime.stores.partition import Share
+from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.records import Row, State, Support
 from oneshot_runtime.stores.sqlite.database_file import REPAIR, GalleryFile, transaction
 from oneshot_runtime.stores.sqlite.sqlite_reader import intact, read_blocks, require_rows
@@ -31,12 +31,12 @@ class SqliteStore:
     """Supports as rows with checksums, bound to one model by its fingerprint.
 
     A write that returned is on the disk (`synchronous=FULL`). Reads and writes have a connection each, so that a match never
-    waits for another thread's disk sync. share: the classes that `sync` hands over, None for all.
+    waits for another thread's disk sync. partition: the classes that `sync` hands over, None for all.
     """
 
-    def __init__(self, path: str | os.PathLike[str], fingerprint: str, dim: int, share: Share | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], fingerprint: str, dim: int, partition: Partition | None = None) -> None:
         self._file = GalleryFile(path)
-        self._share = share
+        self._partition = partition
         self.fingerprint, self.dim = fingerprint, dim
         self._read_lock, self._write_lock = threading.RLock(), threading.RLock()
         self._identity: str | None = None
@@ -51,8 +51,8 @@ class SqliteStore:
                 prepare(self._writer, self._file, (fingerprint, dim))
                 self._reader = self._file.connect()
                 self._file.use_wal(self._reader)
-                if share is not None:
-                    self._reader.create_function("owned", 1, partial(_owned, share), deterministic=True)
+                if partition is not None:
+                    self._reader.create_function("owned", 1, partial(_owned, partition), deterministic=True)
                 self._bind()
         except BaseException:
             self.close()
@@ -138,7 +138,7 @@ class SqliteStore:
             self._seen_version = version
 
     def supports(self, label: str) -> list[Support]:
-        """A label's supports in the order of their enrolment."""
+        """A label's supports in the order of their enrollment."""
         with self._file.errors(), self._read_lock:
             self._file.guard()
             with transaction(self._reader, "DEFERRED"):
@@ -172,13 +172,13 @@ class SqliteStore:
             if apply(Changes(False, removed, added, position)) == state.supports:
                 self._position = state
                 return
-        # A reader of a share cannot tell what others lack: whoever puts the shares together counts them.
-        apply(Changes(True, [], self._codes(0, state if self._share is None else None), position))
+        # A reader of a partition cannot tell what others lack: whoever puts the partitions together counts them.
+        apply(Changes(True, [], self._codes(0, state if self._partition is None else None), position))
         self._position = state
 
     def _codes(self, after: int, expected: State | None = None) -> Iterator[Added]:
-        """The rows of the share after number `after`; all rows together must be those of `expected`."""
-        condition = "true" if self._share is None else "owned(label)"
+        """The rows of the partition after number `after`; all rows together must be those of `expected`."""
+        condition = "true" if self._partition is None else "owned(label)"
         found = State("", "", self.dim)
         for rows in read_blocks(self._reader, self._file, self.dim, after, condition):
             if expected is not None:
@@ -259,14 +259,14 @@ class SqliteStore:
             raise GalleryError(
                 f"gallery '{path}' was made with model {state.fingerprint} (D={state.dim}), the loaded model is "
                 f"{self.fingerprint} (D={self.dim}): load the bundle it was made with, re-embed it with "
-                "`oneshot gallery migrate`, or enrol the symbols into a new gallery"
+                "`oneshot gallery migrate`, or enroll the symbols into a new gallery"
             )
         return state
 
 
-def _owned(share: Share, label: object) -> bool:
-    """Whether a share has a row; one whose label is no text is in every share, to be found damaged."""
-    return not isinstance(label, str) or share.owns(label)
+def _owned(partition: Partition, label: object) -> bool:
+    """Whether a partition has a row; one whose label is no text is in every partition, to be found damaged."""
+    return not isinstance(label, str) or partition.owns(label)
 
 
 class _Draft:

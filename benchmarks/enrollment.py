@@ -1,7 +1,7 @@
-"""What enrolment's report and a gallery's check cost: `python -m benchmarks.enrolment`.
+"""What enrollment's report and a gallery's check cost: `python -m benchmarks.enrollment`.
 
 A gallery in memory is filled with embeddings of drawn symbols and mixtures of them. In one run, alternating: `enroll` of a
-picture, reading its report, the same steps without `enroll`, and `remove`; then `check_gallery` for each size. Medians, on the
+picture, reading its report, the same steps without `enroll`, and `remove`; then `audit_gallery` for each size. Medians, on the
 clock and of processor time, which is what counts on a machine that is busy with other things.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.quality.audit import check_gallery
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.quality.audit import audit_gallery
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.vision.decode import thumbnail
 
 __all__ = ["main"]
@@ -26,16 +26,16 @@ __all__ = ["main"]
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.enrolment", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.enrollment", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--supports", type=int, default=100_000, help="in the gallery that is enrolled into")
     parser.add_argument("--pictures", type=int, default=40)
     parser.add_argument("--check", type=int, nargs="+", default=[1000, 10_000, 20_000], help="supports that are checked")
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(0)
-    pages = [draw(symbol, random_hand(rng), rng) for seed in range(10) for symbol in invent_alphabet(20, seed)]
-    enrolment = {"supports": arguments.supports, **_enrolment(pages, arguments.supports, arguments.pictures, rng)}
+    pages = [draw(symbol, random_writer(rng), rng) for seed in range(10) for symbol in invent_alphabet(20, seed)]
+    enrollment = {"supports": arguments.supports, **_enrollment(pages, arguments.supports, arguments.pictures, rng)}
     checks = [_check(pages, size, rng) for size in arguments.check]
-    print(json.dumps({"enrolment": enrolment, "checks": checks}, indent=1))
+    print(json.dumps({"enrollment": enrollment, "checks": checks}, indent=1))
     return 0
 
 
@@ -56,7 +56,7 @@ def _filled(pages: list[NDArray[np.uint8]], supports: int, rng: np.random.Genera
     return matcher
 
 
-def _enrolment(pages: list[NDArray[np.uint8]], supports: int, pictures: int, rng: np.random.Generator) -> dict[str, float]:
+def _enrollment(pages: list[NDArray[np.uint8]], supports: int, pictures: int, rng: np.random.Generator) -> dict[str, float]:
     matcher = _filled(pages, supports, rng)
     taken: dict[str, list[tuple[float, float]]] = {"enroll": [], "report": [], "embed_and_extend": [], "remove": []}
     for number in range(pictures):
@@ -87,7 +87,7 @@ def _now() -> tuple[float, float]:
 def _check(pages: list[NDArray[np.uint8]], supports: int, rng: np.random.Generator) -> dict[str, float]:
     matcher = _filled(pages, supports, rng)
     start = _now()
-    found = check_gallery(matcher)
+    found = audit_gallery(matcher.gallery, matcher.bundle, matcher.far)
     end = _now()
     seconds = {"seconds": end[0] - start[0], "processor_seconds": end[1] - start[1]}
     return {"supports": supports, **seconds, "findings": len(found.findings)}
