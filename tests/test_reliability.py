@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.damage import damage
-from benchmarks.fuzz_targets import TARGETS
-from benchmarks.soak import soak
+from benchmarks.reliability.damage import damage
+from benchmarks.reliability.fuzz_targets import TARGETS
+from benchmarks.reliability.soak import soak
 from oneshot_runtime import OneShotError
 
 

@@ -1,6 +1,6 @@
 """Feed mutated files to every parser, below the checksums: only a `OneShotError` may come out, in bounded time and memory.
 
-    python -m benchmarks.fuzz image --runs 1000000        # or manifest, golden, graph, rows, npz
+    python -m benchmarks.reliability.fuzz image --runs 1000000        # or manifest, golden, graph, rows, npz
 
 Atheris (coverage-guided) drives it: `pip install atheris`. Mutated content gets its checksums recomputed, as whoever forges a
 file would, so that the parsers behind them are reached. Each run starts from files that the project draws or writes itself. A
@@ -26,7 +26,7 @@ _TARGETS = ("golden", "graph", "image", "manifest", "npz", "rows")
 
 def main(argv: list[str] | None = None) -> int:
     """Run one target; libFuzzer ends the process, with a code other than 0 when an input broke something."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.fuzz", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("target", choices=_TARGETS)
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         print("atheris is not installed: pip install atheris", file=sys.stderr)
         return 2
     with atheris.instrument_imports(include=["oneshot_runtime"]):
-        targets = importlib.import_module("benchmarks.fuzz_targets").TARGETS
+        targets = importlib.import_module("benchmarks.reliability.fuzz_targets").TARGETS
         from oneshot_runtime.errors import OneShotError
     folder = tempfile.TemporaryDirectory()
     call, seeds = targets[arguments.target](Path(folder.name))

@@ -1,4 +1,4 @@
-"""What the fuzzer calls: every parser of untrusted files, reached below the checksums. See `benchmarks.fuzz`."""
+"""What the fuzzer calls: every parser of untrusted files, reached below the checksums. See `benchmarks.reliability.fuzz`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Kill a process in the middle of its writes, again and again, and count what it had acknowledged and the gallery lost.
 
-    python -m benchmarks.kill_rounds --rounds 1000 --json kills.json
+    python -m benchmarks.reliability.kill_rounds --rounds 1000 --json kills.json
 
 A child enrolls, removes, renames and migrates, and reports each operation over a pipe once it returned. The parent kills it at
 a random moment, reads the whole gallery back with a fresh opening, and compares: everything acknowledged must be there, the one

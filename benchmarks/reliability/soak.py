@@ -1,4 +1,4 @@
-"""Enroll, remove and match with many threads against a reference model: `python -m benchmarks.soak --minutes 10`.
+"""Enroll, remove and match with many threads against a reference model: `python -m benchmarks.reliability.soak --minutes 10`.
 
 Every thread owns some labels of one shared durable gallery. It enrolls, extends, removes and matches in random order and keeps
 its own record of what its labels must hold: a match that lists every class must list exactly those of its labels that are
@@ -34,7 +34,7 @@ _MOST_SUPPORTS = 5
 
 def main(argv: list[str] | None = None) -> int:
     """Run the soak; returns 0 when no difference was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.soak", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--threads", type=int, default=32)
     parser.add_argument("--json", type=Path, help="write the figures here")

@@ -1,6 +1,6 @@
 """Flip and cut bytes of a bundle and of a gallery: everything must be detected or harmless, never a wrong answer.
 
-    python -m benchmarks.damage --flips 2000 --json damage.json
+    python -m benchmarks.reliability.damage --flips 2000 --json damage.json
 
 Each file is damaged at places spread evenly over it (at every byte when it has no more), one at a time: a bit flipped, the
 byte overwritten, or the file cut off there. Then the bundle or the gallery is opened afresh and everything in it compared.
@@ -38,7 +38,7 @@ _PICTURE = thumbnail(np.zeros((8, 8), np.uint8)) + bytes(range(200))
 
 def main(argv: list[str] | None = None) -> int:
     """Run the harness; returns 0 when no damage gave a wrong answer."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.damage", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.damage", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--flips", type=int, default=2000, help="places in each file")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)
