@@ -1,4 +1,4 @@
-"""What it takes a cluster's shard to read its share, from a file and from PostgreSQL: `python -m benchmarks.shard_loading`.
+"""What it takes a cluster's shard to read its share, from a file and from PostgreSQL: `python -m benchmarks.scale.shard_loading`.
 
 Supports have codes drawn at random, a thumbnail and metadata of the sizes that a bulk load leaves, one support a class. Each
 shard is loaded in a process of its own, without Ray: seconds until it answers, processor seconds of its process (a server's are
@@ -34,7 +34,9 @@ _PART = 8192
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.shard_loading", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scale.shard_loading", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--supports", type=int, default=100_000)
     parser.add_argument("--shards", type=int, nargs="+", default=[1, 2, 16])
     parser.add_argument("--rounds", type=int, default=3, help="loads of the first shard; the median is shown")

@@ -1,4 +1,4 @@
-"""What a gallery of a billion supports and a hundred thousand matches a second would take: `python -m benchmarks.planning`.
+"""What a gallery of a billion supports and a hundred thousand matches a second would take: `python -m benchmarks.scale.planning`.
 
 Every input is measured here, on one core and in processor time, so that other work on the machine disturbs it little; the rest
 is arithmetic, printed with its inputs. What a machine has and how full it may be are assumptions: options, printed too.
@@ -39,7 +39,7 @@ _MANY = 64
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, and do the arithmetic; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.planning", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.planning", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--supports", type=float, default=1e9)
     parser.add_argument("--matches", type=float, default=1e5, help="a second")
     parser.add_argument("--near", type=float, default=1e5, help="supports to compare with when sites are kept apart")

@@ -1,4 +1,4 @@
-"""Search time and memory against the number of supports: `python -m benchmarks.gallery_scale`.
+"""Search time and memory against the number of supports: `python -m benchmarks.scale.gallery_scale`.
 
 The matcher's own search (top five classes of one query, one support a class) with OpenCV and with numpy alone, beside numpy's
 plain L1, a bare read of the same bytes and, where installed, faiss; two threads each, but plain numpy. Answers are compared
@@ -33,7 +33,9 @@ _READERS = Workers(_THREADS)
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gallery_scale", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scale.gallery_scale", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--out", type=Path, default=Path("out/gallery"), help="folder of the JSON and the plot")

@@ -1,4 +1,4 @@
-"""A gallery on a Ray cluster of this machine beside the embedded one, by number of shards: `python -m benchmarks.cluster`.
+"""A gallery on a Ray cluster of this machine beside the embedded one, by number of shards: `python -m benchmarks.scale.cluster`.
 
 The cluster has a node for each shard, all on this machine, so its shards share the same processors: this measures what the
 cluster adds, and cannot show what more machines would save. Codes are random; every contender must give the same classes and
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.bulk import draw_pictures
+from benchmarks.scale.bulk import draw_pictures
 from oneshot_runtime.cluster import ClusterStore, encode_on_cluster
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
@@ -39,7 +39,7 @@ _TOP = 5
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.cluster", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--supports", type=int, nargs="+", default=[1000, 100_000])
     parser.add_argument("--shards", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--queries", type=int, default=200, help="timed one by one")

@@ -1,4 +1,4 @@
-"""Recall against latency of a gallery in PostgreSQL: `python -m benchmarks.postgres`.
+"""Recall against latency of a gallery in PostgreSQL: `python -m benchmarks.scale.postgres`.
 
 The same supports, one a class, are searched for the nearest five by the embedded index, by a gallery that follows the
 database, by an exact scan in the database, and by HNSW with several `ef_search`; the embedded index is the truth. A search
@@ -55,7 +55,7 @@ class Row:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.postgres", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.postgres", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--ef", type=int, nargs="+", default=[10, 40, 100, 200, 400])
     parser.add_argument("--hnsw-up-to", type=int, default=100_000, help="supports up to which the index is built")

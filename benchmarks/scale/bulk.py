@@ -1,4 +1,4 @@
-"""Enrolling a folder of many pictures: speed by threads, memory, and a second run over it: `python -m benchmarks.bulk`.
+"""Enrolling a folder of many pictures: speed by threads, memory, and a second run over it: `python -m benchmarks.scale.bulk`.
 
 The pictures are drawn by this project, 105x105 PNG: a few hundred drawings, each copy with its own scatter of pixels, so
 that no two files are equal. Each load runs in a process of its own, as `oneshot enroll --folder` does it; its resident memory
@@ -39,7 +39,7 @@ _MILLION = 1_000_000
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.bulk", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

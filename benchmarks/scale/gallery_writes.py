@@ -1,6 +1,6 @@
 """What a write costs: a million supports in one call, and one class more or less in a gallery of 100,000.
 
-python -m benchmarks.gallery_writes --bulk 1000000 --json writes.json
+python -m benchmarks.scale.gallery_writes --bulk 1000000 --json writes.json
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Large galleries: searching, loading, writing, clusters and databases."""
