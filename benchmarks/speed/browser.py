@@ -1,4 +1,4 @@
-"""How near the browser's port comes to Python, its times and its sizes: `python -m benchmarks.browser`.
+"""How near the browser's port comes to Python, its times and its sizes: `python -m benchmarks.speed.browser`.
 
 Uses `examples/web/node_modules` where `npm ci` was run, else fetches onnxruntime-web by npm.
 """
