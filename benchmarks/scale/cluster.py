@@ -1,4 +1,4 @@
-"""A gallery on a Ray cluster of this machine beside the embedded one, by number of shards: `python -m benchmarks.scale.cluster`.
+"""A gallery on a Ray cluster of this machine beside the embedded one, by shards: `python -m benchmarks.scale.cluster`.
 
 The cluster has a node for each shard, all on this machine, so its shards share the same processors: this measures what the
 cluster adds, and cannot show what more machines would save. Codes are random; every contender must give the same classes and

@@ -1,4 +1,4 @@
-"""What a gallery of a billion supports and a hundred thousand matches a second would take: `python -m benchmarks.scale.planning`.
+"""What a billion supports and a hundred thousand matches a second would take: `python -m benchmarks.scale.planning`.
 
 Every input is measured here, on one core and in processor time, so that other work on the machine disturbs it little; the rest
 is arithmetic, printed with its inputs. What a machine has and how full it may be are assumptions: options, printed too.

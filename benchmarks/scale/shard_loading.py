@@ -1,4 +1,4 @@
-"""What it takes a cluster's shard to read its share, from a file and from PostgreSQL: `python -m benchmarks.scale.shard_loading`.
+"""What it takes a cluster's shard to read its share, from a file or PostgreSQL: `python -m benchmarks.scale.shard_loading`.
 
 Supports have codes drawn at random, a thumbnail and metadata of the sizes that a bulk load leaves, one support a class. Each
 shard is loaded in a process of its own, without Ray: seconds until it answers, processor seconds of its process (a server's are

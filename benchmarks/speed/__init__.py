@@ -1,1 +1,1 @@
-"""How long it takes: a process, a picture, many pictures, an enrolment, the page in a browser."""
+"""How long it takes: a process, a picture, many pictures, an enrollment, the page in a browser."""

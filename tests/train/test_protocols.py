@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import protocols
+from benchmarks.accuracy import protocols
 from oneshot_runtime.model.bundle import Head
 from oneshot_runtime.model.thresholds import ThresholdTable
 

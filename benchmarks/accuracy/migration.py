@@ -1,6 +1,6 @@
 """How equal the answers stay when a gallery is embedded again from its thumbnails, with the same model.
 
-    python -m benchmarks.migration --alphabets 20 --json migration.json
+    python -m benchmarks.accuracy.migration --alphabets 20 --json migration.json
 
 Each alphabet of invented symbols is enrolled by one writer, asked for by another, migrated, and asked again. `--enlarge` makes
 the pages that many times as large as the strokes come, so that thumbnails (128 pixels at most) lose something.

@@ -1,4 +1,4 @@
-"""A thousand images one by one and in batches, on one core and on two: `python -m benchmarks.throughput`.
+"""A thousand images one by one and in batches, on one core and on two: `python -m benchmarks.speed.throughput`.
 
 Image arrays to matches, with twenty enrolled symbols. Contenders alternate; medians.
 """
@@ -22,7 +22,7 @@ __all__ = ["main"]
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.throughput", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", type=Path, help="write the figures here")

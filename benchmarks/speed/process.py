@@ -1,4 +1,4 @@
-"""What a process costs: cold start, and processor time of an idle matcher. `python -m benchmarks.process`."""
+"""What a process costs: cold start, and processor time of an idle matcher. `python -m benchmarks.speed.process`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _IDLE = _COLD + (
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.process", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.process", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--starts", type=int, default=9)
     parser.add_argument("--idle", type=float, default=10, help="seconds to be idle")
     parser.add_argument("--json", type=Path, help="write the figures here")

@@ -1,4 +1,4 @@
-"""The scoreboard: `python -m benchmarks.accuracy --data DATA`. Every protocol through a bundle and the public API.
+"""The scoreboard: `python -m benchmarks.accuracy.scoreboard --data DATA`. Every protocol through a bundle and the public API.
 
 Everything but the 400 trials is measured on the alphabets that the bundle's training held out, named in its manifest. Its
 thresholds were fitted on them, so beside those the open-set rows show thresholds fitted on half of the alphabets and tested on
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import protocols
-from benchmarks.figures import draw_open_set, draw_reliability, draw_shots
-from benchmarks.shifts import SHIFTS
-from benchmarks.tables import tables
+from benchmarks.accuracy import protocols
+from benchmarks.accuracy.figures import draw_open_set, draw_reliability, draw_shots
+from benchmarks.accuracy.shifts import SHIFTS
+from benchmarks.accuracy.tables import tables
 from oneshot_runtime import ImageError, OneShotMatcher
 from oneshot_runtime.model.codes import probabilities
 from oneshot_runtime.quality.sheet import Cell, draw_sheet, save_sheet
@@ -42,7 +42,9 @@ PUBLISHED = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the scoreboard; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy.scoreboard", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with Omniglot's zips")
     parser.add_argument("--bundle", help="a bundle folder (default: the one that ships)")
     parser.add_argument("--precision", choices=("fp32", "int8"), default="int8")

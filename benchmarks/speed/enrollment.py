@@ -1,4 +1,4 @@
-"""What enrollment's report and a gallery's check cost: `python -m benchmarks.enrollment`.
+"""What enrollment's report and a gallery's check cost: `python -m benchmarks.speed.enrollment`.
 
 A gallery in memory is filled with embeddings of drawn symbols and mixtures of them. In one run, alternating: `enroll` of a
 picture, reading its report, the same steps without `enroll`, and `remove`; then `audit_gallery` for each size. Medians, on the
@@ -26,7 +26,7 @@ __all__ = ["main"]
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.enrollment", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.enrollment", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--supports", type=int, default=100_000, help="in the gallery that is enrolled into")
     parser.add_argument("--pictures", type=int, default=40)
     parser.add_argument("--check", type=int, nargs="+", default=[1000, 10_000, 20_000], help="supports that are checked")

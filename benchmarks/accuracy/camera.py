@@ -1,4 +1,4 @@
-"""The camera on rendered video: `python -m benchmarks.camera`. Prints a table, and JSON with `--json FILE`.
+"""The camera on rendered video: `python -m benchmarks.accuracy.camera`. Prints a table, and JSON with `--json FILE`.
 
 Symbols are taught from one writer's drawings; the film shows another writer's, among strangers. Every frame counts, the first
 included: a symbol is found when a box overlaps its own by half (both widened by 4 pixels: a stroke alone is hardly wider than
@@ -141,7 +141,7 @@ def own_symbols(seed: int) -> tuple[dict[str, Drawing], dict[str, Drawing]]:
 
 def omniglot_symbols(data: Path, seed: int) -> tuple[dict[str, Drawing], dict[str, Drawing]]:
     """The same from the alphabets that the model's training held out; the taught ones are all of one alphabet."""
-    from benchmarks.accuracy import held_out_images
+    from benchmarks.accuracy.scoreboard import held_out_images
 
     rng = np.random.default_rng(seed)
     images = held_out_images(data, OneShotMatcher.load(far=None))
@@ -303,7 +303,7 @@ def picture(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.camera", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy.camera", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--alphabets", type=int, default=6, help="six films each (default: 6)")
     parser.add_argument("--frames", type=int, default=60, help="in each film (default: 60)")
     parser.add_argument("--rounds", type=int, default=3, help="of the speed test (default: 3)")

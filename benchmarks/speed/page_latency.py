@@ -1,4 +1,4 @@
-"""How long after the end of a stroke the page shows its answer, in Chromium: `python -m benchmarks.page_latency`.
+"""How long after the end of a stroke the page shows its answer, in Chromium: `python -m benchmarks.speed.page_latency`.
 
 `--web` measures the page of `examples/web`, which runs the model in the browser, instead of that of `oneshot serve`.
 """

@@ -1,4 +1,4 @@
-"""Accuracy against training minutes, from the logs of runs: `python -m benchmarks.training_minutes runs/* --out FILE.png`.
+"""Accuracy against training minutes, from logs: `python -m benchmarks.accuracy.training_minutes runs/* --out FILE.png`.
 
 Minutes are those of the training steps as they were measured, resumed runs added up; a machine that did other work beside them
 makes them longer. Accuracy is within-alphabet 20-way one-shot on the alphabets that the run held out.
@@ -28,7 +28,9 @@ class Point:
 
 def main(argv: list[str] | None = None) -> int:
     """Draw the picture and print the last point of each run as JSON; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_minutes", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy.training_minutes", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("runs", type=Path, nargs="+", help="folders of runs, each with a log.jsonl")
     parser.add_argument("--out", type=Path, default=Path("out/training-minutes.png"))
     arguments = parser.parse_args(argv)

@@ -1,0 +1,1 @@
+"""How often it is right: the scoreboard and its protocols, other pictures, the camera."""
