@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,14 @@ from oneshot_runtime.model.conformal import GalleryCalibration
 from oneshot_runtime.model.embedder import BatchEmbedder
 from oneshot_runtime.model.session import Embedder, available_cpus, open_embedder
 from oneshot_runtime.quality.enrollment import EnrollmentReport, review
-from oneshot_runtime.quality.explanation import Explanation, explain_canvas
 from oneshot_runtime.results import Candidate, Match
 from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.stores.base import BatchView, GalleryStore, View, Where
 from oneshot_runtime.vision.decode import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import canvas_from_grey, preprocess
+
+if TYPE_CHECKING:
+    from oneshot_runtime.quality.explanation import Explanation
 
 __all__ = ["OneShotMatcher"]
 
@@ -154,6 +156,8 @@ class OneShotMatcher:
 
         Costs about a hundred embeddings. Raises `ImageError`, or `GalleryError` when the gallery is empty.
         """
+        from oneshot_runtime.quality.explanation import explain_canvas  # draws, which matching does without
+
         canvas = preprocess(image, self.bundle.spec)
         code = encode(self._batches.embed_canvases([canvas]), self.bundle.head)[0]
         match = self._match_code(self.gallery.snapshot(), code, classes)
