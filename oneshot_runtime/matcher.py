@@ -66,7 +66,8 @@ class OneShotMatcher:
         (postgresql://...) of a durable gallery, created when missing; None keeps it in memory. device: "auto", "cpu" or "cuda";
         "cuda" raises when the session does not run there. precision: "fp32", "int8", or "auto" for int8 where the processor
         makes that faster and the golden images come out right, else fp32. threads: processor threads of one embedding, by
-        default those this process may use. far: share of strangers that may be given a label (see `Match.label`); None never refuses.
+        default those this process may use. far: share of strangers that may be given a label (see `Match.label`); None never
+        refuses.
 
         Raises `BundleError`, `GalleryError`, `DeviceError`, `OptionError` or `DependencyError`.
         """
