@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import numpy as np
 from selenium import webdriver
@@ -56,8 +58,9 @@ def server_process(gallery: Path, *options: str) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def browser(downloads: Path | None = None, camera: Path | None = None) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium. camera: a Y4M video that its camera shows, and pages may use without asking."""
+def browser(downloads: Path | None = None, camera: Path | None = None, name: str | None = None) -> Iterator[webdriver.Chrome]:
+    """Headless Chromium. camera: a Y4M video that its camera shows, and pages may use without asking. name: a host's name
+    that leads to this machine, to be a stranger to it."""
     chromium, driver = find_chromium()
     options = webdriver.ChromeOptions()
     options.binary_location = str(chromium)
@@ -67,6 +70,8 @@ def browser(downloads: Path | None = None, camera: Path | None = None) -> Iterat
         options.add_argument("--use-fake-ui-for-media-stream")
         options.add_argument("--use-fake-device-for-media-stream")
         options.add_argument(f"--use-file-for-fake-video-capture={camera}")
+    if name is not None:
+        options.add_argument(f"--host-resolver-rules=MAP {name} 127.0.0.1")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     if downloads is not None:
         options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
@@ -75,6 +80,14 @@ def browser(downloads: Path | None = None, camera: Path | None = None) -> Iterat
         yield opened
     finally:
         opened.quit()
+
+
+def forget_all(url: str) -> None:
+    """Remove every symbol from the gallery of a server."""
+    with urllib.request.urlopen(f"{url}v1/classes") as response:
+        for entry in json.load(response)["classes"]:
+            request = urllib.request.Request(f"{url}v1/classes?label={quote(entry['label'], safe='')}", method="DELETE")
+            urllib.request.urlopen(request).close()
 
 
 class Page:

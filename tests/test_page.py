@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import io
-import json
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -18,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
-from tests.page_driver import Page, browser, find_chromium, served
+from tests.page_driver import Page, browser, find_chromium, forget_all, served
 
 pytestmark = pytest.mark.skipif(
     None in find_chromium(),
@@ -48,10 +45,7 @@ def url(tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture
 def page(chromium, url) -> Iterator[Page]:
-    with urllib.request.urlopen(f"{url}v1/classes") as response:
-        for entry in json.load(response)["classes"]:
-            request = urllib.request.Request(f"{url}v1/classes/{quote(entry['label'], safe='')}", method="DELETE")
-            urllib.request.urlopen(request).close()
+    forget_all(url)
     opened = Page(chromium, url)
     opened.look(1280, 900)
     opened.log()
@@ -195,41 +189,6 @@ def test_pictures_are_uploaded_or_dropped_and_bad_ones_are_named(page, rng, tmp_
     broken.write_bytes(b"no picture")
     page.element("pictures").send_keys(str(broken))
     page.wait(lambda: "broken.png" in page.text("toast"))
-
-
-def video_of(grey: np.ndarray, path: Path) -> Path:
-    """A few frames that all show one picture uint8 (H, W) of even sides, as Y4M."""
-    height, width = grey.shape
-    frame = b"FRAME\n" + grey.tobytes() + bytes([128]) * (height * width // 2)
-    path.write_bytes(f"YUV4MPEG2 W{width} H{height} F10:1 Ip A1:1 C420jpeg\n".encode() + frame * 5)
-    return path
-
-
-def test_what_the_browsers_camera_sees_is_taught_and_recognised(tmp_path, rng) -> None:
-    sheet = np.full((240, 320), 225, np.uint8)
-    sheet[:, 40:280] = draw(SYMBOLS[4], random_writer(rng), rng, 240).clip(40, 225)
-    video = video_of(sheet, tmp_path / "camera.y4m")
-    with served(tmp_path / "g.db") as url, browser(camera=video) as driver:
-        page = Page(driver, url)
-        page.look(1280, 900)
-        for done in ("Cancel", "ok", "ok"):
-            page.element("camera").click()
-            page.wait(lambda: driver.execute_script("return document.getElementById('video').videoWidth") == 320)
-            if done == "Cancel":
-                driver.find_element(By.CSS_SELECTOR, '#camera-dialog button[value=""]').click()
-                page.wait(lambda: not page.element("camera-dialog").is_displayed())
-                assert not page.element("teach-button").is_enabled()
-                continue
-            page.confirm("camera-dialog")
-            page.wait(page.element("teach-button").is_enabled)
-            if not page.labels():
-                page.teach("photographed")
-        assert page.answer() == "photographed"
-        assert driver.execute_script("return document.getElementById('video').srcObject") is None
-        page.element("clear").click()
-        page.draw(SYMBOLS[4], random_writer(rng), rng)
-        assert page.answer() == "photographed"
-        assert page.log() == []
 
 
 def test_a_gallery_is_exported_removed_and_imported(page, rng, downloads) -> None:

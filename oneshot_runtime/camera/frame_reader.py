@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from oneshot_runtime.camera.segment import Box, dominant_ink, find_symbols
 from oneshot_runtime.camera.tracks import Track, Tracker
 from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.results import Candidate
 
 __all__ = ["FrameReader", "Reading", "Sighting"]
 
@@ -29,12 +30,15 @@ _CONFIRMED = 2
 @dataclass(frozen=True)
 class Sighting:
     """A symbol in a frame. track: number that it keeps from frame to frame. box: x, y, width, height in pixels. label: None
-    when unknown. probability: in [0, 1], that of the label or of the best candidate."""
+    when unknown. probability: in [0, 1], that of the label or of the best candidate. candidates: the labels it may have by
+    all its frames so far, best first. crop: uint8 (h, w), its ink dark on white, as it was matched."""
 
     track: int
     box: Box
     label: str | None
     probability: float
+    candidates: tuple[Candidate, ...]
+    crop: NDArray[np.uint8] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -77,20 +81,21 @@ class FrameReader:
         tracked = time.perf_counter()
         self._match(self._tracks)
         self._frames += 1
-        seen = tuple(Sighting(track.number, track.box, track.label, track.probability) for track in self._tracks)
+        seen = tuple(_sighting(track) for track in self._tracks)
         stages = {"segment": segmented - start, "track": tracked - segmented, "match": time.perf_counter() - tracked}
         return Reading(seen, {name: 1000 * seconds for name, seconds in stages.items()})
 
-    def enroll(self, label: str) -> Sighting | None:
-        """Teach the symbol in the middle of the frame read last under this label; None when there is none.
+    def enroll(self, label: str, *, track: int | None = None) -> Sighting | None:
+        """Teach a symbol of the frame read last under this label; None when it is not there.
 
-        It is recognised from the next frame on. Raises `LabelError` or `GalleryError`.
+        It is recognised from the next frame on. track: that of the symbol, None for the one in the middle of the frame. Raises
+        `LabelError` or `GalleryError`.
         """
-        track = self._middle()
-        if track is None:
+        chosen = self._middle() if track is None else next((one for one in self._tracks if one.number == track), None)
+        if chosen is None:
             return None
-        self.matcher.enroll(label, track.found.crop)
-        return Sighting(track.number, track.box, label, 1.0)
+        self.matcher.enroll(label, chosen.found.crop)
+        return Sighting(chosen.number, chosen.box, label, 1.0, (Candidate(label, 1.0),), chosen.found.crop)
 
     def _middle(self) -> Track | None:
         """The symbol whose middle is nearest to that of the frame, within a quarter of its shorter side."""
@@ -111,3 +116,7 @@ class FrameReader:
         if due and known.supports:
             for track, match in zip(due, self.matcher.match_batch([track.found.crop for track in due]), strict=True):
                 track.vote.add(match)
+
+
+def _sighting(track: Track) -> Sighting:
+    return Sighting(track.number, track.box, track.label, track.probability, track.vote.candidates, track.found.crop)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from oneshot_runtime.camera.segment import Box, Found
-from oneshot_runtime.results import Match
+from oneshot_runtime.results import Candidate, Match
 
 __all__ = ["Track", "Tracker", "Vote"]
 
@@ -55,13 +55,19 @@ class Vote:
             self._means[label] = old + weight * (seen.get(label, min(least, old)) - old)
         self._decide(_logit(match.threshold))
 
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The labels seen, with the probability of their mean logit, best first."""
+        ranked = sorted(self._means.items(), key=lambda pair: -pair[1])
+        return tuple(Candidate(label, _probability(mean)) for label, mean in ranked)
+
     def _decide(self, limit: float) -> None:
         best = max(self._means, key=lambda label: self._means[label])
         mean = self._means[best]
         if self.label in self._means and self.label != best and mean < self._means[self.label] + _HYSTERESIS:
             best, mean = self.label, self._means[self.label]
         self.label = best if mean >= (limit - _HYSTERESIS if best == self.label else limit) else None
-        self.probability = 1 / (1 + math.exp(-mean))
+        self.probability = _probability(mean)
 
 
 @dataclass
@@ -164,3 +170,7 @@ def _expected(track: Track) -> tuple[float, float]:
 def _logit(probability: float) -> float:
     inside = min(max(probability, _TINY), 1 - _TINY)
     return math.log(inside / (1 - inside))
+
+
+def _probability(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))

@@ -14,6 +14,7 @@ from oneshot_runtime import __version__
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.server import class_routes, import_export, match_routes
 from oneshot_runtime.server.guard import Guard
+from oneshot_runtime.server.live_routes import LIVE_PATH, LiveRoute
 from oneshot_runtime.server.metrics import CONTENT_TYPE, MetricsMiddleware
 from oneshot_runtime.server.problems import PROBLEMS, add_handlers
 from oneshot_runtime.server.server_options import ServerOptions
@@ -65,6 +66,7 @@ def create_app(
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)
     for part in parts:
         app.include_router(part)
+    app.add_api_websocket_route(LIVE_PATH, LiveRoute(service).serve)
     app.add_api_route("/", _page, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), "static")
     return app

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 import ipaddress
 import time
@@ -14,7 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from oneshot_runtime.server.problems import ProblemError, problem_response
 from oneshot_runtime.server.server_options import ServerOptions
 
-__all__ = ["IMPORT_PATH", "Guard"]
+__all__ = ["IMPORT_PATH", "TOKEN_PROTOCOL", "Guard"]
+
+TOKEN_PROTOCOL = "oneshot.token."
+"""Start of the WebSocket subprotocol that carries a page's token in base64url: a browser lets a page set no header there."""
+
 
 IMPORT_PATH = "/v1/gallery/import"
 _IMPORT_PATIENCE = 20
@@ -39,7 +45,10 @@ class Guard:
         self._app, self._options = app, options
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on."""
+        """Answer a request or a WebSocket's handshake, or pass it on."""
+        if scope["type"] == "websocket":
+            await self._handshake(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -58,17 +67,28 @@ class Guard:
             return
         await self._app(scope, self._limited(scope, receive), with_headers)
 
+    async def _handshake(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._check(scope)
+        except ProblemError as problem:
+            await receive()  # before the connection is accepted a close is a plain 403
+            await send({"type": "websocket.close", "code": 1008, "reason": problem.detail[:120]})
+            return
+        await self._app(scope, receive, send)
+
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         name = _host_name(host)
         if not (name == "localhost" or _is_address(name) or name in self._options.names or name == self._options.host.lower()):
             raise ProblemError(421, f"this server does not answer to the name {name!r}; --allow-host adds one")
-        if scope["method"] not in _SAFE_METHODS:
+        if scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS:
             _check_origin(headers, host)
         path: str = scope["path"]
         if self._options.token is not None and path.startswith(_GUARDED) and path != _OPEN:
             given = headers.get("authorization", "").encode("latin-1")
+            if scope["type"] == "websocket" and not given:
+                given = _token_of(scope)
             if not hmac.compare_digest(given, f"Bearer {self._options.token}".encode()):
                 raise ProblemError(401, "send the server's token as 'Authorization: Bearer ...'")
         limit = self._limit(scope)
@@ -113,6 +133,18 @@ def _check_origin(headers: Headers, host: str) -> None:
     foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
     if foreign or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise ProblemError(403, f"requests from pages of other sites are refused (Origin {origin!r})")
+
+
+def _token_of(scope: Scope) -> bytes:
+    """The token among a handshake's subprotocols, as a header would hold it; nothing when there is none."""
+    for protocol in scope.get("subprotocols", ()):
+        if protocol.startswith(TOKEN_PROTOCOL):
+            text = protocol.removeprefix(TOKEN_PROTOCOL)
+            try:
+                return b"Bearer " + base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            except (binascii.Error, ValueError):
+                return b""
+    return b""
 
 
 def _host_name(host: str) -> str:

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Match
 
 from oneshot_runtime.errors import ArchiveError, ImageError, LabelError, OneShotError, OptionError
 
-__all__ = ["PROBLEMS", "ProblemBody", "ProblemError", "add_handlers", "problem_response"]
+__all__ = ["PROBLEMS", "ProblemBody", "ProblemError", "add_handlers", "problem_of", "problem_response"]
 
 _MEDIA_TYPE = "application/problem+json"
 _PATHLESS = (ImageError, LabelError, OptionError)
@@ -87,7 +87,7 @@ def add_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:
-    response = problem_response(_problem_of(error))
+    response = problem_response(problem_of(error))
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})
         if error.status_code == 405:
@@ -97,7 +97,8 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
     return response
 
 
-def _problem_of(error: Exception) -> ProblemError:
+def problem_of(error: Exception) -> ProblemError:
+    """The problem that an error is to a client."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, OneShotError):

@@ -60,3 +60,18 @@ export const rename = (label, to) =>
 export const support = async (label, place) => (await call(address(label, `/supports/${place}`))).blob();
 export const exported = async () => (await call("/v1/gallery/export")).blob();
 export const imported = (file) => json("/v1/gallery/import", { method: "POST", body: file });
+
+// A WebSocket to the live camera's route, open. A browser lets a page set no header there, so the token goes as a subprotocol.
+export async function liveSocket() {
+  const protocols = ["oneshot.live"];
+  const token = sessionStorage.getItem(TOKEN);
+  if (token) protocols.push(`oneshot.token.${base64url(token)}`);
+  const socket = new WebSocket(new URL("/v1/live", location.href.replace(/^http/, "ws")), protocols);
+  await new Promise((resolve, reject) => {
+    socket.addEventListener("open", resolve, { once: true });
+    socket.addEventListener("error", () => reject(new Error("The server does not answer. Is it still running?")), { once: true });
+  });
+  return socket;
+}
+
+const base64url = (text) => btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");

@@ -1,5 +1,7 @@
 // The drawing area: strokes by mouse, pen, finger or keyboard, or pictures in their place.
 
+import { pngOf } from "./widgets.js";
+
 const SENT = 256; // side of what the server gets: its canvas is smaller still
 const PICTURE = 512; // longer side of a picture that is sent
 const PEN = 0.03; // stroke width as a share of the side
@@ -180,10 +182,7 @@ function paint(context, strokes, side, colour) {
 }
 
 // toBlob would wait until the browser finds itself idle, up to a second later.
-function png(sheet) {
-  const [, text] = sheet.toDataURL("image/png").split(",");
-  return new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type: "image/png" });
-}
+const png = (sheet) => pngOf(sheet.toDataURL("image/png").split(",")[1]);
 
 function shrunk(picture) {
   const scale = Math.min(1, PICTURE / Math.max(picture.width, picture.height));

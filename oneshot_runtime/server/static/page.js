@@ -3,14 +3,18 @@
 import * as api from "./api.js";
 import { showIdle, showMatch } from "./answer.js";
 import { Gallery, picture } from "./gallery.js";
+import { Live } from "./live.js";
 import { Pad } from "./pad.js";
-import { ask, element, toast } from "./widgets.js";
+import { Stage } from "./stage.js";
+import { element, toast } from "./widgets.js";
 
 const WHILE_DRAWING = 80; // milliseconds between two questions about an unfinished stroke
 
 const at = (id) => document.getElementById(id);
 const gallery = new Gallery(() => { showFindings("", []); question(true); });
 const pad = new Pad(at("pad"), changed);
+const stage = new Stage(() => { at("live").focus(); question(true); });
+const live = new Live(stage, taughtLive);
 const failed = (error) => toast(error.message, true);
 
 let newest = 0; // numbers the states of the drawing
@@ -96,6 +100,13 @@ function taught(label, supports) {
   return supports === 1 ? `“${label}” is known from one picture.` : `“${label}” is known from ${supports} pictures.`;
 }
 
+// Taught by pointing. still: a symbol that it is taken for all the same, since a picture of that one shows it too.
+async function taughtLive({ label, findings, still }) {
+  if (still) toast(`“${label}” is taught, but a picture of “${still}” looks the same. Remove that one below.`, true);
+  else toast([`“${label}” is taught.`, ...findings.map((message) => `It ${message}.`)].join(" "));
+  await gallery.refresh(label).catch(failed);
+}
+
 // What is odd about the pictures that were just taught, until the next ones are or the gallery changes.
 function showFindings(label, findings) {
   at("findings").hidden = !findings.length;
@@ -139,20 +150,6 @@ async function exportGallery() {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-async function photograph() {
-  const video = at("video");
-  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } })
-    .catch((error) => { throw new Error(`The camera cannot be used: ${error.message}`); });
-  try {
-    video.srcObject = stream;
-    await video.play();
-    if (await ask("camera-dialog")) pad.show([await createImageBitmap(video)]);
-  } finally {
-    stream.getTracks().forEach((track) => track.stop());
-    video.srcObject = null;
-  }
-}
-
 function acceptDrops() {
   let depth = 0;
   const mark = (by) => { depth = Math.max(0, depth + by); at("paper").classList.toggle("over-paper", depth > 0); };
@@ -176,8 +173,7 @@ at("undo").addEventListener("click", () => pad.undo());
 at("clear").addEventListener("click", () => pad.clear());
 at("teach").addEventListener("submit", teach);
 at("export").addEventListener("click", () => exportGallery().catch(failed));
-at("camera").hidden = !navigator.mediaDevices;
-at("camera").addEventListener("click", () => photograph().catch(failed));
+at("live").addEventListener("click", () => live.start());
 chooseFiles("upload", "pictures");
 chooseFiles("import", "archive");
 acceptDrops();

@@ -6,6 +6,9 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
+// A PNG file from its base64 text.
+export const pngOf = (text) => new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type: "image/png" });
+
 // Open a dialog; resolves to whether it was confirmed.
 export function ask(id, opened = () => {}) {
   const dialog = document.getElementById(id);

@@ -1,0 +1,85 @@
+"""One camera's frames, as they come over a WebSocket: read, and taught by pointing at a symbol."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import TYPE_CHECKING, Any
+
+from oneshot_runtime.errors import ImageError
+from oneshot_runtime.gallery import check_label
+from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.vision.decode import thumbnail, to_grey
+
+if TYPE_CHECKING:
+    from oneshot_runtime.camera.frame_reader import Sighting
+
+__all__ = ["LiveSession"]
+
+_NAMES = 3
+"""Candidates that are offered as names for a symbol."""
+
+_MAX_PIXELS = 4_000_000
+"""Of a frame: more would only take longer, ink is looked for in a smaller copy."""
+
+
+class LiveSession:
+    """Reads frames one after the other. Not for several threads at once."""
+
+    def __init__(self, matcher: OneShotMatcher) -> None:
+        """Raises `DependencyError` where the camera's extra is not installed."""
+        from oneshot_runtime.camera.frame_reader import FrameReader
+
+        self._matcher = matcher
+        self._reader = FrameReader(matcher)
+        self._seen: dict[int, Sighting] = {}
+        self._looked_at: Sighting | None = None
+
+    def read(self, frame: bytes) -> dict[str, Any]:
+        """The symbols of an encoded frame, with the milliseconds of each stage. Raises `ImageError`."""
+        start = time.perf_counter()
+        grey = to_grey(frame)
+        if grey.size > _MAX_PIXELS:
+            raise ImageError(f"a frame of {grey.shape[1]}x{grey.shape[0]} pixels is larger than live reading takes")
+        decoded = 1000 * (time.perf_counter() - start)
+        reading = self._reader.read(grey)
+        self._seen = {symbol.track: symbol for symbol in reading.symbols}
+        return {
+            "width": grey.shape[1],
+            "height": grey.shape[0],
+            "symbols": [
+                {"track": s.track, "box": list(s.box), "label": s.label, "probability": round(s.probability, 4)}
+                for s in reading.symbols
+            ],
+            "milliseconds": {name: round(value, 2) for name, value in {"decode": decoded, **reading.milliseconds}.items()},
+        }
+
+    def look(self, track: int) -> dict[str, Any]:
+        """What is known of a symbol in view, with its crop: it is what `teach` teaches, also when the camera moves on."""
+        self._looked_at = self._seen.get(track)
+        if self._looked_at is None:
+            raise ImageError("that symbol is out of sight: point the camera at it and choose it again")
+        seen = self._looked_at
+        return {
+            "track": track,
+            "label": seen.label,
+            "candidates": [candidate.label for candidate in seen.candidates[:_NAMES]],
+            "crop": base64.b64encode(thumbnail(seen.crop)).decode(),
+        }
+
+    def teach(self, label: str) -> dict[str, Any]:
+        """Enrol the symbol looked at. Raises `LabelError`, `GalleryError`, or `ImageError` when none was looked at.
+
+        still: another symbol that it is taken for all the same, because a picture of that one shows it too."""
+        check_label(label)
+        if self._looked_at is None:
+            raise ImageError("choose a symbol in the picture first")
+        seen = self._looked_at
+        report = self._matcher.enroll(label, seen.crop)
+        now = self._matcher.match(seen.crop, 1).label
+        return {
+            "label": label,
+            "track": seen.track,
+            "findings": [found.message for found in report.findings],
+            "still": now if now not in (None, label) else None,
+        }
