@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,14 @@ from oneshot_runtime.model.conformal import GalleryCalibration
 from oneshot_runtime.model.embedder import BatchEmbedder
 from oneshot_runtime.model.session import Embedder, available_cpus, open_embedder
 from oneshot_runtime.quality.enrollment import EnrollmentReport, review
-from oneshot_runtime.quality.explanation import Explanation, explain_canvas
 from oneshot_runtime.results import Candidate, Match
 from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.stores.base import BatchView, GalleryStore, View, Where
 from oneshot_runtime.vision.decode import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import canvas_from_grey, preprocess
+
+if TYPE_CHECKING:
+    from oneshot_runtime.quality.explanation import Explanation
 
 __all__ = ["OneShotMatcher"]
 
@@ -62,9 +64,10 @@ class OneShotMatcher:
 
         bundle: a folder written by `python -m export`; by default the model that ships in the package. gallery: path or address
         (postgresql://...) of a durable gallery, created when missing; None keeps it in memory. device: "auto", "cpu" or "cuda";
-        "cuda" raises when the session does not run there. precision: "fp32", "int8", or "auto" for the faster one that is right
-        on this processor. threads: processor threads of one embedding, by default those this process may use. far: share of
-        strangers that may be given a label (see `Match.label`); None never refuses.
+        "cuda" raises when the session does not run there. precision: "fp32", "int8", or "auto" for int8 where the processor
+        makes that faster and the golden images come out right, else fp32. threads: processor threads of one embedding, by
+        default those this process may use. far: share of strangers that may be given a label (see `Match.label`); None never
+        refuses.
 
         Raises `BundleError`, `GalleryError`, `DeviceError`, `OptionError` or `DependencyError`.
         """
@@ -154,6 +157,8 @@ class OneShotMatcher:
 
         Costs about a hundred embeddings. Raises `ImageError`, or `GalleryError` when the gallery is empty.
         """
+        from oneshot_runtime.quality.explanation import explain_canvas  # draws, which matching does without
+
         canvas = preprocess(image, self.bundle.spec)
         code = encode(self._batches.embed_canvases([canvas]), self.bundle.head)[0]
         match = self._match_code(self.gallery.snapshot(), code, classes)

@@ -43,11 +43,12 @@ class Score:
     @property
     def interval(self) -> tuple[float, float]:
         """Lower and upper end of the 95 % interval."""
-        z, n, p = 1.959964, self.total, self.accuracy
-        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        # At the ends the formula is exact, but for rounding.
-        return (0.0 if p == 0 else centre - half), (1.0 if p == 1 else centre + half)
+        from scipy.stats import binomtest  # takes half a second to import
+
+        if not self.total:
+            return math.nan, math.nan
+        ends = binomtest(self.correct, self.total).proportion_ci(method="wilson")
+        return float(ends.low), float(ends.high)
 
     def __str__(self) -> str:
         low, high = self.interval

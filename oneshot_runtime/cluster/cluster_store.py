@@ -82,6 +82,14 @@ class ClusterStore:
         """Delete a label's supports from the durable gallery; returns how many there were."""
         return self._store.remove(label)
 
+    def remove_support(self, label: str, place: int) -> bool:
+        """Delete one of a label's supports from the durable gallery, by its place from 0; whether there was one."""
+        return self._store.remove_support(label, place)
+
+    def counts(self) -> dict[str, int]:
+        """How many supports each label has in the durable gallery."""
+        return self._store.counts()
+
     def rename(self, old: str, new: str) -> int:
         """Give a label's supports another name in the durable gallery; returns how many there were."""
         return self._store.rename(old, new)

@@ -51,6 +51,8 @@ class SharingContract(ContractBase):
         calls: list[Callable[[], object]] = [
             lambda: store.add(iter([self._block(["b"])])),
             lambda: store.remove("a"),
+            lambda: store.remove_support("a", 0),
+            lambda: store.counts(),
             lambda: store.rename("a", "b"),
             lambda: store.supports("a"),
             lambda: store.holds("a", b"x"),

@@ -101,6 +101,41 @@ class WriteContract(ContractBase):
             assert one.labels == ["b", "c", "a"]
             assert one.count("a") == 1
 
+    def test_removing_one_support(self) -> None:
+        """By its place; the others keep their order, and a class counts from the first that it has left."""
+        store = self.store()
+        gallery, other = Gallery(self.bundle, store), self.gallery()
+        gallery.extend(["a", "b", "a", "a", "c"], self._embeddings(5), [_PNG + bytes([n]) for n in range(5)])
+        codes, pictures = gallery.codes("a"), [support.thumbnail for support in gallery.supports("a")]
+        for label, place in (("a", 3), ("a", -1), ("nobody", 0)):
+            assert not store.remove_support(label, place)
+        assert store.remove_support("a", 1)
+        assert np.array_equal(other.codes("a"), codes[[0, 2]])
+        assert store.remove_support("a", 0)
+        for one in (gallery, other, self.gallery()):
+            assert one.labels == ["b", "a", "c"]
+            assert np.array_equal(one.codes("a"), codes[2:])
+            assert [support.thumbnail for support in one.supports("a")] == pictures[2:]
+        assert store.remove_support("b", 0)
+        assert not store.remove_support("b", 0)
+        gallery.extend(["b"], self._embeddings(1, 1))
+        for one in (gallery, other, self.gallery()):
+            assert one.labels == ["a", "c", "b"]
+
+    def test_counting_all_labels(self) -> None:
+        """In one call, in the order of the first support that they have, whoever wrote."""
+        store, other = self.store(), self.store()
+        assert store.counts() == {}
+        store.add(iter([self._block(["b", "a", "b"])]))
+        other.add(iter([self._block(["c", "a"])]))
+        for one in (store, other, self.store()):
+            assert list(one.counts().items()) == [("b", 2), ("a", 2), ("c", 1)]
+        other.rename("b", "z")
+        other.remove_support("a", 0)
+        other.remove("c")
+        for one in (store, other, self.store()):
+            assert list(one.counts().items()) == [("a", 1), ("z", 2)]
+
     def test_renaming(self) -> None:
         """The class counts as enrolled last; a name that is taken is refused, an unknown one is 0."""
         store = self.store()

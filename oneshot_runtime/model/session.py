@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.errors import BundleError, DependencyError, DeviceError
 from oneshot_runtime.model.bundle import Bundle, Golden
+from oneshot_runtime.model.processor import has_int8_instructions
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -27,8 +26,9 @@ GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 0.25}
 """Largest difference of an embedding's component from its golden value: rounding of another processor's arithmetic for fp32,
 of quantisation for int8, where decisions must be equal besides."""
 
-_WORTH_THREADS = 1e-3
-"""Seconds of one embedding by one thread above which more are used: on two processors 0.4 ms became no less, 8 ms half."""
+_WORTH_THREADS = 16 << 20
+"""Bytes of a graph from which an embedding is spread over threads: on two processors 0.4 ms (1 MB) became no less, 8 ms
+half."""
 
 
 def import_onnxruntime() -> Any:
@@ -132,43 +132,36 @@ class Embedder:
 
 
 def open_embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embedder:
-    """The bundle's embedder in "fp32", "int8", or "auto": int8 where it is right on this processor and faster, else fp32.
+    """The bundle's embedder.
 
-    threads: at most. A small network gets one: waking others would take longer than they save.
+    Args:
+        bundle: The model.
+        device: "cpu", "cuda" or "auto".
+        precision: "fp32", "int8", or "auto": int8 where the processor has the instructions that make it faster and the golden
+            images come out right with it, else fp32. The choice depends on the machine only, so processes agree.
+        threads: At most. A small network gets one: waking others would take longer than they save.
 
-    Raises `DeviceError` when int8 was asked for and the golden images come out wrong here (int8 saturates on some
-    processors), or for an unknown precision.
+    Raises:
+        DeviceError: When int8 was asked for and the golden images come out wrong here (int8 saturates on some processors), or
+            for an unknown precision.
     """
     if precision not in ("auto", "fp32", "int8"):
         raise DeviceError(f"unknown precision '{precision}': choose auto, fp32 or int8")
-    chosen = _of_one_thread(bundle, device, precision)
-    if threads == 1 or chosen.device != "cpu":
-        return chosen
-    image = np.zeros((1, bundle.spec.height, bundle.spec.width), np.uint8)
-    (seconds,) = _least_seconds([chosen], image, rounds=3)
-    return chosen if seconds < _WORTH_THREADS else _embedder(bundle, device, chosen.precision, threads)
-
-
-def _of_one_thread(bundle: Bundle, device: str, precision: str) -> Embedder:
-    if precision == "fp32" or (precision == "auto" and not bundle.has_int8):
-        return _embedder(bundle, device, "fp32", 1)
+    worth = bundle.has_int8 and has_int8_instructions()
+    if precision == "fp32" or (precision == "auto" and not worth):
+        return _embedder(bundle, device, "fp32", threads)
     try:
-        int8 = _embedder(bundle, device, "int8", 1)
+        int8 = _embedder(bundle, device, "int8", threads)
     except DeviceError:
         if precision == "int8":
             raise
-        return _embedder(bundle, device, "fp32", 1)  # this onnxruntime may be too old for the int8 graph alone
-    golden = bundle.golden()
-    right = golden_error(int8, golden, bundle) is None
-    if precision == "int8":
-        if not right:
-            raise DeviceError("precision='int8' decides the golden images differently on this processor; use fp32 or auto")
+        return _embedder(bundle, device, "fp32", threads)  # this onnxruntime may be too old for the int8 graph alone
+    right = golden_error(int8, bundle.golden(), bundle) is None
+    if precision == "int8" and not right:
+        raise DeviceError("precision='int8' decides the golden images differently on this processor; use fp32 or auto")
+    if precision == "int8" or (right and int8.device == "cpu"):
         return int8
-    fp32 = _embedder(bundle, device, "fp32", 1)
-    if not right or int8.device != "cpu":
-        return fp32
-    seconds = _least_seconds([int8, fp32], golden.images[:1])
-    return int8 if seconds[0] < seconds[1] else fp32
+    return _embedder(bundle, device, "fp32", threads)
 
 
 def golden_error(embedder: Embedder, golden: Golden, bundle: Bundle) -> str | None:
@@ -190,7 +183,10 @@ def golden_error(embedder: Embedder, golden: Golden, bundle: Bundle) -> str | No
 
 
 def _embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embedder:
-    session, actual = create_session(bundle.embedding_graph(precision), device, threads)
+    graph = bundle.embedding_graph(precision)
+    # On a GPU the processor's threads hardly matter.
+    threads = threads if len(graph) >= _WORTH_THREADS else 1
+    session, actual = create_session(graph, device, threads)
     inputs = [(value.name, value.type, list(value.shape[1:])) for value in session.get_inputs()]
     outputs = [(value.type, list(value.shape[1:])) for value in session.get_outputs()]
     expected = [("images", "tensor(uint8)", [bundle.spec.height, bundle.spec.width])], [("tensor(float)", [bundle.dim])]
@@ -200,14 +196,3 @@ def _embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embe
             f"expected {expected[0]} and {expected[1]}; export the model again"
         )
     return Embedder(session, actual, precision, threads)
-
-
-def _least_seconds(embedders: Sequence[Embedder], image: NDArray[np.uint8], rounds: int = 10) -> list[float]:
-    """The least time that each takes to embed an image in a few runs, taken in turn so that a busy moment hits all."""
-    best = [math.inf] * len(embedders)
-    for _ in range(rounds):
-        for index, embedder in enumerate(embedders):
-            start = time.perf_counter()
-            embedder(image)
-            best[index] = min(best[index], time.perf_counter() - start)
-    return best

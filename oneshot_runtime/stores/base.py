@@ -185,6 +185,17 @@ class GalleryStore(Protocol):
         """Delete a label's supports; returns how many there were, 0 when it is unknown."""
         ...
 
+    def remove_support(self, label: str, place: int) -> bool:
+        """Delete one of a label's supports, by its place in `supports`, from 0; whether there was one.
+
+        The others keep their order, and a label without supports is gone.
+        """
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """How many supports each label has, in the order of the first that they have, read in one pass."""
+        ...
+
     def rename(self, old: str, new: str) -> int:
         """Give a label's supports another name; they count as enrolled last. Returns how many there were.
 

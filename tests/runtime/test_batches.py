@@ -80,8 +80,8 @@ def test_warmup_changes_no_answer_and_starts_no_thread_for_one(drawings) -> None
 
 
 def test_a_small_network_gets_one_thread_and_a_large_one_all(monkeypatch) -> None:
-    monkeypatch.setattr("oneshot_runtime.model.session._WORTH_THREADS", 60.0)
+    monkeypatch.setattr("oneshot_runtime.model.session._WORTH_THREADS", 1 << 40)
     assert open_embedder(Bundle.open(), "cpu", "fp32", 2).threads == 1
-    monkeypatch.setattr("oneshot_runtime.model.session._WORTH_THREADS", 0.0)
+    monkeypatch.setattr("oneshot_runtime.model.session._WORTH_THREADS", 0)
     assert open_embedder(Bundle.open(), "cpu", "fp32", 2).threads == 2
     assert open_embedder(Bundle.open(), "cpu", "fp32", 1).threads == 1

@@ -13,9 +13,9 @@ import pytest
 
 cv2 = pytest.importorskip("cv2")
 
+from benchmarks.film import Film, film, lay_out  # noqa: E402
 from oneshot_runtime import LabelError, OneShotMatcher  # noqa: E402
 from oneshot_runtime.camera import FrameReader, annotate, open_source  # noqa: E402
-from oneshot_runtime.camera.render import Film, film, lay_out  # noqa: E402
 from oneshot_runtime.camera.window import Prompt  # noqa: E402
 from oneshot_runtime.cli.main import main  # noqa: E402
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer  # noqa: E402

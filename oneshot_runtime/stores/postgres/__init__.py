@@ -15,7 +15,7 @@ except ImportError as error:
     ) from error
 
 from oneshot_runtime.stores.postgres.connection_options import Options
-from oneshot_runtime.stores.postgres.health import check_gallery
+from oneshot_runtime.stores.postgres.postgres_health import check_gallery
 from oneshot_runtime.stores.postgres.postgres_reader import PostgresReader
 from oneshot_runtime.stores.postgres.postgres_schema import Connector, build_index, found_version
 from oneshot_runtime.stores.postgres.postgres_store import PostgresStore

@@ -73,6 +73,30 @@ class PostgresStore:
         with self._database.writing() as draft, self._database.errors():
             return self._delete(draft, label)
 
+    def remove_support(self, label: str, place: int) -> bool:
+        """Delete one of a label's supports in one transaction, by its place from 0; whether there was one."""
+        with self._database.writing() as draft, self._database.errors():
+            rows = self._labelled(draft.connection, label)
+            if not 0 <= place < len(rows):
+                return False
+            if len(rows) == 1:
+                self._delete(draft, label)
+                return True
+            draft.connection.execute("DELETE FROM supports WHERE id = %s", (rows[place].id,))
+            first = rows[0 if place else 1].id
+            text = "UPDATE classes SET supports = supports - 1, first = %s WHERE label = %s"
+            draft.connection.execute(text, (first, label))
+            state = draft.state.without_rows([rows[place].checksum])
+            # Listed removals are of whole labels: all who follow read anew.
+            draft.state = replace(state, last_removal=state.last_removal + 1, forgotten=state.last_removal + 1)
+            return True
+
+    def counts(self) -> dict[str, int]:
+        """How many supports each label has, in the order of the first that they have."""
+        text = "SELECT label, supports FROM classes ORDER BY first"
+        found = self._database.read(lambda connection: connection.execute(text).fetchall())
+        return {str(label): int(count) for label, count in found}
+
     def rename(self, old: str, new: str) -> int:
         """Give a label's supports another name, in one transaction; they count as enrolled last. Returns how many there were.
 

@@ -88,6 +88,25 @@ class SqliteStore:
         with self._writing() as draft, self._file.errors():
             return len(self._delete(draft, label))
 
+    def remove_support(self, label: str, place: int) -> bool:
+        """Delete one of a label's supports in one transaction, by its place from 0; whether there was one."""
+        with self._writing() as draft, self._file.errors():
+            rows = self._labelled(self._writer, label)
+            if not 0 <= place < len(rows):
+                return False
+            self._writer.execute("DELETE FROM supports WHERE id = ?", (rows[place].id,))
+            state = draft.state.without_rows([rows[place].checksum])
+            # Listed removals are of whole labels: all who follow read anew.
+            draft.state = replace(state, last_removal=state.last_removal + 1, forgotten=state.last_removal + 1)
+            return True
+
+    def counts(self) -> dict[str, int]:
+        """How many supports each label has, in the order of the first that they have."""
+        with self._file.errors(), self._read_lock:
+            self._file.guard()
+            query = "SELECT label, count(*) FROM supports GROUP BY label ORDER BY min(id)"
+            return {str(label): int(count) for label, count in self._reader.execute(query)}
+
     def rename(self, old: str, new: str) -> int:
         """Give a label's supports another name, in one transaction; they count as enrolled last. Returns how many there were.
 
