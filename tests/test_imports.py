@@ -22,7 +22,8 @@ FLOORS = (
     ("quality", "conformance"),
     ("transfer",),
     ("matcher",),
-    ("camera", "server", "cluster"),
+    ("camera", "cluster"),
+    ("server",),  # it reads what a page's camera sees
     ("cli",),
 )
 """The rooms of the runtime from the lowest up: a room imports from itself, its neighbours to the left, and what lies below."""
