@@ -7,19 +7,33 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from oneshot_runtime.errors import ImageError
+from oneshot_runtime.vision.claim import MAX_PIXELS, Claim
+from oneshot_runtime.vision.decode_limits import claim_of
+from oneshot_runtime.vision.tiff_directory import orientation_of
 
-__all__ = ["FORMATS", "MAX_PIXELS", "ImageSource", "as_image_list", "name_of", "read_file", "resized", "thumbnail", "to_grey"]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "ImageSource",
+    "as_image_list",
+    "claim_of_bytes",
+    "name_of",
+    "read_file",
+    "resized",
+    "thumbnail",
+    "to_grey",
+]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]"
 """A path, encoded bytes in one of `FORMATS`, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) in RGB."""
@@ -27,14 +41,12 @@ ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 """What Pillow may decode: of these it says the size before it decodes a pixel. Others decode at once, or start programs."""
 
-MAX_PIXELS = 64_000_000
-"""Images with more pixels are refused before they are decoded: a small file can claim billions."""
-
 _THUMBNAIL_SIDE = 128
 _MAX_FILE_BYTES = 256 * 1024 * 1024
-_TURNED_BY = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
-"""Metadata that may say which side is up; looking for it in a picture that has none takes as long as decoding one."""
+_STRIP_PIXELS = 1 << 20
+"""Of a picture that is turned into grey piece by piece, where its whole would be copied several times."""
 
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
@@ -105,8 +117,22 @@ def _open_at_once(path: str, flags: int) -> int:
 def _grey_from_bytes(data: bytes, name: str) -> NDArray[np.uint8]:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
+    claim = claim_of_bytes(data, name)
     with _decoding(name), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if claim is None or image.width * image.height > claim.pixels:
+            raise ImageError(f"{name} is damaged: its headers contradict each other")
         return _grey_from_pillow(image, name)
+
+
+def claim_of_bytes(data: bytes, name: str | None = None) -> Claim | None:
+    """What an encoded image claims to be, found without decoding a pixel; None for what is in none of `FORMATS`.
+
+    Raises `ImageError` for more than `MAX_PIXELS` pixels, or what would take too long or too much memory to decode.
+    """
+    try:
+        return claim_of(data)
+    except ImageError as error:
+        raise ImageError(f"{name or name_of(data)} is refused: {error}") from None
 
 
 @contextmanager
@@ -131,41 +157,96 @@ def _grey_from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
     if width * height > MAX_PIXELS:
         raise ImageError(f"{name} has {height}x{width} pixels, more than the {MAX_PIXELS} that are decoded: scale it down")
     image.load()
-    if hasattr(image, "tag_v2") or not _TURNED_BY.isdisjoint(image.info):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of damaged metadata
-            image = ImageOps.exif_transpose(image)
     if image.mode in ("L", "1"):
-        return np.asarray(image.convert("L"))
-    if image.mode in _DEEP_MODES:
-        return _grey_from_levels(np.asarray(image, dtype=np.float64), name)
-    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        return _grey_from_alpha(image.convert("RGBA"))
-    return np.asarray(image.convert("RGB").convert("L"))
+        grey = np.asarray(image.convert("L"))
+    elif image.mode in _DEEP_MODES:
+        grey = _grey_from_levels(image, name)
+    elif "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+        grey = _grey_from_alpha(image)
+    else:
+        grey = _by_strips(image, lambda strip: np.asarray(strip.convert("RGB").convert("L")))
+    return _upright(grey, _orientation(image))
 
 
-def _grey_from_levels(levels: NDArray[np.float64], name: str) -> NDArray[np.uint8]:
+def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """The image in pieces of some rows, each with its place."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    if rows >= image.height:
+        yield slice(None), image
+        return
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        yield slice(top, bottom), image.crop((0, top, image.width, bottom))
+
+
+def _by_strips(image: Image.Image, grey_of: Callable[[Image.Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    grey = np.empty((image.height, image.width), np.uint8)
+    for place, strip in _strips(image):
+        grey[place] = grey_of(strip)
+    return grey
+
+
+def _orientation(image: Image.Image) -> int:
+    """Which side is up, 1 to 8 as EXIF counts. Read here, since Pillow would read all else that EXIF holds, too."""
+    if hasattr(image, "tag_v2"):  # Pillow read it already, and turns the image itself in versions that can
+        return int(image.getexif().get(0x0112, 1) or 1)
+    exif = image.info.get("exif")
+    if exif is None and (text := image.info.get("Raw profile type exif")):
+        exif = bytes.fromhex("".join(text.split("\n")[3:]))
+    if exif and (found := orientation_of(exif)) != 1:
+        return found
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    told = _XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
+    return int(told[1]) if told else 1
+
+
+def _upright(grey: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """An image as it is looked at, from the way that EXIF says it is stored."""
+    if orientation >= 5:
+        grey = grey.T
+    if orientation in (2, 3, 6, 7):
+        grey = grey[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        grey = grey[::-1]
+    return np.ascontiguousarray(grey)
+
+
+def _grey_from_levels(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """Deep modes: the brightest level becomes white, since 12 bits come in 16 and floats define no white at all.
 
     Pillow's own conversion would clip 16 bits at 255. Preprocessing looks at contrast only, so the choice changes nothing else.
     """
-    low, high = float(levels.min()), float(levels.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
+    ends = [(np.min(levels), np.max(levels)) for levels in (np.asarray(strip) for _, strip in _strips(image))]
+    low, high = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+    if not np.isfinite([value for pair in ends for value in pair]).all():
         raise ImageError(f"{name} has values that are not finite (NaN or infinity)")
     low = min(low, 0.0)
     scale = 255.0 / (high - low) if high > low else 0.0
-    return np.rint((levels - low) * scale).astype(np.uint8)
+    return _by_strips(image, lambda strip: np.rint((np.asarray(strip, np.float64) - low) * scale).astype(np.uint8))
 
 
 def _grey_from_alpha(image: Image.Image) -> NDArray[np.uint8]:
     """Lay a transparent drawing on white paper, or on black when what is visible of it is light."""
-    grey = np.asarray(image.convert("RGB").convert("L")).astype(np.uint32)
-    alpha = np.asarray(image.getchannel("A")).astype(np.uint32)
-    visible = int(alpha.sum())
-    opaque = visible == 255 * alpha.size
-    light = visible > 0 and int((grey * alpha).sum()) > 127 * visible
-    paper = 0 if light and not opaque else 255
-    return ((grey * alpha + paper * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+    def levels(strip: Image.Image) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        full = strip.convert("RGBA")
+        return np.asarray(full.convert("RGB").convert("L")).astype(np.uint32), np.asarray(full.getchannel("A")).astype(
+            np.uint32
+        )
+
+    visible = weight = 0
+    for _, strip in _strips(image):
+        grey, alpha = levels(strip)
+        visible += int(alpha.sum())
+        weight += int((grey * alpha).sum())
+    opaque = visible == 255 * image.width * image.height
+    paper = 0 if visible and weight > 127 * visible and not opaque else 255
+
+    def laid(strip: Image.Image) -> NDArray[np.uint8]:
+        grey, alpha = levels(strip)
+        return ((grey * alpha + paper * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+    return _by_strips(image, laid)
 
 
 def _grey_from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
