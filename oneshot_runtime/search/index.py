@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.model.codes import sum_absolute_differences
-from oneshot_runtime.search.label_numbers import LabelNumbers
 from oneshot_runtime.search.prototypes import ClassRows, Prototypes
 from oneshot_runtime.search.scan import Rows, Scanner
 
@@ -123,7 +122,7 @@ class CodeIndex:
 
     dim: length of a code. threads: that a search may use. numbered: whether rows keep the numbers they are added with, in eight
     bytes each. A support takes its code, four bytes for its class, and four to chain
-    it to the next of that class; a class takes its label and about thirty bytes.
+    it to the next of that class; a class takes its label and about eighty bytes.
     """
 
     def __init__(self, dim: int, threads: int = 1, numbered: bool = False) -> None:
@@ -136,7 +135,8 @@ class CodeIndex:
     def _clear(self) -> None:
         self._snapshot: Snapshot
         self._storage: list[tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int64]]] = []
-        self._numbers = LabelNumbers()
+        self._names: list[str] = []  # of each class number
+        self._numbers: dict[str, int] = {}
         self._counts = array("i")
         self._rows = ClassRows()
         self._prototypes = Prototypes(self._rows)
@@ -151,13 +151,13 @@ class CodeIndex:
     def labels(self) -> list[str]:
         """Labels with at least one support, in the order of their first enrollment."""
         with self._lock:
-            return [name for name, count in zip(self._numbers.names, self._counts, strict=True) if count]
+            return [name for name, count in zip(self._names, self._counts, strict=True) if count]
 
     def first_numbers(self) -> list[tuple[int, str]]:
         """`labels`, each with the number of its first support, in an index that keeps numbers."""
         with self._lock:
             numbers = [number for number, count in enumerate(self._counts) if count]
-            return [(self._snapshot.number_of(self._rows.first(n)), self._numbers.names[n]) for n in numbers]
+            return [(self._snapshot.number_of(self._rows.first(n)), self._names[n]) for n in numbers]
 
     def count(self, label: str) -> int:
         """How many supports a label has, 0 when it is unknown."""
@@ -229,7 +229,8 @@ class CodeIndex:
             number = self._numbers.get(label)
             if number is None or not self._counts[number]:
                 # A label that comes back after its removal is enrolled anew, so it takes a new place in the order.
-                number = self._numbers.renew(label)
+                number = self._numbers[label] = len(self._names)
+                self._names.append(label)
                 self._counts.append(0)
                 self._classes += 1
             self._counts[number] += 1
@@ -286,4 +287,4 @@ class CodeIndex:
     def _publish(self, segments: list[_Segment]) -> None:
         rows = sum(len(segment.codes) for segment in segments)
         alive = self._alive, self._classes
-        self._snapshot = Snapshot(tuple(segments), self._numbers.names, *alive, self._scanner, self._prototypes, rows)
+        self._snapshot = Snapshot(tuple(segments), self._names, *alive, self._scanner, self._prototypes, rows)

@@ -14,7 +14,6 @@ from oneshot_runtime.model.codes import encode, logits, probabilities
 from oneshot_runtime.model.session import create_session
 from oneshot_runtime.search import scan as search
 from oneshot_runtime.search.index import CodeIndex
-from oneshot_runtime.search.label_numbers import LabelNumbers
 from oneshot_runtime.search.scan import Rows, Scanner
 
 
@@ -147,20 +146,6 @@ def test_a_forked_process_searches_too(engine) -> None:
     if not child:
         os._exit(int(scanner.nearest([rows], query, 3)[1].tolist() != [0, 1, 2]))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 300), st.booleans()), max_size=400))
-def test_label_numbers_equal_a_dictionary(calls: list[tuple[int, bool]]) -> None:
-    numbers, plain = LabelNumbers(), {}
-    for name, renew in calls:
-        label = f"label {name}"
-        if renew:
-            plain[label] = numbers.renew(label)
-            assert numbers.names[plain[label]] == label
-        assert numbers.get(label) == plain.get(label)
-    assert len(numbers) == sum(renew for _, renew in calls)
-    assert {label: numbers.get(label) for label in plain} == plain
 
 
 def test_codes_far_apart_reach_the_largest_distance() -> None:
