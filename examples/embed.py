@@ -3,7 +3,7 @@
 import numpy as np
 
 from oneshot_runtime import ImageError, OneShotMatcher
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
+from oneshot_runtime.synthetic import draw, invent_alphabet, random_writer
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
+from oneshot_runtime.synthetic import draw, invent_alphabet, random_writer, symbol_names
 
 
 def main() -> None:
