@@ -17,7 +17,7 @@ from oneshot_runtime.stores.postgres.database_search import DatabaseEngine
 from oneshot_runtime.stores.postgres.postgres_reader import COLUMNS, intact, read_blocks, read_partition, require_rows
 from oneshot_runtime.stores.postgres.postgres_schema import Connection, query, transaction
 from oneshot_runtime.stores.postgres.transactions import Database, Draft
-from oneshot_runtime.stores.postgres.wire import COPY_COLUMNS, copy_data
+from oneshot_runtime.stores.postgres.wire import copy_rows
 from oneshot_runtime.stores.records import BLOCK, Row, State, Support
 
 __all__ = ["PostgresStore"]
@@ -196,9 +196,8 @@ class PostgresStore:
         counts: dict[str, list[int]] = {}
         for row in rows:
             counts.setdefault(row.label, [0, row.id])[0] += 1
+        copy_rows(draft.connection, rows)
         with draft.connection.cursor() as cursor:
-            with cursor.copy(query(f"COPY supports ({COPY_COLUMNS}) FROM STDIN (FORMAT BINARY)")) as copy:
-                copy.write(copy_data(rows, self.dim))
             columns = [list(counts), [count for count, _ in counts.values()], [first for _, first in counts.values()]]
             fresh = cursor.execute(_COUNT_CLASSES, columns).fetchone()
         draft.classes += 0 if fresh is None else int(fresh[0])

@@ -1,4 +1,4 @@
-"""Rows in the binary form of COPY, and pgvector's vectors in theirs."""
+"""Rows and pgvector's vectors in PostgreSQL's binary form."""
 
 from __future__ import annotations
 
@@ -10,40 +10,61 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+from psycopg.types import TypeInfo
+from psycopg.types.json import Jsonb
 
+from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.stores.postgres.postgres_schema import Connection, query
 from oneshot_runtime.stores.records import Row
 
-__all__ = ["COPY_COLUMNS", "copy_data", "facts_of", "vector_text", "vector_values"]
+__all__ = ["copy_rows", "facts_of", "vector_text", "vector_values"]
 
-COPY_COLUMNS = "id, label, code, point, created, thumbnail, metadata, facts, checksum"
-_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_TRAILER = b"\xff\xff"
-_NULL = b"\xff\xff\xff\xff"
+_COLUMNS = {
+    "id": "int8",
+    "label": "text",
+    "code": "bytea",
+    "point": "vector",
+    "created": "float8",
+    "thumbnail": "bytea",
+    "metadata": "text",
+    "facts": "jsonb",
+    "checksum": "bytea",
+}
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def copy_data(rows: Iterable[Row], dim: int) -> bytes:
-    """What COPY ... FROM STDIN (FORMAT BINARY) reads for the columns `COPY_COLUMNS`."""
-    parts = [_HEADER]
-    for row in rows:
-        point = struct.pack(">hh", dim, 0) + np.frombuffer(row.code, np.uint8).astype(">f4").tobytes()
-        facts = facts_of(row.metadata)
-        fields = (
-            struct.pack(">q", row.id),
-            row.label.encode(),
-            row.code,
-            point,
-            struct.pack(">d", row.created),
-            row.thumbnail,
-            None if row.metadata is None else row.metadata.encode(),
-            None if facts is None else b"\x01" + facts.encode(),
-            row.checksum,
-        )
-        parts.append(struct.pack(">h", len(fields)))
-        for field in fields:
-            parts.append(_NULL if field is None else struct.pack(">i", len(field)) + field)
-    parts.append(_TRAILER)
-    return b"".join(parts)
+def copy_rows(connection: Connection, rows: Iterable[Row]) -> None:
+    """Append rows to the table of supports with COPY, the fastest way in."""
+    if connection.adapters.types.get("vector") is None:
+        _register_vector(connection)
+    statement = f"COPY supports ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+    with connection.cursor() as cursor, cursor.copy(query(statement)) as copy:
+        copy.set_types(list(_COLUMNS.values()))
+        for row in rows:
+            facts = facts_of(row.metadata)
+            point, json_facts = np.frombuffer(row.code, np.uint8), None if facts is None else Jsonb(facts, dumps=str)
+            values = (row.id, row.label, row.code, point, row.created, row.thumbnail, row.metadata, json_facts, row.checksum)
+            copy.write_row(values)
+
+
+def _register_vector(connection: Connection) -> None:
+    info = TypeInfo.fetch(connection, "vector")
+    if info is None:
+        raise GalleryError("the extension pgvector has left the database: CREATE EXTENSION vector")
+    info.register(connection)
+    kind = type("VectorDumper", (_VectorDumper,), {"oid": info.oid})
+    connection.adapters.register_dumper(np.ndarray, kind)
+
+
+class _VectorDumper(Dumper):
+    """A code uint8 (D,) as pgvector receives vectors: its length, a reserved number, floats of most significant byte first."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: NDArray[np.uint8]) -> bytes:
+        return struct.pack(">hh", len(obj), 0) + obj.astype(">f4").tobytes()
 
 
 def facts_of(metadata: str | None) -> str | None:
