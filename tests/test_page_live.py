@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("fastapi")
 pytest.importorskip("websockets")
@@ -198,3 +199,25 @@ def test_without_a_camera_the_page_says_so(tmp_path) -> None:
         page.element("live").click()
         page.wait(lambda: "camera" in page.text("stage-notice") and "Opening" not in page.text("stage-notice"))
         assert "press Live again" in page.text("stage-notice")
+
+
+def test_a_picture_with_several_symbols_is_read_with_boxes_and_taught(chromium, url, tmp_path) -> None:
+    forget_all(url)
+    page = Page(chromium, url)
+    page.look(1280, 900)
+    page.log()
+    rng = np.random.default_rng(2)
+    for place, sheet in enumerate([sheet_of(SYMBOLS, rng), sheet_of(SYMBOLS[::-1], rng)]):
+        Image.fromarray(sheet).save(tmp_path / f"{place}.png")
+    page.element("pictures").send_keys(str(tmp_path / "0.png"))
+    page.wait(lambda: len(boxes(page)) == len(SYMBOLS))
+    assert page.text("pace") == "4 symbols, 0 known"
+    for place, label in enumerate("abcd"):
+        name(page, place, label)
+    assert page.text("pace") == "4 symbols, 4 known"
+    page.element("pictures").send_keys(str(tmp_path / "1.png"))  # other drawings, from right to left
+    page.wait(lambda: labels(page) == [*"dcba"])
+    page.element("as-one").click()
+    page.wait(page.element("pad").is_displayed)
+    assert page.answer() in ("Unknown", *"abcd")
+    assert page.log() == []

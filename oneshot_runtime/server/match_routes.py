@@ -12,7 +12,7 @@ from oneshot_runtime.results import Match
 from oneshot_runtime.server.problems import PROBLEMS
 from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService
 
-__all__ = ["router"]
+__all__ = ["MatchBody", "match_body", "router"]
 
 router = APIRouter(prefix="/v1", tags=["recognition"], responses=PROBLEMS)
 
@@ -77,10 +77,11 @@ async def match(service: TheService, images: Images, top_k: Annotated[int, Query
         seconds = time.perf_counter() - start
     for found in matches:
         service.metrics.match(found.label is not None)
-    return MatchesBody(matches=[_body(found) for found in matches], milliseconds=1000 * seconds)
+    return MatchesBody(matches=[match_body(found) for found in matches], milliseconds=1000 * seconds)
 
 
-def _body(match: Match) -> MatchBody:
+def match_body(match: Match) -> MatchBody:
+    """A match as the API answers it."""
     return MatchBody(
         label=match.label,
         probability=match.probability,

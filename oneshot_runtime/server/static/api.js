@@ -52,6 +52,8 @@ function form(pictures) {
 }
 
 export const match = (picture) => json("/v1/match?top_k=5", { method: "POST", body: picture }).then((body) => body.matches[0]);
+export const read = (picture) =>
+  json("/v1/read?crops=true&top_k=3", { method: "POST", body: picture }).then((body) => body.pictures[0]);
 export const classes = (offset, limit) => json(`/v1/classes?offset=${offset}&limit=${limit}`);
 export const teach = (label, pictures) => json(address(label), { method: "POST", body: form(pictures) });
 export const remove = (label) => json(address(label), { method: "DELETE" });

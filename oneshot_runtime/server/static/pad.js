@@ -1,6 +1,6 @@
 // The drawing area: strokes by mouse, pen, finger or keyboard, or pictures in their place.
 
-import { pngOf } from "./widgets.js";
+import { pngOf, shrunk } from "./widgets.js";
 
 const SENT = 256; // side of what the server gets: its canvas is smaller still
 const PICTURE = 512; // longer side of a picture that is sent
@@ -54,7 +54,7 @@ export class Pad {
 
   // What is drawn, on canvases to read from: dark on white, whatever the page looks like.
   sheets() {
-    return this.pictures.length ? this.pictures.map(shrunk) : [this.#sheet()];
+    return this.pictures.length ? this.pictures.map((picture) => shrunk(picture, PICTURE)) : [this.#sheet()];
   }
 
   // The same as PNG files.
@@ -183,12 +183,3 @@ function paint(context, strokes, side, colour) {
 
 // toBlob would wait until the browser finds itself idle, up to a second later.
 const png = (sheet) => pngOf(sheet.toDataURL("image/png").split(",")[1]);
-
-function shrunk(picture) {
-  const scale = Math.min(1, PICTURE / Math.max(picture.width, picture.height));
-  const sheet = document.createElement("canvas");
-  sheet.width = Math.max(1, Math.round(picture.width * scale));
-  sheet.height = Math.max(1, Math.round(picture.height * scale));
-  sheet.getContext("2d").drawImage(picture, 0, 0, sheet.width, sheet.height);
-  return sheet;
-}

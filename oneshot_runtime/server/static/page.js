@@ -5,6 +5,7 @@ import { showIdle, showMatch } from "./answer.js";
 import { Gallery, picture } from "./gallery.js";
 import { Live } from "./live.js";
 import { Pad } from "./pad.js";
+import { Reading } from "./reading.js";
 import { Stage } from "./stage.js";
 import { element, toast } from "./widgets.js";
 
@@ -15,6 +16,10 @@ const gallery = new Gallery(() => { showFindings("", []); question(true); });
 const pad = new Pad(at("pad"), changed);
 const stage = new Stage(() => { at("live").focus(); question(true); });
 const live = new Live(stage, taughtLive);
+const reading = new Reading(stage, {
+  taught: (label, { findings }) => taughtLive({ label, findings: (findings ?? []).map(({ message }) => message) }),
+  whole: (picture) => pad.show([picture]),
+});
 const failed = (error) => toast(error.message, true);
 
 let newest = 0; // numbers the states of the drawing
@@ -120,6 +125,8 @@ async function take(files) {
     if (archive) return await importGallery(archive);
     const pictures = await Promise.all(files.map(decoded));
     if (!pictures.length) return undefined;
+    if (pictures.length === 1 && await reading.open(pictures[0]).catch(() => false)) return undefined;
+    stage.close();
     pad.show(pictures);
     if (pictures.length > 1) toast(`${pictures.length} pictures: the first is asked about, all are taught.`);
   } catch (error) {

@@ -9,6 +9,16 @@ export function element(name, properties = {}, ...children) {
 // A PNG file from its base64 text.
 export const pngOf = (text) => new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type: "image/png" });
 
+// A picture on a canvas whose longer side is at most `side`.
+export function shrunk(picture, side) {
+  const scale = Math.min(1, side / Math.max(picture.width, picture.height));
+  const sheet = document.createElement("canvas");
+  sheet.width = Math.max(1, Math.round(picture.width * scale));
+  sheet.height = Math.max(1, Math.round(picture.height * scale));
+  sheet.getContext("2d").drawImage(picture, 0, 0, sheet.width, sheet.height);
+  return sheet;
+}
+
 // Open a dialog; resolves to whether it was confirmed.
 export function ask(id, opened = () => {}) {
   const dialog = document.getElementById(id);

@@ -1,0 +1,58 @@
+// A picture with several symbols: it is read as a whole, and each of them can be named or corrected.
+
+import * as api from "./api.js";
+import { pngOf, shrunk, toast } from "./widgets.js";
+
+const SIDE = 2000; // longer side of the picture that is sent and shown: symbols of a page are large enough then
+const SMALLEST = 200; // a smaller picture shows one symbol, however many parts it has
+
+export class Reading {
+  // taught(label, answer): a symbol was taught. whole(picture): it is one symbol after all.
+  constructor(stage, { taught, whole }) {
+    this.stage = stage;
+    this.taught = taught;
+    document.getElementById("as-one").addEventListener("click", () => { const { picture } = this; stage.close(); whole(picture); });
+  }
+
+  // Shows a picture (an ImageBitmap) if there are several symbols in it; whether it did.
+  async open(picture) {
+    if (Math.max(picture.width, picture.height) < SMALLEST) return false;
+    const sheet = shrunk(picture, SIDE);
+    const file = await new Promise((resolve) => { sheet.toBlob(resolve, "image/png"); });
+    const answer = await api.read(file);
+    if (answer.symbols.length < 2) return false;
+    Object.assign(this, { picture, sheet, file });
+    this.stage.show(this, "Picture");
+    document.getElementById("as-one").hidden = false;
+    this.#show(answer);
+    return true;
+  }
+
+  stop() { this.symbols = []; }
+
+  chosen({ track }) {
+    this.look = this.symbols[track];
+    this.stage.name({ track, label: this.look.match.label }, pngOf(this.look.crop), this.look.match.candidates.map(({ label }) => label));
+  }
+
+  // Teaches the chosen symbol and reads the picture again; whether that worked.
+  async teach(label) {
+    try {
+      const answer = await api.teach(label, [pngOf(this.look.crop)]);
+      this.#show(await api.read(this.file));
+      this.taught(label, answer);
+      return true;
+    } catch (error) {
+      toast(error.message, true);
+      return false;
+    }
+  }
+
+  #show({ width, height, symbols }) {
+    this.symbols = symbols;
+    const boxes = symbols.map(({ box, match: { label, probability } }, track) => ({ track, box, label, probability }));
+    this.stage.draw(this.sheet, width, height, boxes);
+    const known = boxes.filter(({ label }) => label !== null).length;
+    this.stage.pace(`${boxes.length} symbols, ${known} known`);
+  }
+}

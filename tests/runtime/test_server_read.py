@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi")
+pytest.importorskip("httpx")
+pytest.importorskip("cv2")
+
+from fastapi.testclient import TestClient
+
+from oneshot_runtime import OneShotMatcher
+from oneshot_runtime.server import create_app
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
+
+SYMBOLS = [symbol for symbol in invent_alphabet(20, seed=11) if len(symbol.strokes) == 1][:3]
+RNG = np.random.default_rng(4)
+DRAWINGS = [draw(symbol, random_writer(RNG), RNG, 150) for symbol in SYMBOLS]
+
+
+def png(grey: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG")
+    return file.getvalue()
+
+
+def sheet(*places: int) -> np.ndarray:
+    grey = np.full((220, 600), 215, np.uint8)
+    for place in places:
+        grey[30:180, 20 + 190 * place : 170 + 190 * place] = DRAWINGS[place].clip(35, 215)
+    return grey
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with OneShotMatcher.load(precision="fp32", threads=1, far=0.05) as matcher:
+        yield TestClient(create_app(matcher), "http://localhost")
+
+
+def test_every_symbol_of_a_picture_has_its_box_crop_and_match(client) -> None:
+    grey = sheet(0, 1, 2)
+    client.post("/v1/classes/middle", content=png(DRAWINGS[1]))
+    (picture,) = client.post("/v1/read?crops=true&top_k=1", content=png(grey)).json()["pictures"]
+    assert (picture["width"], picture["height"]) == (600, 220)
+    symbols = sorted(picture["symbols"], key=lambda symbol: symbol["box"])
+    assert [symbol["match"]["label"] for symbol in symbols] == [None, "middle", None]
+    for symbol in symbols:
+        x, y, width, height = symbol["box"]
+        assert grey[y : y + height, x : x + width].min() < 100
+        crop = Image.open(io.BytesIO(base64.b64decode(symbol["crop"])))
+        assert (crop.mode, crop.getextrema()[1]) == ("L", 255)
+        assert len(symbol["match"]["candidates"]) == 1
+    inked = np.argwhere(grey < 110)[:, ::-1]
+    boxes = np.array([symbol["box"] for symbol in symbols])
+    inside = ((inked[:, None] >= boxes[:, :2]) & (inked[:, None] < boxes[:, :2] + boxes[:, 2:])).all(axis=2)
+    assert inside.any(axis=1).all()
+    taught = base64.b64decode(symbols[0]["crop"])
+    assert client.post("/v1/classes/left", content=taught).status_code == 201
+    (again,) = client.post("/v1/read", content=png(grey)).json()["pictures"]
+    symbols = sorted(again["symbols"], key=lambda symbol: symbol["box"])
+    assert [symbol["match"]["label"] for symbol in symbols[:2]] == ["left", "middle"]
+    assert {symbol["crop"] for symbol in again["symbols"]} == {None}
+
+
+def test_several_pictures_are_answered_in_their_order_and_a_blank_one_has_no_symbols(client) -> None:
+    files = [("image", png(grey)) for grey in (sheet(0, 2), np.full((50, 70), 200, np.uint8), sheet(1))]
+    answer = client.post("/v1/read", files=files).json()
+    assert [len(picture["symbols"]) for picture in answer["pictures"]] == [2, 0, 1]
+    assert answer["milliseconds"] > 0
+    assert answer["pictures"][0]["symbols"][0]["match"]["candidates"] == []  # nothing is enrolled
+
+
+def test_what_is_no_picture_is_named(client) -> None:
+    answer = client.post("/v1/read", content=b"no picture")
+    assert (answer.status_code, answer.json()["error"]) == (422, "ImageError")
