@@ -96,6 +96,7 @@ def test_a_box_is_tapped_named_and_known_in_the_next_frames_and_corrected(page) 
     page.element("naming-name").send_keys("fish\n")
     page.wait(lambda: labels(page) == ["", "river", "", "fish"])
     assert not page.element("naming").is_displayed()
+    page.wait(lambda: sorted(page.labels()) == ["fish", "river"])  # what was taught by mistake is gone
 
 
 def test_boxes_lie_on_their_symbols_and_keep_their_tracks_while_the_sheet_moves(page) -> None:

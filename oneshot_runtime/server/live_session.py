@@ -34,6 +34,7 @@ class LiveSession:
         self._reader = FrameReader(matcher)
         self._seen: dict[int, Sighting] = {}
         self._looked_at: Sighting | None = None
+        self._taught: dict[int, tuple[str, bytes]] = {}
 
     def read(self, frame: bytes) -> dict[str, Any]:
         """The symbols of an encoded frame, with the milliseconds of each stage. Raises `ImageError`."""
@@ -70,12 +71,18 @@ class LiveSession:
     def teach(self, label: str) -> dict[str, Any]:
         """Enrol the symbol looked at. Raises `LabelError`, `GalleryError`, or `ImageError` when none was looked at.
 
-        still: another symbol that it is taken for all the same, because a picture of that one shows it too."""
+        A symbol that this camera has taught under another name before is corrected: that picture is taken back. still: another
+        symbol that it is taken for all the same, because a picture of that one shows it too.
+        """
         check_label(label)
         if self._looked_at is None:
             raise ImageError("choose a symbol in the picture first")
         seen = self._looked_at
         report = self._matcher.enroll(label, seen.crop)
+        before = self._taught.get(seen.track)
+        self._taught[seen.track] = label, thumbnail(seen.crop)
+        if before is not None and before[0] != label:
+            self._take_back(*before)
         now = self._matcher.match(seen.crop, 1).label
         return {
             "label": label,
@@ -83,3 +90,9 @@ class LiveSession:
             "findings": [found.message for found in report.findings],
             "still": now if now not in (None, label) else None,
         }
+
+    def _take_back(self, label: str, picture: bytes) -> None:
+        """Forget a symbol that is known from this picture only."""
+        gallery = self._matcher.gallery
+        if gallery.count(label) == 1 and gallery.supports(label)[0].thumbnail == picture:
+            gallery.remove(label)

@@ -82,7 +82,7 @@ def test_a_symbol_looked_at_is_taught_as_it_was_seen_then_and_read_from_the_next
     assert app.state.service.matcher.labels == ["middle"]
 
 
-def test_a_wrong_name_is_corrected_and_what_is_still_in_the_way_is_named(socket) -> None:
+def test_a_wrong_name_is_corrected_and_the_picture_taught_by_mistake_is_taken_back(app, socket) -> None:
     for _ in range(2):
         track = (read(socket, frame(0))["symbols"] or [{"track": 0}])[0]["track"]
     ask(socket, look=track)
@@ -90,7 +90,18 @@ def test_a_wrong_name_is_corrected_and_what_is_still_in_the_way_is_named(socket)
     assert read(socket, frame(0))["symbols"][0]["label"] == "wrong"
     looked = ask(socket, look=track)
     assert (looked["label"], looked["candidates"]) == ("wrong", ["wrong"])
-    assert ask(socket, teach="right")["still"] in (None, "wrong")
+    assert ask(socket, teach="right")["still"] is None
+    assert read(socket, frame(0))["symbols"][0]["label"] == "right"
+    assert app.state.service.matcher.labels == ["right"]
+
+
+def test_a_picture_of_another_camera_that_is_in_the_way_is_named_and_stays(app, socket) -> None:
+    for _ in range(2):
+        track = (read(socket, frame(0))["symbols"] or [{"track": 0}])[0]["track"]
+    crop = base64.b64decode(ask(socket, look=track)["crop"])
+    app.state.service.matcher.enroll("theirs", crop)
+    assert ask(socket, teach="ours")["still"] == "theirs"
+    assert app.state.service.matcher.labels == ["theirs", "ours"]
 
 
 def test_mistakes_are_answered_and_the_next_frame_is_read(socket) -> None:
