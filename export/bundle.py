@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from export.describe import described
 from export.drawings import calibration_canvases, golden_canvases
 from export.graphs import embedding_graph, head_graph
 from export.parity import Reference, check_decisions, check_embedding, check_head, decisions, reference
@@ -63,8 +64,8 @@ def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> Expor
         model.head.calibrate(**notes["calibration"])
     canvases = golden_canvases(config.model.spec)
     expected = reference(model, canvases)
-    files = {"embedding.onnx": embedding_graph(model).SerializeToString(deterministic=True)}
-    files["head.onnx"] = head_graph(model).SerializeToString(deterministic=True)
+    files = {"embedding.onnx": described(embedding_graph(model), "embedding", model).SerializeToString(deterministic=True)}
+    files["head.onnx"] = described(head_graph(model), "head", model).SerializeToString(deterministic=True)
     check_decisions(files["embedding.onnx"], expected, model.head.weights.detach().numpy())
     embedding_difference = check_embedding(files["embedding.onnx"], expected)
     head_difference = check_head(files["head.onnx"], expected)
@@ -90,7 +91,7 @@ def _golden(expected: Reference) -> bytes:
 def _int8(model: SiameseNet, expected: Reference) -> tuple[bytes | None, str]:
     """The int8 graph, when it decides every golden image as PyTorch does; and what was found."""
     graph = quantize_embedding(embedding_graph(model, for_int8=True), calibration_canvases(model.config.spec))
-    data = graph.SerializeToString(deterministic=True)
+    data = described(graph, "embedding", model).SerializeToString(deterministic=True)
     weights = model.head.weights.detach().numpy()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     found = session.run(None, {"images": expected.canvases})[0]

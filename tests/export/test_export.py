@@ -280,3 +280,18 @@ def test_a_bundle_of_no_preset_is_refused(edge_bundle, monkeypatch) -> None:
     monkeypatch.setitem(PRESETS, "edge", dataclasses.replace(PRESETS["edge"], spec=PRESETS["koch"].spec))
     with pytest.raises(CheckpointError, match="another network"):
         unfolded(Bundle.open(edge_bundle))
+
+
+@pytest.mark.parametrize("name", ["embedding.onnx", "embedding.int8.onnx", "head.onnx"])
+def test_a_graph_says_what_it_is_and_imports_what_it_uses(edge_bundle, name) -> None:
+    graph = onnx.load(edge_bundle / name)
+    onnx.checker.check_model(graph, full_check=True)
+    properties = {entry.key: entry.value for entry in graph.metadata_props}
+    assert properties["license"] == "MIT"
+    assert properties["version"] == graph.producer_version
+    assert json.loads(properties["preprocessing"]) == json.loads((edge_bundle / "manifest.json").read_text())["preprocess"]
+    others = onnx.load(edge_bundle / "head.onnx").metadata_props
+    assert properties["weights_sha256"] == next(entry.value for entry in others if entry.key == "weights_sha256")
+    assert all(value.doc_string for value in (*graph.graph.input, *graph.graph.output))
+    assert graph.doc_string
+    assert {opset.domain for opset in graph.opset_import} == {node.domain for node in graph.graph.node}
