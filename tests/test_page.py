@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ pytest.importorskip("selenium")
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
+from oneshot_runtime.synthetic.strokes import Symbol, draw, invent_alphabet, random_writer
 from tests.page_driver import Page, browser, find_chromium, forget_all, served
 
 pytestmark = pytest.mark.skipif(
@@ -225,3 +227,55 @@ def test_a_server_with_a_token_is_asked_for_once(chromium, tmp_path) -> None:
         page.driver.refresh()
         page.wait(lambda: page.text("verdict") == "Nothing taught yet")
         page.log()  # the browser lists the refusals
+
+
+def test_ten_examples_are_loaded_and_one_of_them_is_drawn_explained_and_highlighted(page, rng) -> None:
+    assert "Show it a symbol once" in page.text("empty")
+    page.element("examples").click()
+    page.wait(lambda: len(page.labels()) == 10)
+    assert not page.element("empty").is_displayed()
+    corners = np.array([(0.05, -0.75), (0.8, 0.6), (-0.7, 0.7), (0.05, -0.75)])
+    along = np.linspace(0, 3, 24)
+    triangle = np.stack([np.interp(along, range(4), corners[:, axis]) for axis in (0, 1)], axis=1)
+    page.draw(Symbol((triangle,)), random_writer(rng), rng)
+    assert page.answer() == "triangle"
+    matched = page.driver.find_elements(By.CSS_SELECTOR, ".class.matched")
+    assert [card.get_attribute("data-label") for card in matched] == ["triangle"]
+    page.element("why").click()
+    page.wait(lambda: page.driver.execute_script("return document.getElementById('why-picture').naturalWidth") > 300)
+    assert "triangle" in page.element("why-picture").get_attribute("alt")
+    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    page.element("clear").click()
+    assert page.driver.find_elements(By.CSS_SELECTOR, ".class.matched") == []
+    assert not page.element("why").is_displayed()
+
+
+def test_from_thirty_symbols_on_they_are_searched(page, url) -> None:
+    body = io.BytesIO()
+    Image.fromarray(draw(SYMBOLS[0], random_writer(np.random.default_rng(1)), np.random.default_rng(1))).save(body, "PNG")
+    for number in range(30):
+        if number == 29:
+            page.driver.refresh()
+            page.wait(lambda: len(page.labels()) == 29)
+            assert not page.element("search").is_displayed()
+        request = urllib.request.Request(f"{url}v1/classes?label=Sign-{number}", body.getvalue(), method="POST")
+        urllib.request.urlopen(request).close()
+    page.driver.refresh()
+    page.wait(lambda: len(page.labels()) == 30)
+    page.element("search").send_keys("SIGN-2")
+    page.wait(lambda: len(page.labels()) == 11)
+    assert page.text("count") == "11 of 30 symbols"
+    page.element("search").send_keys("7")
+    page.wait(lambda: page.labels() == ["Sign-27"])
+
+
+def test_the_page_is_opened_in_the_browser(tmp_path, monkeypatch) -> None:
+    script = tmp_path / "browser"
+    script.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opening && mv {tmp_path}/opening {tmp_path}/opened\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{script} %s")
+    with served(tmp_path / "g.db", "--open") as address:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "opened").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert (tmp_path / "opened").read_text().strip() == address

@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import socket
+import threading
+import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ def register(commands: Any) -> None:
     serve.add_argument(
         "--timeout", type=count, default=30, help="seconds for a request to arrive and be answered (default: 30)"
     )
+    serve.add_argument("--open", action="store_true", help="open the page in the browser")
     serve.add_argument(
         "--batch", type=count, default=16, help="images of several clients that are matched together (default: 16)"
     )
@@ -46,6 +49,7 @@ def register(commands: Any) -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     import oneshot_runtime.server  # noqa: I001  first, since it names the extra when it is missing
     import uvicorn
+    from oneshot_runtime.server.live_routes import MAX_FRAME
 
     options = oneshot_runtime.server.ServerOptions(
         host=arguments.host,
@@ -65,10 +69,14 @@ def _serve(arguments: argparse.Namespace) -> int:
             limit_concurrency=_CONNECTIONS,
             timeout_keep_alive=arguments.timeout,
             timeout_graceful_shutdown=arguments.timeout,
+            ws_max_size=MAX_FRAME + 1,  # the route then says what the limit is
+            ws_per_message_deflate=False,  # frames are compressed already
         )
         host, port = bound.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         print(json.dumps({"url": url}) if arguments.json else f"oneshot: {url} (Ctrl-C stops)", flush=True)
+        if arguments.open:  # the socket listens already: the browser waits for the first answer
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         try:
             uvicorn.Server(config).run(sockets=[bound])
         except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from oneshot_runtime import __version__
 from oneshot_runtime.matcher import OneShotMatcher
-from oneshot_runtime.server import class_routes, import_export, match_routes, read_routes
+from oneshot_runtime.server import class_routes, explain_routes, import_export, match_routes, read_routes
 from oneshot_runtime.server.guard import Guard
 from oneshot_runtime.server.live_routes import LIVE_PATH, LiveRoute
 from oneshot_runtime.server.metrics import CONTENT_TYPE, MetricsMiddleware
@@ -60,7 +60,7 @@ def create_app(
     )
     service = Service(matcher, options, gallery)
     app.state.service = service
-    parts = (match_routes.router, read_routes.router, class_routes.router, import_export.router, router)
+    parts = (match_routes.router, read_routes.router, explain_routes.router, class_routes.router, import_export.router, router)
     add_handlers(app, [route for part in parts for route in part.routes])
     app.add_middleware(Guard, options=options)
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)

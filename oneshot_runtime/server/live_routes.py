@@ -22,7 +22,7 @@ from oneshot_runtime.server.live_session import LiveSession
 from oneshot_runtime.server.problems import ProblemError, problem_of
 from oneshot_runtime.server.service import Service
 
-__all__ = ["LIVE_PATH", "LIVE_PROTOCOL", "LiveRoute"]
+__all__ = ["LIVE_PATH", "LIVE_PROTOCOL", "MAX_FRAME", "LiveRoute"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,9 @@ _FASTEST = 1 / 30
 _IDLE = 60.0
 """Seconds without a message after which a camera is let go; the page connects again by itself."""
 
-_MAX_FRAME = 4 << 20
+MAX_FRAME = 4 << 20
+"""Bytes of an encoded frame."""
+
 _MAX_COMMAND = 4096
 _GOING_AWAY, _TOO_BIG, _TRY_LATER, _UNSUPPORTED = 1001, 1009, 1013, 1003
 
@@ -50,7 +52,7 @@ class LiveRoute:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._cameras = 0
-        self._max_frame = min(_MAX_FRAME, service.options.max_bytes)
+        self._max_frame = min(MAX_FRAME, service.options.max_bytes)
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve one camera until it goes."""

@@ -52,6 +52,7 @@ function form(pictures) {
 }
 
 export const match = (picture) => json("/v1/match?top_k=5", { method: "POST", body: picture }).then((body) => body.matches[0]);
+export const explained = async (picture) => (await call("/v1/explain", { method: "POST", body: picture })).blob();
 export const read = (picture) =>
   json("/v1/read?crops=true&top_k=3", { method: "POST", body: picture }).then((body) => body.pictures[0]);
 export const classes = (offset, limit) => json(`/v1/classes?offset=${offset}&limit=${limit}`);

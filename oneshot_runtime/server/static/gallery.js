@@ -5,6 +5,8 @@ import { SHOWN, card } from "./card.js";
 import { element, ask, toast } from "./widgets.js";
 
 const PAGE = 60;
+const MANY = 30; // symbols from which a search is offered
+const ALL = 10_000; // that are searched
 const thumbnails = new Map();
 
 // The first picture of a symbol as an address for <img>; kept until the symbol changes.
@@ -28,20 +30,36 @@ export class Gallery {
     this.changed = changed;
     this.limit = PAGE;
     this.total = 0;
+    this.matched = null;
     document.getElementById("more").addEventListener("click", () => { this.limit += PAGE; this.refresh(); });
+    document.getElementById("search").addEventListener("input", () => { this.limit = PAGE; this.refresh(); });
+  }
+
+  // Marks the card of the symbol that the drawing shows; null for none.
+  highlight(label) {
+    this.matched = label;
+    for (const made of document.querySelectorAll(".class")) made.classList.toggle("matched", made.dataset.label === label);
   }
 
   async refresh(fresh = null) {
+    const turn = this.turn = (this.turn ?? 0) + 1;
     const { total } = await api.classes(0, 1);
-    const { classes } = await api.classes(Math.max(0, total - this.limit), this.limit);
-    classes.reverse(); // what was taught last comes first
+    const search = document.getElementById("search");
+    search.hidden = total < MANY;
+    const words = search.hidden ? "" : search.value.trim().toLowerCase();
+    const wanted = words ? ALL : this.limit;
+    const listed = (await api.classes(Math.max(0, total - wanted), wanted)).classes.reverse(); // what was taught last comes first
+    if (turn !== this.turn) return; // a newer list is on its way
+    const found = words ? listed.filter(({ label }) => label.toLowerCase().includes(words)) : listed;
+    const classes = found.slice(0, this.limit);
     this.total = total;
     if (fresh !== null) this.#forget(fresh);
-    document.getElementById("count").textContent = total ? `${total} ${total === 1 ? "symbol" : "symbols"}` : "";
+    document.getElementById("count").textContent = counted(total, words ? found.length : null);
     document.getElementById("empty").hidden = total > 0;
-    document.getElementById("more").hidden = total <= classes.length;
-    document.getElementById("names").replaceChildren(...classes.map(({ label }) => element("option", { value: label })));
+    document.getElementById("more").hidden = (words ? found.length : total) <= classes.length;
+    document.getElementById("names").replaceChildren(...listed.slice(0, ALL).map(({ label }) => element("option", { value: label })));
     document.getElementById("classes").replaceChildren(...classes.map((entry) => this.#card(entry, entry.label === fresh)));
+    this.highlight(this.matched);
   }
 
   #card({ label, supports }, fresh) {
@@ -86,4 +104,10 @@ export class Gallery {
       address.then((old) => { if (old) URL.revokeObjectURL(old); });
     }
   }
+}
+
+function counted(total, found) {
+  if (!total) return "";
+  const all = `${total} ${total === 1 ? "symbol" : "symbols"}`;
+  return found === null ? all : `${found} of ${all}`;
 }

@@ -54,7 +54,7 @@ export class Pad {
 
   // What is drawn, on canvases to read from: dark on white, whatever the page looks like.
   sheets() {
-    return this.pictures.length ? this.pictures.map((picture) => shrunk(picture, PICTURE)) : [this.#sheet()];
+    return this.pictures.length ? this.pictures.map((picture) => shrunk(picture, PICTURE)) : [written(this.strokes)];
   }
 
   // The same as PNG files.
@@ -82,16 +82,6 @@ export class Pad {
       context.arc(this.cursor[0] * side, this.cursor[1] * side, side * (this.current ? 0.014 : 0.024), 0, 7);
       context.stroke();
     }
-  }
-
-  #sheet() {
-    const sheet = document.createElement("canvas");
-    sheet.width = sheet.height = SENT;
-    const context = sheet.getContext("2d");
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, SENT, SENT);
-    paint(context, this.strokes, SENT, "#000");
-    return sheet;
   }
 
   #begin(point) {
@@ -158,6 +148,20 @@ export class Pad {
     this.draw();
   }
 }
+
+// Strokes on a canvas, dark on white.
+function written(strokes) {
+  const sheet = document.createElement("canvas");
+  sheet.width = sheet.height = SENT;
+  const context = sheet.getContext("2d");
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, SENT, SENT);
+  paint(context, strokes, SENT, "#000");
+  return sheet;
+}
+
+// The same as a PNG file.
+export const fileOf = (strokes) => png(written(strokes));
 
 function paint(context, strokes, side, colour) {
   context.strokeStyle = context.fillStyle = colour;

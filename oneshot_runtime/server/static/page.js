@@ -2,12 +2,13 @@
 
 import * as api from "./api.js";
 import { showIdle, showMatch } from "./answer.js";
+import { EXAMPLES } from "./examples.js";
 import { Gallery, picture } from "./gallery.js";
 import { Live } from "./live.js";
-import { Pad } from "./pad.js";
+import { Pad, fileOf } from "./pad.js";
 import { Reading } from "./reading.js";
 import { Stage } from "./stage.js";
-import { element, toast } from "./widgets.js";
+import { ask, element, toast } from "./widgets.js";
 
 const WHILE_DRAWING = 80; // milliseconds between two questions about an unfinished stroke
 
@@ -48,6 +49,7 @@ function changed(done) {
 async function question(done, start = performance.now()) {
   if (pad.empty) {
     at("answer").ariaBusy = "false";
+    answered(null);
     return showIdle(gallery.total ? "Waiting for a drawing" : "Nothing taught yet");
   }
   if (asking && !done) {
@@ -63,6 +65,7 @@ async function question(done, start = performance.now()) {
     if (state > emptied && state >= shown) {
       shown = state;
       showMatch(match, performance.now() - start, done, { chosen: choose, picture });
+      answered(match);
     }
   } catch (error) {
     if (done) failed(error);
@@ -71,6 +74,33 @@ async function question(done, start = performance.now()) {
   }
   if (done && state === newest) at("answer").ariaBusy = "false";
   return wanted && !asking ? question(false, wanted) : undefined;
+}
+
+// What the rest of the page makes of an answer; null for none.
+function answered(match) {
+  gallery.highlight(match?.label ?? null);
+  at("why").hidden = !match?.candidates.length;
+}
+
+async function explain() {
+  const address = URL.createObjectURL(await api.explained(pad.files()[0]));
+  at("why-picture").src = address;
+  at("why-picture").alt = `${at("verdict").textContent}. ${at("reason").textContent}`;
+  await ask("why-dialog");
+  URL.revokeObjectURL(address);
+}
+
+async function loadExamples() {
+  at("examples").disabled = true;
+  try {
+    for (const [label, strokes] of Object.entries(EXAMPLES)) await api.teach(label, [fileOf(strokes)]);
+    await gallery.refresh();
+    await question(true);
+    toast("Now draw one of them.");
+    at("pad").focus({ preventScroll: true });
+  } finally {
+    at("examples").disabled = false;
+  }
 }
 
 function choose(label) {
@@ -180,6 +210,8 @@ at("undo").addEventListener("click", () => pad.undo());
 at("clear").addEventListener("click", () => pad.clear());
 at("teach").addEventListener("submit", teach);
 at("export").addEventListener("click", () => exportGallery().catch(failed));
+at("why").addEventListener("click", () => explain().catch(failed));
+at("examples").addEventListener("click", () => loadExamples().catch(failed));
 at("live").addEventListener("click", () => live.start());
 chooseFiles("upload", "pictures");
 chooseFiles("import", "archive");

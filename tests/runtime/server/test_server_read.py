@@ -78,3 +78,14 @@ def test_several_pictures_are_answered_in_their_order_and_a_blank_one_has_no_sym
 def test_what_is_no_picture_is_named(client) -> None:
     answer = client.post("/v1/read", content=b"no picture")
     assert (answer.status_code, answer.json()["error"]) == (422, "ImageError")
+
+
+def test_an_answer_is_explained_as_a_picture(client) -> None:
+    assert client.post("/v1/explain", content=png(DRAWINGS[0])).json()["error"] == "GalleryError"
+    for label, drawing in zip("ab", DRAWINGS, strict=False):
+        client.post(f"/v1/classes/{label}", content=png(drawing))
+    answer = client.post("/v1/explain", content=png(DRAWINGS[0]))
+    assert answer.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(answer.content)).width > 300
+    two = client.post("/v1/explain", files=[("image", png(drawing)) for drawing in DRAWINGS[:2]])
+    assert (two.status_code, two.json()["error"]) == (422, "ImageError")
