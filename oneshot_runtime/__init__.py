@@ -15,8 +15,10 @@ from oneshot_runtime.errors import (
     ImageError,
     LabelError,
     OneShotError,
+    OneShotWarning,
     OptionError,
     SourceError,
+    UnpicklableError,
 )
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.matcher import OneShotMatcher
@@ -43,7 +45,9 @@ __all__ = [
     "Match",
     "OneShotError",
     "OneShotMatcher",
+    "OneShotWarning",
     "OptionError",
     "SourceError",
+    "UnpicklableError",
     "__version__",
 ]

@@ -12,8 +12,10 @@ __all__ = [
     "ImageError",
     "LabelError",
     "OneShotError",
+    "OneShotWarning",
     "OptionError",
     "SourceError",
+    "UnpicklableError",
 ]
 
 
@@ -63,3 +65,11 @@ class DependencyError(OneShotError, ImportError):
 
 class SourceError(OneShotError, OSError):
     """A camera, an address or a video cannot be opened, read or written."""
+
+
+class UnpicklableError(OneShotError, TypeError):
+    """An object with sessions, files or connections was to be pickled; the message says what to do instead."""
+
+
+class OneShotWarning(UserWarning):
+    """Something was asked for that cannot be had, and the library goes on without it."""

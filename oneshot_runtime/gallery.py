@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, OptionError
+from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, OptionError, UnpicklableError
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.conformal import GalleryCalibration, calibrate
-from oneshot_runtime.search.index import CodeIndex
-from oneshot_runtime.stores.base import Block, Changes, GalleryStore, SearchIndex, View, Where
+from oneshot_runtime.model.thresholds import DEFAULT_FAR
+from oneshot_runtime.search.index import CodeIndex, Neighbour
+from oneshot_runtime.search.ranking import ranked
+from oneshot_runtime.search.view import View
+from oneshot_runtime.stores.address import redacted, scheme_of
+from oneshot_runtime.stores.base import Block, Changes, GalleryStore, SearchIndex, Where
+from oneshot_runtime.stores.memory import IN_MEMORY, MemoryStore
 from oneshot_runtime.stores.records import BLOCK, MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE, Support, pack_metadata
-from oneshot_runtime.stores.registry import open_store
+from oneshot_runtime.stores.registry import gallery_exists, open_reader, open_store
 
-__all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail"]
+__all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail", "is_label"]
 
 MAX_LABEL_LENGTH = 256
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -29,23 +35,33 @@ _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
 class Gallery:
-    """Supports by label. `len()` counts supports, `labels` names the classes; safe to share between threads.
+    """Supports by label; safe to share between threads.
 
-    place: a path or an address for `open_store`, or a store that is open, which `close` then closes; None keeps the gallery in
-    memory. In a store, what `extend`, `rename` and `remove` returned from is durable, and changes by other processes appear at
-    the next match. A write waits for the store, matches beside it don't. threads: that a search may use.
+    `len()` counts supports; `label in gallery`, iteration and `labels` are of the classes. In a durable store, what `extend`,
+    `rename` and `remove` returned from is durable, and changes by other processes appear at the next match. A write waits for
+    the store, matches beside it don't.
+
+    Args:
+        bundle: The model whose codes it holds.
+        place: A path or an address for `open_store`, or a store that is open, which `close` then closes; None keeps the
+            gallery in memory.
+        threads: That a search may use.
     """
 
     def __init__(self, bundle: Bundle, place: str | os.PathLike[str] | GalleryStore | None = None, threads: int = 1) -> None:
         self._bundle = bundle
         self._threads = threads
         self._lock = threading.RLock()
+        self._place = place if isinstance(place, str | os.PathLike) else None
         self._index = CodeIndex(bundle.dim, threads)
         self._published = self._index.snapshot
-        self._kept: dict[str, list[Support]] = {}
         self._calibrations: dict[float, GalleryCalibration] = {}
-        self._store = None if place is None else open_store(place, bundle.fingerprint, bundle.dim)
-        self._engine = None if self._store is None else self._store.engine
+        self._closed = False
+        if place is None:
+            self._store: GalleryStore = MemoryStore(bundle.fingerprint, bundle.dim, threads)
+        else:
+            self._store = open_store(place, bundle.fingerprint, bundle.dim)
+        self._engine = self._store.engine
         try:
             self.snapshot()
         except BaseException:
@@ -55,17 +71,56 @@ class Gallery:
     def __len__(self) -> int:
         return self.snapshot().supports
 
+    def __contains__(self, label: object) -> bool:
+        if not isinstance(label, str) or not is_label(label):
+            return False  # what can be no label is none of these
+        return self.count(label) > 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.labels)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{self._published.classes} classes" if self._engine is None else "open"
+        return f"Gallery({self._name}, {state})"
+
+    def __reduce__(self) -> NoReturn:
+        raise UnpicklableError(
+            "a gallery cannot be pickled: open it again in the other process, by its path or address; save one in memory "
+            "first, "
+            "with gallery.save(path)"
+        )
+
+    @property
+    def store(self) -> GalleryStore:
+        """Where the supports are kept. Raises `GalleryError` after `close`."""
+        if self._closed:
+            raise GalleryError(f"{self._name} is closed: open it again, with OneShotMatcher.load(gallery=...)")
+        return self._store
+
     @property
     def labels(self) -> list[str]:
         """The enrolled classes, in the order of their first enrollment."""
         with self._current() as index:
             return index.labels()
 
+    @property
+    def revision(self) -> int:
+        """Grows with every change of the supports, so that what was worked out from an older state is known to be stale."""
+        return self.snapshot().revision
+
     def count(self, label: str) -> int:
         """How many supports a class has, 0 when it is unknown."""
         check_label(label)
         with self._current() as index:
             return index.count(label)
+
+    def counts(self) -> dict[str, int]:
+        """How many supports each class has, in the order of their first enrollment; one question to a database."""
+        if self._engine is not None:
+            return self.store.counts()
+        with self._lock:
+            self.snapshot()
+            return self._index.counts()
 
     def codes(self, label: str) -> NDArray[np.uint8]:
         """The codes uint8 (n, D) of a class's supports in the order of their enrollment; n is 0 when it is unknown."""
@@ -75,39 +130,29 @@ class Gallery:
     def supports(self, label: str) -> list[Support]:
         """A class's supports in the order of their enrollment; raises `LabelError` when it is unknown.
 
-        A gallery in memory keeps time, thumbnail and metadata only of supports that came with one of the latter; the others
-        follow with None in their place.
+        A gallery in memory keeps time, thumbnail and metadata only of supports that came with one of the latter two; others
+        have None in their place.
         """
         check_label(label)
-        if self._store is not None:
-            found = self._store.supports(label)
-            if not found:
-                raise self._unknown(label)
-            return found
-        with self._lock:
-            total = self._index.count(label)
-            if not total:
-                raise self._unknown(label)
-            kept = self._kept.get(label, [])
-            return kept + [Support(label, None, None, None)] * (total - len(kept))
+        found = self.store.supports(label)
+        if not found:
+            raise self._unknown(label)
+        return found
 
     def snapshot(self, where: Where | None = None) -> View:
         """A view to search, up to date with the store where there is one; it does not change in memory.
 
         where: leaves out the other supports. Raises `OptionError` when it is given and the codes are kept in memory.
         """
+        store = self.store
         if where is not None:
             if self._engine is None:
-                raise OptionError(
-                    "this gallery keeps its codes in memory, without their metadata: only one that searches in its database, "
-                    "such as postgresql://...?oneshot_search=exact, can match with some of the supports"
-                )
+                raise OptionError(IN_MEMORY)
             return self._engine.where(where)
         if self._engine is not None:
             return self._engine.snapshot
         with self._lock:
-            if self._store is not None:
-                self._store.sync(self._apply)
+            store.sync(self._apply)
             # Published here, after all of a change was applied: no reader sees the half of it.
             self._published = self._index.snapshot
             return self._published
@@ -136,15 +181,8 @@ class Gallery:
 
     def add_blocks(self, blocks: Iterator[Block]) -> None:
         """Add supports that are coded already, all of them or none; an error that the iterator raises changes nothing."""
-        if self._store is not None:
-            self._store.add(blocks)
-            self._follow()
-            return
-        everything = list(blocks)
-        with self._lock:
-            for block in everything:
-                self._index.add(list(block.labels), block.codes)
-                self._keep(block)
+        self.store.add(blocks)
+        self._follow()
 
     def rename(self, old: str, new: str) -> int:
         """Give a class another name, all of it at once; it then counts as enrolled last. Returns how many supports it has.
@@ -153,48 +191,90 @@ class Gallery:
         """
         check_label(old)
         check_label(new)
-        if self._store is not None:
-            moved = self._store.rename(old, new)
-            if not moved:
-                raise self._unknown(old)
-            self._follow()
-            return moved
-        with self._lock:
-            if self._index.count(new):
-                raise LabelError(f"label {new!r} is in the gallery already: remove it first, or choose another name")
-            codes = self._index.codes(old)
-            if not len(codes):
-                raise self._unknown(old)
-            self._index.remove(old)
-            self._index.add([new] * len(codes), codes)
-            kept = self._kept.pop(old, [])
-            self._kept[new] = [Support(new, s.created, s.thumbnail, s.metadata) for s in kept]
-            return len(codes)
+        moved = self.store.rename(old, new)
+        if not moved:
+            raise self._unknown(old)
+        self._follow()
+        return moved
 
-    def remove(self, label: str) -> int:
-        """Remove a class with all its supports; returns how many there were. Raises `LabelError` when it is unknown."""
+    def remove(self, label: str, support: int | None = None) -> int:
+        """Remove a class with all its supports, or one of them; returns how many were removed.
+
+        Args:
+            label: The class.
+            support: The place of one support among `supports(label)`, counted from 0; the class goes with its last one.
+
+        Raises:
+            LabelError: When the class is unknown.
+            OptionError: When it has no such support.
+        """
         check_label(label)
-        if self._store is not None:
-            removed = self._store.remove(label)
+        if support is None:
+            removed = self.store.remove(label)
+        elif isinstance(support, numbers.Integral) and not isinstance(support, bool):
+            removed = int(self.store.remove_support(label, int(support)))
         else:
-            with self._lock:
-                removed = self._index.remove(label)
-                self._kept.pop(label, None)
+            raise OptionError(f"support is a place among the supports, an integer from 0 on, got {support!r:.80}")
         if not removed:
-            raise self._unknown(label)
+            count = self.count(label)
+            if not count:
+                raise self._unknown(label)
+            raise OptionError(f"label {label!r} has {count} support(s), counted from 0: there is no support {support}")
         self._follow()
         return removed
 
-    def calibrate(self, far: float = 0.01) -> GalleryCalibration:
+    def save(self, place: str | os.PathLike[str]) -> int:
+        """Write a durable copy, as one state and in the same order; this gallery stays where it is.
+
+        Args:
+            place: The path of a file, or an address, where no gallery is yet.
+
+        Returns:
+            How many supports were written.
+
+        Raises:
+            GalleryError: When there is one already, or this gallery was opened with a store of one's own, which has to be read
+                with its own means.
+        """
+        store = self.store
+        if gallery_exists(place):
+            raise GalleryError(f"'{redacted(place)}' exists already, and would be added to: remove it, or choose another place")
+        if isinstance(store, MemoryStore):
+            blocks = store.blocks()
+        elif self._place is not None:
+            blocks = _blocks_of(self._place)
+        else:
+            raise GalleryError("this gallery's store was opened by itself: copy what it keeps with its own means")
+        written = 0
+
+        def counted() -> Iterator[Block]:
+            nonlocal written
+            for block in blocks:
+                written += len(block.labels)
+                yield block
+
+        with _nothing_half_written(place):
+            copy = open_store(place, self._bundle.fingerprint, self._bundle.dim)
+            try:
+                copy.add(counted())
+            finally:
+                copy.close()
+        return written
+
+    def calibrate(self, far: float = DEFAULT_FAR) -> GalleryCalibration:
         """Fit the threshold for strangers to the enrolled supports, for strangers that are like them.
 
         Matchers of this gallery with that `far` use it from the next match on; it is not stored with the gallery. Costs a
-        search for each class, for 2,000 at most. Raises `OptionError` for a rate that the bundle was not calibrated for,
-        `GalleryError` with too few classes.
+        search for each class, for 2,000 at most. Raises `OptionError` for a rate outside (0, 0.5] or a bundle without
+        thresholds, `GalleryError` with too few classes.
         """
         bundle = self._bundle
         view = self.snapshot()
-        fitted = calibrate(self.labels, self.codes, view, bundle.head, bundle.thresholds, far)
+
+        def best(code: NDArray[np.uint8], count: int) -> list[Neighbour]:
+            return ranked(view, code, count)
+
+        fitted = calibrate(self.labels, self.codes, best, bundle.head, bundle.thresholds, far)
         self._calibrations[fitted.far] = fitted
         return fitted
 
@@ -203,13 +283,18 @@ class Gallery:
         return self._calibrations.get(far)
 
     def close(self) -> None:
-        """Close the file of a durable gallery; one in memory has nothing to close."""
-        if self._store is not None:
-            self._store.close()
+        """Let go of files and connections, and of what was in memory; later calls raise `GalleryError`."""
+        self._closed = True
+        self._store.close()
+
+    @property
+    def _name(self) -> str:
+        return "the gallery" if self._place is None else f"gallery '{redacted(self._place)}'"
 
     @contextmanager
     def _current(self) -> Iterator[SearchIndex]:
         """The index, up to date."""
+        self.store  # noqa: B018  raises when closed
         if self._engine is not None:
             yield self._engine
             return
@@ -225,7 +310,7 @@ class Gallery:
 
     def _apply(self, changes: Changes) -> int:
         if changes.anew:
-            self._index = CodeIndex(self._bundle.dim, self._threads)
+            self._index = CodeIndex(self._bundle.dim, self._threads, revision=self._index.snapshot.revision + 1)
         for label in changes.removed:
             self._index.remove(label)
         for block in changes.added:
@@ -248,12 +333,6 @@ class Gallery:
             texts = [None] * len(names) if metadata is None else [pack_metadata(values) for values in metadata[part]]
             yield Block(names, encode(rows, self._bundle.head), pictures, texts)
 
-    def _keep(self, block: Block) -> None:
-        now = time.time()
-        for label, picture, text in zip(block.labels, block.thumbnails, block.metadata, strict=True):
-            if picture is not None or text is not None:
-                self._kept.setdefault(label, []).append(Support.stored(label, now, picture, text))
-
     def _unknown(self, label: str) -> LabelError:
         return LabelError(f"label {label!r} is not in the gallery of {self.snapshot().classes} classes")
 
@@ -268,9 +347,14 @@ def check_label(label: str) -> str:
     """The label, if it is a non-empty text of at most `MAX_LABEL_LENGTH` printable characters; else `LabelError`."""
     if not isinstance(label, str):
         raise LabelError(f"a label is a str, got {type(label).__name__}: {label!r:.80}")
-    if not label.strip() or len(label) > MAX_LABEL_LENGTH or not label.isprintable():
+    if not is_label(label):
         raise LabelError(f"a label needs 1 to {MAX_LABEL_LENGTH} printable characters and not only spaces, got {label!r:.80}")
     return label
+
+
+def is_label(text: str) -> bool:
+    """Whether a text can be a label."""
+    return bool(text.strip()) and len(text) <= MAX_LABEL_LENGTH and text.isprintable()
 
 
 def check_embeddings(embeddings: NDArray[np.float32]) -> None:
@@ -290,3 +374,24 @@ def check_thumbnail(thumbnail: bytes | None) -> bytes | None:
     if not all(1 <= side <= MAX_THUMBNAIL_SIDE for side in sides):
         raise GalleryError(f"a thumbnail is a PNG of 1 to {MAX_THUMBNAIL_SIDE} pixels a side, got {sides[0]}x{sides[1]}")
     return thumbnail
+
+
+def _blocks_of(place: str | os.PathLike[str]) -> Iterator[Block]:
+    """Everything in the durable gallery at a path or address, as one state."""
+    with open_reader(place) as reader:
+        for rows in reader.rows():
+            codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), -1)
+            pictures, texts = [row.thumbnail for row in rows], [row.metadata for row in rows]
+            yield Block([row.label for row in rows], codes, pictures, texts, [row.created for row in rows])
+
+
+@contextmanager
+def _nothing_half_written(place: str | os.PathLike[str]) -> Iterator[None]:
+    """On an error, a file that was made inside is removed."""
+    try:
+        yield
+    except BaseException:
+        if scheme_of(place) is None:
+            for ending in ("", "-wal", "-shm", "-ack"):
+                Path(f"{os.fspath(place)}{ending}").unlink(missing_ok=True)
+        raise

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
+import numbers
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.errors import ImageError, OptionError
+from oneshot_runtime.errors import ImageError, OneShotWarning, OptionError, UnpicklableError
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode, probabilities, probability, sum_absolute_differences
 from oneshot_runtime.model.conformal import GalleryCalibration
-from oneshot_runtime.model.embedder import BatchEmbedder
+from oneshot_runtime.model.embedder import BatchEmbedder, in_batch
 from oneshot_runtime.model.session import Embedder, available_cpus, open_embedder
-from oneshot_runtime.quality.enrollment import EnrollmentReport, review
-from oneshot_runtime.results import Candidate, Match
+from oneshot_runtime.model.thresholds import DEFAULT_FAR, check_far
+from oneshot_runtime.quality.enrollment import EnrollmentReport, Limits, review
+from oneshot_runtime.quality.explanation import Explanation, explain_canvas
+from oneshot_runtime.results import Candidate, Match, clearly_ahead
 from oneshot_runtime.search.index import Neighbour, Snapshot
-from oneshot_runtime.stores.base import BatchView, GalleryStore, View, Where
+from oneshot_runtime.search.ranking import ranked, ranked_batch
+from oneshot_runtime.search.view import View
+from oneshot_runtime.stores.base import GalleryStore, Where
 from oneshot_runtime.vision.decode import ImageSource, as_image_list, name_of, thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import canvas_from_grey, preprocess
 
 if TYPE_CHECKING:
-    from oneshot_runtime.quality.explanation import Explanation
+    from oneshot_runtime.transfer.bulk import BulkResult
 
 __all__ = ["OneShotMatcher"]
+
+_Images: TypeAlias = "ImageSource | Iterable[ImageSource]"
 
 _MAX_THREADS = 1024
 _FEW_ROWS = 1000
 """A search of so few is Python's work more than the processor's; a longer one would keep other threads from embedding."""
 
-_RANKED = 5
-"""Classes that are ranked by nearest support and prototype, at least; more than that changed nothing in validation."""
-
 
 class OneShotMatcher:
-    """Recognises symbols after seeing each of them once. Make one with `OneShotMatcher.load`; threads may share it."""
+    """Recognises symbols after seeing each of them once. Make one with `OneShotMatcher.load`; threads may share it.
+
+    It is a context manager that closes its gallery. It cannot be pickled: each process loads its own.
+    """
 
     def __init__(self, bundle: Bundle, embedder: Embedder, gallery: Gallery, threads: int, far: float | None) -> None:
         self.bundle = bundle
@@ -47,7 +55,7 @@ class OneShotMatcher:
         self.far = far
         self._embedder = embedder
         self._batches = BatchEmbedder(bundle, embedder, threads)
-        self._thresholds: dict[tuple[int, GalleryCalibration | None], float] = {}
+        self._threshold_of: tuple[tuple[int, GalleryCalibration | None], float] | None = None
 
     @classmethod
     def load(
@@ -58,29 +66,49 @@ class OneShotMatcher:
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        far: float | None = 0.01,
+        far: float | None = DEFAULT_FAR,
     ) -> OneShotMatcher:
         """Load a model and open its gallery.
 
-        bundle: a folder written by `python -m export`; by default the model that ships in the package. gallery: path or address
-        (postgresql://...) of a durable gallery, created when missing; None keeps it in memory. device: "auto", "cpu" or "cuda";
-        "cuda" raises when the session does not run there. precision: "fp32", "int8", or "auto" for int8 where the processor
-        makes that faster and the golden images come out right, else fp32. threads: processor threads of one embedding, by
-        default those this process may use. far: share of strangers that may be given a label (see `Match.label`); None never
-        refuses.
+        Args:
+            bundle: A folder written by `python -m export`; by default the model that ships in the package.
+            gallery: Path or address (postgresql://...) of a durable gallery, created when missing; None keeps it in memory.
+            device: "auto", "cpu" or "cuda"; "cuda" raises when the session does not run there.
+            precision: "fp32", "int8", or "auto" for int8 where the processor makes that faster and the golden images come out
+                right, else fp32.
+            threads: Processor threads of one embedding, by default those this process may use.
+            far: False accept rate, the share of unknown symbols that may be given a label (see `Match.label`), above 0 and at
+                most 0.5; None never refuses, which is also what a bundle without thresholds comes to, with an `OneShotWarning`.
 
-        Raises `BundleError`, `GalleryError`, `DeviceError`, `OptionError` or `DependencyError`.
+        Raises:
+            OptionError: For a rate or a number of threads that cannot be, before anything is loaded.
+            BundleError: When the bundle is damaged or incomplete.
+            GalleryError: When the gallery is damaged, or of another model.
+            DeviceError: When the session does not run on the device that was asked for.
+            DependencyError: When an optional dependency is missing.
         """
+        rate = None if far is None else check_far(far)
+        count = available_cpus() if threads is None else _whole("threads", threads, _MAX_THREADS)
         opened = Bundle.open(bundle)
-        if far is not None:
-            if not isinstance(far, int | float) or not 0 < far < 1:
-                raise OptionError(f"far must be between 0 and 1, or None, got {far!r}")
-            opened.thresholds.logit(far, 1)  # refuses a rate that the bundle was not calibrated for now, not at a match
-        if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS):
-            raise OptionError(f"threads must be an integer from 1 to {_MAX_THREADS}, or None, got {threads!r}")
-        count = threads or available_cpus()
+        if rate is not None and not opened.thresholds.logits:
+            warnings.warn(
+                f"bundle '{opened.path}' has no thresholds, so far={rate:g} cannot be held and no picture is refused "
+                "(far=None); export it from a checkpoint that was trained with held-out alphabets to have them",
+                OneShotWarning,
+                stacklevel=2,
+            )
+            rate = None
         embedder = open_embedder(opened, device, precision, count)
-        return cls(opened, embedder, Gallery(opened, gallery, count), count, far)
+        return cls(opened, embedder, Gallery(opened, gallery, count), count, rate)
+
+    def __repr__(self) -> str:
+        return f"OneShotMatcher({self.bundle.preset!r}, {self.device}, {self.precision}, far={self.far}, {self.gallery!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise UnpicklableError(
+            "a matcher cannot be pickled: call OneShotMatcher.load(gallery=...) in each process, with the path or address of "
+            "a gallery that they share; gallery.save(path) writes one that is in memory"
+        )
 
     @property
     def device(self) -> str:
@@ -97,80 +125,162 @@ class OneShotMatcher:
         """The enrolled classes, in the order of their first enrollment."""
         return self.gallery.labels
 
-    def enroll(
-        self, label: str, images: ImageSource | Sequence[ImageSource], *, metadata: dict[str, Any] | None = None
-    ) -> EnrollmentReport:
+    def enroll(self, label: str, images: _Images, *, metadata: dict[str, Any] | None = None) -> EnrollmentReport:
         """Add one picture, or several, of a symbol; a label that is known already gains supports.
 
-        Each image is a path, bytes, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB. All images are added
-        or, when one cannot be used, none. metadata: a JSON object to keep with each of them. Raises `ImageError`,
-        `LabelError` or `GalleryError`.
+        Costs one search a picture beside the embedding.
 
-        Returns a report of what is odd about them; reading its `findings` costs one search a picture.
+        Args:
+            label: The class's name, 1 to 256 printable characters.
+            images: A path, bytes, a binary file, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB; or any
+                iterable of them. All are added or, when one cannot be used, none.
+            metadata: A JSON object to keep with each of them.
+
+        Returns:
+            What is odd about them. They were enrolled all the same.
+
+        Raises:
+            ImageError: For an image that cannot be used, naming its place among several.
+            LabelError: For a name that can be none.
+            GalleryError: When the gallery cannot be written.
         """
         check_label(label)
         sources = as_image_list(images)
         if not sources:
             raise ImageError(f"no images to enroll for {label!r}: the list is empty")
-        greys = [to_grey(source) for source in sources]
-        canvases = [
-            canvas_from_grey(grey, self.bundle.spec, name_of(source)) for grey, source in zip(greys, sources, strict=True)
-        ]
-        embeddings = self._batches.embed_canvases(canvases)
-        before, had = self.gallery.snapshot(), self.gallery.count(label)
-        pictures = list(zip(greys, canvases, strict=True))
-        codes = encode(embeddings, self.bundle.head)
-        report = review(self.bundle, self.far, label, pictures, codes, before, had, lambda: self.gallery.codes(label)[:had])
-        self.gallery.extend([label] * len(greys), embeddings, [thumbnail(grey) for grey in greys], [metadata] * len(greys))
+        head = self.bundle.head
+        pictures = [self._picture(source, place, len(sources)) for place, source in enumerate(sources)]
+        embeddings = self._batches.embed_canvases([canvas for _, canvas in pictures])
+        before, shots = self.gallery.snapshot(), self.gallery.codes(label)
+        calibration = None if self.far is None else self.gallery.calibration(self.far)
+        offset = 0.0 if calibration is None else calibration.offset
+        limits = Limits.of(self.bundle.thresholds, self.far, before.classes - (len(shots) > 0), offset)
+        report = review(label, pictures, encode(embeddings, head), before, shots, limits, head)
+        thumbnails = [thumbnail(grey) for grey, _ in pictures]
+        self.gallery.extend([label] * len(sources), embeddings, thumbnails, [metadata] * len(sources))
         return report
 
-    def remove(self, label: str) -> None:
-        """Forget a class with all its supports. Raises `LabelError` when it is unknown."""
-        self.gallery.remove(label)
+    def enroll_folder(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        strict: bool = False,
+        progress: Callable[[BulkResult], None] | None = None,
+        failure: Callable[[str], None] | None = None,
+    ) -> BulkResult:
+        """Add every picture of a folder of folders, one a label, in blocks; what is there already is left out.
+
+        Args:
+            folder: Holds a folder for each label, with its pictures in it. A load that was cut off can be run again.
+            strict: Stop at the first picture that cannot be used; else such pictures are counted, and named in the result.
+            progress: Called with the numbers so far.
+            failure: Called with the reason for each picture that cannot be used.
+
+        Returns:
+            How many pictures were added, were there already, and failed, with the reasons.
+
+        Raises:
+            GalleryError: When the folder cannot be read, or the gallery cannot be written.
+            LabelError: For a folder whose name can be no label.
+            ImageError: With `strict`, for the first picture that cannot be used.
+        """
+        from oneshot_runtime.transfer.bulk import encode_here, enroll_folder
+        from oneshot_runtime.transfer.encoder import ImageEncoder
+
+        encoder = ImageEncoder(self.bundle, self.device, self.precision, self.threads)
+        coding = encode_here(encoder)
+        return enroll_folder(self.gallery.store, coding, folder, strict=strict, progress=progress, failure=failure)
+
+    def remove(self, label: str, support: int | None = None) -> None:
+        """Forget a class with all its supports, or one of them.
+
+        Args:
+            label: The class.
+            support: The place of one support among `gallery.supports(label)`, counted from 0; the class goes with its last one.
+
+        Raises:
+            LabelError: When the class is unknown.
+            OptionError: When it has no such support.
+        """
+        self.gallery.remove(label, support)
 
     def match(self, image: ImageSource, top_k: int = 5, *, where: Where | None = None) -> Match:
-        """Which enrolled class `image` shows, with the `top_k` best candidates.
+        """Which enrolled class an image shows.
 
-        where: compares with some of the supports only, in a gallery that searches in its database. Raises `ImageError`, or
-        `OptionError` for a `where` that this gallery has no use for.
+        Args:
+            image: A path, bytes, a binary file, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB.
+            top_k: How many candidates to list; the answer does not depend on it.
+            where: Compares with some of the supports only, in a gallery that searches in its database.
+
+        Raises:
+            ImageError: For an image that cannot be used.
+            OptionError: For a `where` that this gallery has no use for, or a `top_k` below 1.
         """
+        top_k = _whole("top_k", top_k)
         canvas = preprocess(image, self.bundle.spec)
         code = encode(self._embedder(canvas[None]), self.bundle.head)[0]
         return self._match_code(self.gallery.snapshot(where), code, top_k)
 
-    def match_batch(self, images: Sequence[ImageSource], top_k: int = 5, *, where: Where | None = None) -> list[Match]:
-        """`match` for many images, embedded together and compared with one state of the gallery."""
+    @overload
+    def match_batch(
+        self, images: _Images, top_k: int = 5, *, where: Where | None = None, on_error: Literal["raise"] = "raise"
+    ) -> list[Match]: ...
+
+    @overload
+    def match_batch(
+        self, images: _Images, top_k: int = 5, *, where: Where | None = None, on_error: Literal["return"]
+    ) -> list[Match | ImageError]: ...
+
+    def match_batch(
+        self, images: _Images, top_k: int = 5, *, where: Where | None = None, on_error: Literal["raise", "return"] = "raise"
+    ) -> list[Match] | list[Match | ImageError]:
+        """`match` for many images, embedded together and compared with one state of the gallery.
+
+        Args:
+            images: Any iterable of them.
+            top_k: How many candidates to list.
+            where: As in `match`.
+            on_error: "raise" raises the `ImageError` of the first image that cannot be used, naming its place; "return" has
+                it in the place of the answer, so that one bad picture costs one answer.
+        """
+        if on_error not in ("raise", "return"):
+            raise OptionError(f"on_error is 'raise' or 'return', got {on_error!r:.80}")
+        top_k = _whole("top_k", top_k)
         head, view = self.bundle.head, self.gallery.snapshot(where)
+        failures: dict[int, ImageError] | None = {} if on_error == "return" else None
+
+        def answer(embeddings: NDArray[np.float32]) -> list[Match]:
+            return [self._match_code(view, code, top_k) for code in encode(embeddings, head)]
+
         sources = as_image_list(images)
         if isinstance(view, Snapshot) and view.rows <= _FEW_ROWS:
-            return self._batches.answers(
-                sources, lambda embeddings: [self._match_code(view, code, top_k) for code in encode(embeddings, head)]
-            )
-        codes = encode(self._batches.embed_images(sources), head)
-        if isinstance(view, BatchView):
-            found = view.nearest_batch(codes, self._ranked(view, top_k))
-            return [self._answer(view, neighbours, top_k) for neighbours in found]
-        return [self._match_code(view, code, top_k) for code in codes]
+            return self._batches.answers(sources, answer, failures)
+        found = self._batches.answers(sources, lambda embeddings: list(encode(embeddings, head)), failures)
+        codes = [code for code in found if not isinstance(code, ImageError)]
+        best = ranked_batch(view, np.stack(codes), self._wanted(top_k)) if codes else []
+        matches = iter([self._answer(view, neighbours, top_k) for neighbours in best])
+        return [code if isinstance(code, ImageError) else next(matches) for code in found]
 
     def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
-        """Why `image` gets its answer: the nearest supports of the `classes` best classes, the margin, what ink decided.
+        """Why an image gets its answer: the nearest supports of the `classes` best classes, the margin, what ink decided.
 
         Costs about a hundred embeddings. Raises `ImageError`, or `GalleryError` when the gallery is empty.
         """
-        from oneshot_runtime.quality.explanation import explain_canvas  # draws, which matching does without
-
+        classes = _whole("classes", classes)
         canvas = preprocess(image, self.bundle.spec)
         code = encode(self._batches.embed_canvases([canvas]), self.bundle.head)[0]
-        match = self._match_code(self.gallery.snapshot(), code, classes)
-        return explain_canvas(canvas, match, self.gallery, self.bundle.head, self._batches.embed_canvases)
+        view = self.gallery.snapshot()
+        best = ranked(view, code, self._wanted(classes))
+        match = self._answer(view, best, classes)
+        return explain_canvas(canvas, match, best[:classes], self.gallery, self.bundle.head, self._batches.embed_canvases)
 
     def verify(self, image_a: ImageSource, image_b: ImageSource) -> float:
         """Probability in [0, 1] that both images show the same symbol."""
         first, second = encode(self.embed([image_a, image_b]), self.bundle.head)
         return probability(int(sum_absolute_differences(first[None], second)[0]), self.bundle.head)
 
-    def embed(self, images: ImageSource | Sequence[ImageSource]) -> NDArray[np.float32]:
-        """Embeddings float32 (N, D), components in [0, 1], of one image or a list of them."""
+    def embed(self, images: _Images) -> NDArray[np.float32]:
+        """Embeddings float32 (N, D), components in [0, 1], of one image or any iterable of them."""
         return self._batches.embed_images(as_image_list(images))
 
     def warmup(self) -> None:
@@ -179,7 +289,7 @@ class OneShotMatcher:
         self.gallery.snapshot().nearest(np.zeros(self.bundle.dim, np.uint8), 1)
 
     def close(self) -> None:
-        """Close a durable gallery."""
+        """Close the gallery; one in memory is gone then."""
         self.gallery.close()
 
     def __enter__(self) -> OneShotMatcher:
@@ -188,31 +298,48 @@ class OneShotMatcher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _picture(self, source: ImageSource, place: int, count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Grey image uint8 (H, W) and canvas uint8 (h, w) of one of `count` images."""
+        try:
+            grey = to_grey(source)
+            return grey, canvas_from_grey(grey, self.bundle.spec, name_of(source))
+        except ImageError as error:
+            raise in_batch(error, place, count) from error
+
     def _match_code(self, view: View, code: NDArray[np.uint8], top_k: int) -> Match:
-        return self._answer(view, view.nearest(code, self._ranked(view, top_k)), top_k)
+        return self._answer(view, ranked(view, code, self._wanted(top_k)), top_k)
 
-    def _ranked(self, view: View, top_k: int) -> int:
-        """How many classes to look for. Raises `OptionError`."""
-        if not isinstance(top_k, int | np.integer) or top_k < 1:
-            raise OptionError(f"top_k must be a positive integer, got {top_k!r}")
-        # Among classes with several supports the prototype may change the order of the nearest.
-        return int(top_k) if view.supports == view.classes else max(int(top_k), _RANKED)
+    @staticmethod
+    def _wanted(top_k: int) -> int:
+        """How many classes to rank: the runner-up is looked at whether it is listed or not."""
+        return max(2, top_k)
 
-    def _answer(self, view: View, neighbours: list[Neighbour], top_k: int) -> Match:
+    def _answer(self, view: View, best: list[Neighbour], top_k: int) -> Match:
+        if not best:
+            return Match(None, 0.0, (), None)
         threshold = self._threshold(view.classes)
-        if not neighbours:
-            return Match(None, 0.0, (), threshold)
-        ranked = sorted(neighbours, key=lambda neighbour: neighbour.class_distance)[:top_k]
-        candidates = tuple(Candidate(n.label, probability(n.class_distance, self.bundle.head)) for n in ranked)
-        best = candidates[0]
-        return Match(best.label if best.probability >= threshold else None, best.probability, candidates, threshold)
+        candidates = [Candidate(n.label, probability(n.class_distance, self.bundle.head)) for n in best]
+        first, runner_up = candidates[0], candidates[1].probability if len(candidates) > 1 else None
+        listed = tuple(candidates[:top_k])
+        if first.probability >= threshold:
+            return Match(first.label, first.probability, listed, threshold)
+        probably = first.label if clearly_ahead(first.probability, runner_up) else None
+        return Match(None, first.probability, listed, threshold, probably)
 
     def _threshold(self, classes: int) -> float:
         """The probability at which a gallery of `classes` classes meets the false accept rate; 0 when nothing is refused."""
-        if self.far is None or classes == 0:
+        if self.far is None:
             return 0.0
         key = classes, self.gallery.calibration(self.far)
-        if key not in self._thresholds:
+        kept = self._threshold_of
+        if kept is None or kept[0] != key:
             logit = self.bundle.thresholds.logit(self.far, classes) + (key[1].offset if key[1] else 0.0)
-            self._thresholds[key] = float(probabilities(np.array([logit]))[0])
-        return self._thresholds[key]
+            self._threshold_of = kept = key, float(probabilities(np.array([logit]))[0])
+        return kept[1]
+
+
+def _whole(name: str, value: int, most: int | None = None) -> int:
+    """The value as an int, if it is a whole number from 1 on, numpy's included; else `OptionError`."""
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1 and (most is None or value <= most):
+        return int(value)
+    raise OptionError(f"{name} must be an integer from 1 on{'' if most is None else f' to {most}'}, got {value!r:.80}")

@@ -64,7 +64,7 @@ class FrameReader:
         self._tracker = Tracker()
         self._tracks: list[Track] = []
         self._size = (0, 0)
-        self._known = matcher.gallery.snapshot()
+        self._revision = matcher.gallery.revision
 
     def read(self, frame: NDArray[np.uint8]) -> Reading:
         """The symbols of the next frame uint8 (H, W, 3) in OpenCV's blue, green, red, or (H, W) grey. Raises `ImageError`."""
@@ -109,8 +109,8 @@ class FrameReader:
     def _match(self, tracks: list[Track]) -> None:
         """Embed, in one batch, the symbols whose vote is not settled, and of the others each in its turn."""
         known = self.matcher.gallery.snapshot()
-        if known is not self._known:
-            self._known = known
+        if known.revision != self._revision:
+            self._revision = known.revision
             self._tracker.forget_votes()
         due = [track for track in tracks if track.vote.views < _SETTLED or (track.number + self._frames) % _EVERY == 0]
         if due and known.supports:

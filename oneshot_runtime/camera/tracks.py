@@ -53,7 +53,7 @@ class Vote:
         for label in self._means.keys() | seen.keys():
             old = self._means.get(label, before)
             self._means[label] = old + weight * (seen.get(label, min(least, old)) - old)
-        self._decide(_logit(match.threshold))
+        self._decide(_logit(match.threshold or 0.0))
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

@@ -43,7 +43,7 @@ class ClusterView:
 
     def __init__(self, engine: ClusterEngine, position: Position, classes: int) -> None:
         self.position = position
-        self.supports, self.classes = position.supports, classes
+        self.supports, self.classes, self.revision = position.supports, classes, position.revision
         self._engine = engine
 
     def nearest(self, query: NDArray[np.uint8], count: int) -> list[Neighbour]:

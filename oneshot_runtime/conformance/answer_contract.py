@@ -6,6 +6,8 @@ import numpy as np
 
 from oneshot_runtime.conformance.contract_base import ContractBase
 from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.codes import encode
+from oneshot_runtime.search.ranking import ranked
 
 __all__ = ["AnswerContract"]
 
@@ -49,6 +51,24 @@ class AnswerContract(ContractBase):
             for query in queries:
                 for count in (1, 5, 100):
                     assert view.nearest(query, count) == expected.nearest(query, count)
+                    assert ranked(view, query, count) == ranked(expected, query, 100)[:count]
+
+    def test_the_order_of_classes_does_not_depend_on_how_many_are_asked_for(self) -> None:
+        """Where classes whose supports surround the query rank before many with a nearer support."""
+        rng = np.random.default_rng(11)
+        centre, signs = rng.uniform(0.35, 0.65, self.dim), rng.choice([-1, 1], (90, self.dim))
+        rows = [centre + 0.1 * sign for sign in signs[:50]]
+        rows += [centre + step * sign for sign in signs[50:] for step in (0.12, -0.12)]
+        labels = [f"lone{n}" for n in range(50)] + [f"pair{n // 2}" for n in range(80)]
+        memory, gallery = Gallery(self.bundle), self.gallery()
+        for one in (memory, gallery):
+            one.extend(labels, np.array(rows, np.float32))
+        query = encode(centre[None].astype(np.float32), self.bundle.head)[0]
+        expected = ranked(memory.snapshot(), query, 90)
+        assert [near.label[:4] for near in expected[:9]] == ["pair"] * 9
+        assert [near.label[:4] for near in gallery.snapshot().nearest(query, 40)] == ["lone"] * 40
+        for count in (1, 5, 40, 89):
+            assert ranked(gallery.snapshot(), query, count) == expected[:count]
 
     def test_an_empty_gallery_matches_nothing(self) -> None:
         """Before the first enrollment and after the last removal."""

@@ -50,6 +50,9 @@ class Head:
     bias: float
     code_scale: float
 
+    def __repr__(self) -> str:
+        return f"Head(D={len(self.weights)}, bias={self.bias:.4f}, code_scale={self.code_scale:.2f})"
+
     @functools.cached_property
     def code_weights(self) -> NDArray[np.float32]:
         """What an embedding is multiplied by to give its code, float32 (D,)."""
@@ -67,6 +70,9 @@ class Golden:
     embeddings: NDArray[np.float32]
     probabilities: NDArray[np.float32]
 
+    def __repr__(self) -> str:
+        return f"Golden({len(self.images)} images)"
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -80,6 +86,9 @@ class Bundle:
     thresholds: ThresholdTable
     fingerprint: str
     manifest: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Bundle({self.preset!r}, fingerprint={self.fingerprint!r}, path={str(self.path)!r})"
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None) -> Bundle:

@@ -47,9 +47,9 @@ def sum_absolute_differences(codes: NDArray[np.uint8], query: NDArray[np.uint8])
     return total
 
 
-def logits(distances: NDArray[np.integer], head: Head) -> NDArray[np.float64]:
-    """The head's logits of SADs, any shape."""
-    return head.bias - distances / head.code_scale
+def logits(distances: NDArray[np.integer] | NDArray[np.float64], head: Head) -> NDArray[np.float64]:
+    """The head's logits of SADs or means of them, any shape."""
+    return np.asarray(head.bias - distances / head.code_scale)
 
 
 def probabilities(logit: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,16 +18,14 @@ from numpy.typing import NDArray
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.model.bundle import Head
 from oneshot_runtime.model.codes import probability
-from oneshot_runtime.model.thresholds import ThresholdTable
+from oneshot_runtime.model.thresholds import ThresholdTable, check_far
 
 __all__ = ["MIN_CLASSES", "GalleryCalibration", "calibrate", "stranger_logit"]
 
 MIN_CLASSES = 19
-"""Classes that give a rate of 5 %, the highest that bundles are calibrated for: of n + 1 the nearest is one."""
+"""Classes that give a rate of 5 %, the default: of n + 1 the nearest is one."""
 
 _MOST_QUERIES = 2000
-_NEAREST = 6
-"""Classes that are looked at, the own one among them."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +54,14 @@ class _Neighbour(Protocol):
     def class_distance(self) -> float: ...
 
 
-class IndexView(Protocol):
-    """One state of a gallery, as far as calibration reads it."""
-
-    def nearest(self, query: NDArray[np.uint8], count: int) -> Sequence[_Neighbour]:
-        """The `count` classes nearest to the code uint8 (D,), nearest first."""
-        ...
+Ranked = Callable[[NDArray[np.uint8], int], Sequence[_Neighbour]]
+"""Gives the classes that rank best for a code uint8 (D,), so many at most, best first."""
 
 
 def calibrate(
     labels: Sequence[str],
     codes_of: Callable[[str], NDArray[np.uint8]],
-    view: IndexView,
+    ranked: Ranked,
     head: Head,
     thresholds: ThresholdTable,
     far: float,
@@ -77,19 +71,20 @@ def calibrate(
     Args:
         labels: The enrolled classes.
         codes_of: Gives the codes uint8 (n, D) of a class's supports; n is 0 where it was removed since.
-        view: Searches the supports of these classes.
+        ranked: Searches the supports of these classes.
         head: Turns distances into logits.
         thresholds: Of the bundle, for strangers from any alphabet.
-        far: False accept rate in (0, 1) to fit the threshold for.
+        far: False accept rate in (0, 0.5] to fit the threshold for.
 
     Raises:
-        OptionError: For a rate that the bundle was not calibrated for.
+        OptionError: For a rate outside (0, 0.5], or a bundle without thresholds.
         GalleryError: With fewer than 19 classes.
     """
-    rates = sorted(thresholds.logits)
-    if not isinstance(far, int | float) or not rates or not rates[0] <= far <= rates[-1]:
-        known = f"from {rates[0]} to {rates[-1]}" if rates else "at all"
-        raise OptionError(f"far={far!r}: the thresholds of this bundle can be fitted for no rate but those {known}")
+    far = check_far(far)
+    if not thresholds.logits:
+        raise OptionError(
+            "this bundle has no thresholds, so none can be fitted: export it from a checkpoint with held-out alphabets"
+        )
     if len(labels) < MIN_CLASSES:
         raise GalleryError(f"{len(labels)} classes are too few to fit a threshold to: enroll {MIN_CLASSES} at least")
     step = -(-len(labels) // _MOST_QUERIES)
@@ -97,8 +92,8 @@ def calibrate(
     for label in labels[::step]:
         codes = codes_of(label)
         if len(codes):
-            near = [neighbour for neighbour in view.nearest(codes[0], _NEAREST) if neighbour.label != label]
-            scores.append(head.bias - min(neighbour.class_distance for neighbour in near) / head.code_scale)
+            other = next(neighbour for neighbour in ranked(codes[0], 2) if neighbour.label != label)
+            scores.append(head.bias - other.class_distance / head.code_scale)
     logit, exact = stranger_logit(scores, far, len(labels), thresholds)
     distance = (head.bias - logit) * head.code_scale
     offset = logit - thresholds.logit(far, len(labels))

@@ -10,13 +10,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot_runtime.errors import ImageError
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.session import Embedder, open_embedder
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.vision.decode import ImageSource, name_of, to_grey
 from oneshot_runtime.vision.preprocess import canvas_from_grey, reduced
 
-__all__ = ["BatchEmbedder"]
+__all__ = ["BatchEmbedder", "in_batch"]
 
 _Answer = TypeVar("_Answer")
 
@@ -43,38 +44,73 @@ class BatchEmbedder:
         self._single: Embedder | None = embedder if embedder.threads == 1 else None
 
     def embed_images(self, images: Sequence[ImageSource]) -> NDArray[np.float32]:
-        """Embeddings float32 (N, D); raises `ImageError` for an image that cannot be used."""
-        parts = self._parts(images, lambda embeddings: embeddings)
+        """Embeddings float32 (N, D). Raises `ImageError` for an image that cannot be used, naming its place in a batch."""
+        parts = self._parts(images, lambda embeddings: embeddings, None)
         return np.concatenate(parts) if parts else np.empty((0, self._bundle.dim), np.float32)
 
-    def answers(self, images: Sequence[ImageSource], answer: Callable[[NDArray[np.float32]], list[_Answer]]) -> list[_Answer]:
+    def answers(
+        self,
+        images: Sequence[ImageSource],
+        answer: Callable[[NDArray[np.float32]], list[_Answer]],
+        failures: dict[int, ImageError] | None = None,
+    ) -> list[_Answer | ImageError]:
         """What `answer` makes of the embeddings float32 (n, D) of each batch, for all images in order.
 
-        One `answer` runs at a time. Raises `ImageError` for an image that cannot be used.
+        One `answer` runs at a time. failures: gets the error of each image that cannot be used, by its place, and the result
+        has it in the place of the answer; without it the first one is raised.
         """
-        return list(chain.from_iterable(self._parts(images, answer)))
+        found = chain.from_iterable(self._parts(images, answer, failures))
+        if not failures:
+            return list(found)
+        return [failures[place] if place in failures else next(found) for place in range(len(images))]
 
-    def _parts(self, images: Sequence[ImageSource], answer: Callable[[NDArray[np.float32]], _Answer]) -> list[_Answer]:
+    def _parts(
+        self,
+        images: Sequence[ImageSource],
+        answer: Callable[[NDArray[np.float32]], _Answer],
+        failures: dict[int, ImageError] | None,
+    ) -> list[_Answer]:
         parts = self._slices(len(images))
         if not parts:
             return []
         if self._embedder.device != "cpu":
-            stacks = self._workers.map(lambda part: self._canvases(images[part]), parts)
-            return [answer(self._padded(np.concatenate(stacks)))]
+            canvases = np.concatenate(self._workers.map(lambda part: self._canvases(images, part, failures), parts))
+            return [answer(self._padded(canvases))] if len(canvases) else []
         embedder = self._embedder if len(parts) == 1 else self._one_thread()
 
-        def answered(part: slice) -> _Answer:
-            embeddings = embedder(self._canvases(images[part]))
+        def answered(part: slice) -> list[_Answer]:
+            canvases = self._canvases(images, part, failures)
+            if not len(canvases):
+                return []
+            embeddings = embedder(canvases)
             with self._turn:
-                return answer(embeddings)
+                return [answer(embeddings)]
 
-        return self._workers.map(answered, parts)
+        return list(chain.from_iterable(self._workers.map(answered, parts)))
 
-    def _canvases(self, images: Sequence[ImageSource]) -> NDArray[np.uint8]:
-        greys = [reduced(to_grey(image)) for image in images]
+    def _canvases(
+        self, images: Sequence[ImageSource], part: slice, failures: dict[int, ImageError] | None
+    ) -> NDArray[np.uint8]:
+        """Canvases uint8 (n, H, W) of the images that can be used."""
+        spec, bad = self._bundle.spec, dict[int, ImageError]()
+        greys: dict[int, NDArray[np.uint8]] = {}
+        for place, image in enumerate(images[part], part.start):
+            try:
+                greys[place] = reduced(to_grey(image))
+            except ImageError as error:
+                bad[place] = in_batch(error, place, len(images))
+        canvases = []
         with self._turn:
-            spec = self._bundle.spec
-            return np.stack([canvas_from_grey(grey, spec, name_of(image)) for grey, image in zip(greys, images, strict=True)])
+            for place, grey in greys.items():
+                try:
+                    canvases.append(canvas_from_grey(grey, spec, name_of(images[place])))
+                except ImageError as error:
+                    bad[place] = in_batch(error, place, len(images))
+        if bad:
+            if failures is None:
+                raise bad[min(bad)]
+            failures.update(bad)
+        return np.stack(canvases) if canvases else np.empty((0, spec.height, spec.width), np.uint8)
 
     def embed_canvases(self, canvases: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Embeddings float32 (N, D) of canvases uint8 (H, W), one at least."""
@@ -115,3 +151,12 @@ class BatchEmbedder:
             if self._single is None:
                 self._single = open_embedder(self._bundle, "cpu", self._embedder.precision, 1)
             return self._single
+
+
+def in_batch(error: ImageError, place: int, count: int) -> ImageError:
+    """The error of the image at a place, counted from 0, of a batch of `count`; of a single image it is as it was."""
+    if count == 1:
+        return error
+    named = ImageError(f"images[{place}]: {error}")
+    named.__cause__ = error
+    return named

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from oneshot_runtime.errors import ImageError, OptionError
 from oneshot_runtime.model.codes import probability, sum_absolute_differences
 from oneshot_runtime.quality.enrollment import EVEN_ODDS, SHOTS, Limits, too_close
+from oneshot_runtime.results import shortened
 from oneshot_runtime.vision.decode import to_grey
 
 if TYPE_CHECKING:
@@ -46,12 +47,18 @@ class GalleryFinding:
     other_shot: int
     probability: float
 
+    def __repr__(self) -> str:
+        first, second = (
+            f"{shortened(name)}[{shot}]" for name, shot in ((self.label, self.shot), (self.other, self.other_shot))
+        )
+        return f"GalleryFinding({self.kind!r}, {first}, {second}, probability={self.probability:.4f})"
+
     @property
     def message(self) -> str:
         """A sentence for people."""
         p = f"p = {self.probability:.3f}"
         first, second = (
-            f"{name!r} (shot {shot + 1})" for name, shot in ((self.label, self.shot), (self.other, self.other_shot))
+            f"{name!r} (support {shot})" for name, shot in ((self.label, self.shot), (self.other, self.other_shot))
         )
         if self.kind == "duplicate":
             return f"{first} looks the same as {second}, {p}: the same symbol under two labels?"
@@ -68,6 +75,9 @@ class GalleryAudit:
     findings: tuple[GalleryFinding, ...]
     supports: int
     compared: int
+
+    def __repr__(self) -> str:
+        return f"GalleryAudit({len(self.findings)} findings, supports={self.supports}, compared={self.compared})"
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,19 @@ each finding to users.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.model.bundle import Bundle, Head
+from oneshot_runtime.model.bundle import Head
 from oneshot_runtime.model.codes import probability, sum_absolute_differences
 from oneshot_runtime.model.thresholds import ThresholdTable
+from oneshot_runtime.results import shortened
 from oneshot_runtime.search.index import Neighbour
-from oneshot_runtime.stores.base import BatchView, View
+from oneshot_runtime.search.view import BatchView, View
 from oneshot_runtime.vision.preprocess import ink_at_edges
 
 __all__ = ["EVEN_ODDS", "SHOTS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]
@@ -47,7 +47,8 @@ class Finding:
 
     kind: "little-ink", "clipped", "duplicate", "confusable" or "outlier". image: its place in the list that was enrolled.
     label: its class. other: the class that it comes close to, for "duplicate" and "confusable". probability: in [0, 1], that
-    it shows the same symbol as the nearest support of `other`, or for "outlier" of its own class. message: for people.
+    it shows the same symbol as `other`'s nearest support for "duplicate", as `other` for "confusable", or for "outlier" as the
+    nearest support of its own class. message: for people.
     """
 
     kind: FindingKind
@@ -57,22 +58,28 @@ class Finding:
     probability: float | None
     message: str
 
+    def __repr__(self) -> str:
+        other = "" if self.other is None else f", other={shortened(self.other)}"
+        value = "" if self.probability is None else f", probability={self.probability:.4f}"
+        return f"Finding({self.kind!r}, image={self.image}{other}{value})"
 
+
+@dataclass(frozen=True)
 class EnrollmentReport:
-    """What `OneShotMatcher.enroll` added, and what is odd about it. supports: how many pictures were added."""
+    """What `OneShotMatcher.enroll` added, and what is odd about it.
 
-    def __init__(self, label: str, supports: int, find: Callable[[], tuple[Finding, ...]]) -> None:
-        self.label = label
-        self.supports = supports
-        self._find = find
+    Attributes:
+        label: The class.
+        supports: How many pictures were added.
+        findings: What is odd, by comparison with the gallery as it was before.
+    """
 
-    @cached_property
-    def findings(self) -> tuple[Finding, ...]:
-        """What is odd, by comparison with the gallery as it was before; worked out when first read, with a search a picture."""
-        return self._find()
+    label: str
+    supports: int
+    findings: tuple[Finding, ...]
 
     def __repr__(self) -> str:
-        return f"EnrollmentReport(label={self.label!r}, supports={self.supports})"
+        return f"EnrollmentReport({shortened(self.label)}, supports={self.supports}, findings={len(self.findings)})"
 
 
 @dataclass(frozen=True)
@@ -87,50 +94,43 @@ class Limits:
     confusable: float
 
     @classmethod
-    def of(cls, table: ThresholdTable, far: float | None, classes: int) -> Limits:
-        """For a comparison with `classes` classes by a matcher of that `far`."""
-        confusable = 0.0 if far is None else table.logit(far, max(1, classes))
+    def of(cls, table: ThresholdTable, far: float | None, classes: int, offset: float = 0.0) -> Limits:
+        """For a comparison with `classes` classes by a matcher of that `far`, whose gallery was calibrated to that offset."""
+        confusable = 0.0 if far is None else table.logit(far, max(1, classes)) + offset
         duplicate = table.logit(min(table.logits), max(1, classes)) if table.logits else _NO_TABLE
         return cls(max(duplicate, confusable), confusable)
 
 
 def review(
-    bundle: Bundle,
-    far: float | None,
     label: str,
     pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
     codes: NDArray[np.uint8],
     before: View,
-    had: int,
-    shots: Callable[[], NDArray[np.uint8]],
+    shots: NDArray[np.uint8],
+    limits: Limits,
+    head: Head,
 ) -> EnrollmentReport:
-    """Look at pictures of `label` and their codes uint8 (N, D); what needs a search waits until the report is read.
+    """Look at pictures that are about to be added; costs a search each.
 
-    pictures: grey image uint8 (H, W) and canvas uint8 (h, w) of each. before: the gallery without them, where `label` had `had`
-    supports. shots: gives their codes uint8 (had, D); called only where the search did not come across them.
-
-    To be called before the pictures are added: a `BatchView` may search a later state than its own, so it is asked at once.
+    Args:
+        label: Their class.
+        pictures: Grey image uint8 (H, W) and canvas uint8 (h, w) of each.
+        codes: Their codes uint8 (N, D).
+        before: The gallery without them.
+        shots: The codes uint8 (n, D) that the class has there.
+        limits: From which another class is too close.
+        head: Turns distances into probabilities.
     """
-    asked = before.nearest_batch(codes, _OTHERS + (had > 0)) if isinstance(before, BatchView) else None
-    ink = [_ink_findings(image, label, grey, canvas) for image, (grey, canvas) in enumerate(pictures)]
-
-    def find() -> tuple[Finding, ...]:
-        limits = Limits.of(bundle.thresholds, far, before.classes - (had > 0))
-        findings: list[Finding] = []
-        for image, code in enumerate(codes):
-            nearest = before.nearest(code, _OTHERS + (had > 0)) if asked is None else asked[image]
-            others = [neighbour for neighbour in nearest if neighbour.label != label]
-            findings += ink[image] + _close_findings(image, label, others[:_OTHERS], limits, bundle.head)
-            if had + len(codes) >= SHOTS:
-                own = [neighbour.distance for neighbour in nearest if neighbour.label == label]
-                if len(codes) > 1:
-                    own.append(int(sum_absolute_differences(np.delete(codes, image, axis=0), code).min()))
-                if had and len(own) < 1 + (len(codes) > 1):
-                    own += sum_absolute_differences(shots(), code).tolist()
-                findings += _outlier(image, label, own, bundle.head)
-        return tuple(findings)
-
-    return EnrollmentReport(label, len(codes), find)
+    count = _OTHERS + (len(shots) > 0)
+    near = before.nearest_batch(codes, count) if isinstance(before, BatchView) else [before.nearest(c, count) for c in codes]
+    findings: list[Finding] = []
+    for image, (code, nearest, (grey, canvas)) in enumerate(zip(codes, near, pictures, strict=True)):
+        others = [neighbour for neighbour in nearest if neighbour.label != label][:_OTHERS]
+        findings += _ink_findings(image, label, grey, canvas) + _close_findings(image, label, others, limits, head)
+        if len(shots) + len(codes) >= SHOTS:
+            siblings = np.concatenate((shots, np.delete(codes, image, axis=0)))
+            findings += _outlier(image, label, sum_absolute_differences(siblings, code).tolist(), head)
+    return EnrollmentReport(label, len(codes), tuple(findings))
 
 
 def too_close(logit: float, limits: Limits) -> Literal["duplicate", "confusable"] | None:
@@ -140,10 +140,12 @@ def too_close(logit: float, limits: Limits) -> Literal["duplicate", "confusable"
     return "confusable" if logit >= limits.confusable else None
 
 
-def _closeness(kind: str, other: str, value: float) -> str:
+def _closeness(kind: Literal["duplicate", "confusable"], image: int, label: str, other: str, value: float) -> Finding:
     if kind == "duplicate":
-        return f"looks the same as {other!r} (p = {value:.3f}): the same symbol under two labels?"
-    return f"may be confused with {other!r} (p = {value:.3f}): more drawings of both help to tell them apart"
+        message = f"looks the same as {other!r} (p = {value:.3f}): the same symbol under two labels?"
+    else:
+        message = f"may be confused with {other!r} (p = {value:.3f}): more drawings of both help to tell them apart"
+    return Finding(kind, image, label, other, value, message)
 
 
 def _ink_findings(image: int, label: str, grey: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> list[Finding]:
@@ -162,12 +164,12 @@ def _ink_findings(image: int, label: str, grey: NDArray[np.uint8], canvas: NDArr
 def _close_findings(image: int, label: str, others: list[Neighbour], limits: Limits, head: Head) -> list[Finding]:
     findings = []
     for other in others:
-        logit = head.bias - other.distance / head.code_scale
-        kind = too_close(logit, limits)
-        if kind:
-            value = probability(other.distance, head)
-            message = _closeness(kind, other.label, value)
-            findings.append(Finding(kind, image, label, other.label, value, message))
+        nearest, whole = (head.bias - distance / head.code_scale for distance in (other.distance, other.class_distance))
+        # A duplicate is one of the class's pictures; what the matcher would accept is the class as a whole.
+        if too_close(nearest, limits) == "duplicate":
+            findings.append(_closeness("duplicate", image, label, other.label, probability(other.distance, head)))
+        elif whole >= limits.confusable:
+            findings.append(_closeness("confusable", image, label, other.label, probability(other.class_distance, head)))
     return findings
 
 

@@ -18,11 +18,14 @@ from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.model.codes import encode, logits, probability, sum_absolute_differences
 from oneshot_runtime.quality.audit import support_picture
 from oneshot_runtime.quality.sheet import INK, QUIET, elide, font, place_picture
+from oneshot_runtime.results import shortened
+from oneshot_runtime.search.ranking import class_distances
 
 if TYPE_CHECKING:
     from oneshot_runtime.gallery import Gallery
     from oneshot_runtime.model.bundle import Head
     from oneshot_runtime.results import Match
+    from oneshot_runtime.search.index import Neighbour
 
 __all__ = ["Explanation", "NearSupport", "explain_canvas", "occlusion_map"]
 
@@ -40,12 +43,19 @@ Margin = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class NearSupport:
-    """The support of a class that is nearest to the query. picture: its thumbnail uint8 (H, W), None where none was kept."""
+    """A class and its support that is nearest to the query.
+
+    probability, logit: of the class, as `Match` gives them, which with several supports is not the nearest one's alone.
+    picture: the nearest support's thumbnail uint8 (H, W), None where none was kept.
+    """
 
     label: str
     probability: float
     logit: float
     picture: NDArray[np.uint8] | None
+
+    def __repr__(self) -> str:
+        return f"NearSupport({shortened(self.label)}, probability={self.probability:.4f}, logit={self.logit:.2f})"
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,9 @@ class Explanation:
     margin: float
     influence: NDArray[np.float32]
 
+    def __repr__(self) -> str:
+        return f"Explanation({self.match!r}, margin={self.margin:.2f})"
+
     @property
     def margin_probability(self) -> float:
         """The best's probability less the runner-up's, or the best's own where there is but one class."""
@@ -77,33 +90,39 @@ class Explanation:
 def explain_canvas(
     canvas: NDArray[np.uint8],
     match: Match,
+    best: Sequence[Neighbour],
     gallery: Gallery,
     head: Head,
     embed: Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]],
 ) -> Explanation:
-    """Explain `match`, the answer to a canvas uint8 (H, W). Raises `GalleryError` when the gallery is empty.
+    """Explain the answer to a canvas. Raises `GalleryError` when the gallery is empty.
 
-    embed: gives embeddings float32 (N, D) of canvases uint8 (H, W).
+    Args:
+        canvas: What the model saw, uint8 (H, W).
+        match: The answer.
+        best: The classes of its candidates, as they were ranked.
+        gallery: Where their supports are.
+        head: Turns distances into logits.
+        embed: Gives embeddings float32 (N, D) of canvases uint8 (H, W).
     """
     query = encode(embed([canvas]), head)[0]
     nearest, codes = [], []
-    for candidate in match.candidates:
-        own = gallery.codes(candidate.label)
+    for neighbour in best:
+        own = gallery.codes(neighbour.label)
         if not len(own):
             continue  # removed since by another thread or process
-        distances = sum_absolute_differences(own, query)
-        shot = int(distances.argmin())
-        distance, picture = int(distances[shot]), support_picture(gallery, candidate.label, shot)
+        picture = support_picture(gallery, neighbour.label, int(sum_absolute_differences(own, query).argmin()))
+        distance = neighbour.class_distance
         logit = head.bias - distance / head.code_scale
-        nearest.append(NearSupport(candidate.label, probability(distance, head), logit, picture))
-        codes.append(own[shot])
+        nearest.append(NearSupport(neighbour.label, probability(distance, head), logit, picture))
+        codes.append(own)
     if not nearest:
         raise GalleryError("there is nothing to explain: the gallery is empty; enroll a symbol first")
 
     def margin(canvases: NDArray[np.uint8]) -> NDArray[np.float64]:
         found = encode(embed(list(canvases)), head)
-        best = logits(sum_absolute_differences(found, codes[0]), head)
-        return best - logits(sum_absolute_differences(found, codes[1]), head) if len(codes) > 1 else best
+        first = logits(class_distances(found, codes[0]), head)
+        return first - logits(class_distances(found, codes[1]), head) if len(codes) > 1 else first
 
     influence = occlusion_map(canvas, margin)
     whole = nearest[0].logit - (nearest[1].logit if len(nearest) > 1 else 0.0)
@@ -161,7 +180,7 @@ def _margin_text(explanation: Explanation) -> str:
     match, best = explanation.match, explanation.nearest[0]
     text = f"{_percent(best.probability)} likely the same symbol"
     if match.label is None:
-        text += f", and {_percent(match.threshold)} are needed"
+        text += f", and {_percent(match.threshold or 0.0)} are needed"
     if len(explanation.nearest) > 1:
         points = 100 * explanation.margin_probability
         text += f"; {points:.1f} points ({explanation.margin:.1f} logits) ahead of {explanation.nearest[1].label!r}"

@@ -60,12 +60,16 @@ class ClassRows:
 
 @dataclass(frozen=True)
 class _Sum:
-    """Of the first `count` rows of a class up to `last`: their sum int64 (D,) and rounded mean uint8 (D,)."""
+    """Of the `count` living rows of a class up to `last`: their sum int64 (D,) and rounded mean uint8 (D,).
+
+    thinned: as `Prototypes.of` was told when it began.
+    """
 
     count: int
     last: int
     total: NDArray[np.int64]
     mean: NDArray[np.uint8]
+    thinned: int
 
 
 class Prototypes:
@@ -75,28 +79,32 @@ class Prototypes:
         self._rows = rows
         self._kept: dict[int, _Sum] = {}
 
-    def of(self, number: int, end: int, code_of: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8] | None:
-        """The mean uint8 (D,), halves rounded up, of a class's codes below row `end`; None for a class of a single support.
+    def of(
+        self, number: int, end: int, thinned: int, code_of: Callable[[int], NDArray[np.uint8] | None]
+    ) -> NDArray[np.uint8] | None:
+        """The mean uint8 (D,), halves rounded up, of a class's living codes below row `end`; None where it has only one.
 
-        code_of: gives the code uint8 (D,) of a row.
+        thinned: how often a class has lost one of its supports in this state; sums from another one are made again. code_of:
+        gives the code uint8 (D,) of a row, None for one that was removed.
         """
         first = self._rows.first(number)
         if next(self._rows.after(first, end), None) is None:
             return None
         kept = self._kept.get(number)
-        if kept is None or kept.last >= end:  # the latter for a reader of an older state
-            code = code_of(first)
-            kept = _Sum(1, first, code.astype(np.int64), code)
-        count, last, total = kept.count, kept.last, kept.total
-        for row in self._rows.after(last, end):
-            total = total + code_of(row)
-            count, last = count + 1, row
-        if count != kept.count:
-            kept = _Sum(count, last, total, rounded_mean(total, count))
+        if kept is not None and (kept.last >= end or kept.thinned != thinned):  # the former for a reader of an older state
+            kept = None
+        rows = self._rows.of(number, end) if kept is None else self._rows.after(kept.last, end)
+        fresh = [(row, code) for row in rows if (code := code_of(row)) is not None]
+        if fresh:
+            total: NDArray[np.int64] = np.asarray(np.sum([code for _, code in fresh], axis=0, dtype=np.int64))
+            count = len(fresh)
+            if kept is not None:
+                total, count = total + kept.total, count + kept.count
+            kept = _Sum(count, fresh[-1][0], total, rounded_mean(total, count), thinned)
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
             self._kept[number] = kept
-        return kept.mean
+        return kept.mean if kept is not None and kept.count > 1 else None
 
 
 def rounded_mean(total: NDArray[np.int64], count: int) -> NDArray[np.uint8]:

@@ -25,11 +25,14 @@ class CandidateBody(BaseModel):
 
 
 class MatchBody(BaseModel):
-    """Answer for one image. label: null when the image is unknown. threshold: probability from which the best is accepted."""
+    """Answer for one image. label: null when the image is unknown. probably: the best candidate where it is refused but clearly
+    ahead. threshold: probability from which the best is accepted; null when nothing is enrolled.
+    """
 
     label: str | None
+    probably: str | None
     probability: float
-    threshold: float
+    threshold: float | None
     candidates: list[CandidateBody]
 
 
@@ -42,6 +45,7 @@ class MatchesBody(BaseModel):
                 "matches": [
                     {
                         "label": "alef",
+                        "probably": None,
                         "probability": 0.93,
                         "threshold": 0.41,
                         "candidates": [{"label": "alef", "probability": 0.93}, {"label": "bet", "probability": 0.02}],
@@ -84,6 +88,7 @@ def match_body(match: Match) -> MatchBody:
     """A match as the API answers it."""
     return MatchBody(
         label=match.label,
+        probably=match.probably,
         probability=match.probability,
         threshold=match.threshold,
         candidates=[CandidateBody(label=c.label, probability=c.probability) for c in match.candidates],

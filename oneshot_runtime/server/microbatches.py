@@ -62,9 +62,6 @@ class MatchQueue:
         if len(batch) > 1:
             try:
                 self._together(batch)
-            except ImageError:  # of one image: each gets its own answer or error
-                for asked in batch:
-                    self._alone(asked)
             except BaseException as error:  # of all: a gallery that is away would be waited for once for each
                 for asked in batch:
                     asked.answer.set_exception(error)
@@ -85,10 +82,14 @@ class MatchQueue:
 
     def _together(self, batch: Sequence[_Asked]) -> None:
         start = time.perf_counter()
-        matches = self._matcher.match_batch([asked.image for asked in batch], batch[0].top_k)
+        matches = self._matcher.match_batch([asked.image for asked in batch], batch[0].top_k, on_error="return")
         seconds = time.perf_counter() - start
         for asked, match in zip(batch, matches, strict=True):
-            asked.answer.set_result(Answer(match, seconds))
+            if isinstance(match, ImageError):
+                # As it is of the image alone: its place is among those of other clients.
+                asked.answer.set_exception(match.__cause__ or match)
+            else:
+                asked.answer.set_result(Answer(match, seconds))
 
     def _alone(self, asked: _Asked) -> None:
         start = time.perf_counter()

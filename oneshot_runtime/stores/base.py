@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError, OptionError
-from oneshot_runtime.search.index import Neighbour
+from oneshot_runtime.search.view import View
 from oneshot_runtime.stores.records import Row, State, Support
 
 __all__ = [
     "Added",
-    "BatchView",
     "Block",
     "Changes",
     "GalleryStore",
@@ -28,7 +27,6 @@ __all__ = [
     "Reader",
     "SearchEngine",
     "SearchIndex",
-    "View",
     "Where",
 ]
 
@@ -102,29 +100,6 @@ class Where:
             ) from error
         if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels or ()):
             raise OptionError(f"labels to match with are a collection of texts, got {self.labels!r:.80}")
-
-
-class View(Protocol):
-    """What a match reads: one state of a gallery. supports, classes: how many there are."""
-
-    @property
-    def supports(self) -> int: ...  # noqa: D102
-
-    @property
-    def classes(self) -> int: ...  # noqa: D102
-
-    def nearest(self, query: NDArray[np.uint8], count: int) -> list[Neighbour]:
-        """The `count` classes nearest to the code uint8 (D,), nearest first; ties go to the support enrolled first."""
-        ...
-
-
-@runtime_checkable
-class BatchView(View, Protocol):
-    """A view that answers many queries in less time than one by one, such as one on other machines."""
-
-    def nearest_batch(self, queries: NDArray[np.uint8], count: int) -> list[list[Neighbour]]:
-        """`nearest` for each of the codes uint8 (N, D)."""
-        ...
 
 
 class SearchIndex(Protocol):

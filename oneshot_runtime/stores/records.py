@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.results import shortened
 
 __all__ = [
     "BLOCK",
@@ -54,6 +55,11 @@ class Support:
     created: float | None
     thumbnail: bytes | None
     metadata: dict[str, Any] | None
+
+    def __repr__(self) -> str:
+        picture = "None" if self.thumbnail is None else f"<{len(self.thumbnail)} bytes>"
+        keys = "None" if self.metadata is None else shortened(", ".join(self.metadata))
+        return f"Support({shortened(self.label)}, created={self.created}, thumbnail={picture}, metadata={keys})"
 
     @classmethod
     def stored(cls, label: str, created: float, thumbnail: bytes | None, metadata: str | None) -> Support:

@@ -80,6 +80,9 @@ class BulkResult:
     reasons: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"BulkResult({self.pictures} pictures: {self.added} added, {self.present} present, {self.failed} failed)"
+
     @property
     def done(self) -> int:
         """Pictures that are dealt with."""

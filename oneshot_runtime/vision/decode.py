@@ -9,9 +9,9 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from oneshot_runtime.vision.tiff_directory import orientation_of
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
+    "ImageFile",
     "ImageSource",
     "as_image_list",
     "claim_of_bytes",
@@ -35,14 +36,27 @@ __all__ = [
     "to_grey",
 ]
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]"
-"""A path, encoded bytes in one of `FORMATS`, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) in RGB."""
+
+class ImageFile(Protocol):
+    """A binary file: `io.BytesIO`, what `open(path, "rb")` returns, an upload of a web framework."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """At most `size` bytes."""
+        ...
+
+
+ImageSource: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | ImageFile | Image.Image | NDArray[np.uint8] | NDArray[np.bool_]"
+)
+"""A path, encoded bytes in one of `FORMATS` or a binary file of them, a Pillow image, or a numpy array: uint8 or bool, (H, W)
+or (H, W, 1) grey, uint8 (H, W, 3) in RGB. Of a file all is read, from its start where it can be wound back."""
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 """What Pillow may decode: of these it says the size before it decodes a pixel. Others decode at once, or start programs."""
 
 _THUMBNAIL_SIDE = 128
 _MAX_FILE_BYTES = 256 * 1024 * 1024
+_ADDRESS = re.compile(r"(?:https?|ftp|s3|gs|data):", re.IGNORECASE)
 _STRIP_PIXELS = 1 << 20
 """Of a picture that is turned into grey piece by piece, where its whole would be copied several times."""
 
@@ -50,11 +64,15 @@ _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
-def as_image_list(images: ImageSource | Sequence[ImageSource]) -> list[ImageSource]:
-    """One image or a list of them, as a list. A numpy array is one image; a stack is rejected later by its shape."""
-    if isinstance(images, list | tuple):
+def as_image_list(images: ImageSource | Iterable[ImageSource]) -> list[ImageSource]:
+    """One image, or any iterable of them, as a list. A numpy array is one image; a stack is rejected later by its shape."""
+    if isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | np.ndarray | Image.Image) or _is_file(images):
+        return [images]
+    if isinstance(images, Mapping | set | frozenset):
+        raise ImageError(f"expected images in order, such as a list of them, got a {type(images).__name__}")
+    if isinstance(images, Iterable):
         return list(images)
-    return [images]  # type: ignore[list-item]
+    return [images]
 
 
 def to_grey(source: ImageSource, name: str | None = None) -> NDArray[np.uint8]:
@@ -63,8 +81,8 @@ def to_grey(source: ImageSource, name: str | None = None) -> NDArray[np.uint8]:
     Returns a `uint8 (H, W)` array, black 0 and white 255, turned upright by its EXIF orientation, with transparency
     laid on the paper that shows its ink.
 
-    Raises `ImageError` for a file that is missing or in none of `FORMATS`, an array that is not `uint8 (H, W)` or
-    `(H, W, 3)`, an empty image, a value that is not finite, or more than `MAX_PIXELS` pixels.
+    Raises `ImageError` for a file that is missing or in none of `FORMATS`, an array that is none of those that `ImageSource`
+    names, an empty image, a value that is not finite, or more than `MAX_PIXELS` pixels.
     """
     name = name or name_of(source)
     if isinstance(source, np.ndarray):
@@ -76,9 +94,12 @@ def to_grey(source: ImageSource, name: str | None = None) -> NDArray[np.uint8]:
         return _grey_from_bytes(bytes(source), name)
     if isinstance(source, str | os.PathLike):
         return _grey_from_bytes(read_file(source), name)
+    if _is_file(source):
+        return _grey_from_bytes(_read_open(source, name), name)
+    several = "; several go to match_batch, embed or enroll" if isinstance(source, list | tuple) else ""
     raise ImageError(
-        f"cannot read an image from {type(source).__name__}: pass a path, bytes, a Pillow image, "
-        "or a numpy uint8 array of shape (H, W) or (H, W, 3)"
+        f"cannot read an image from {type(source).__name__}: pass a path, bytes, a binary file, a Pillow image, "
+        f"or a numpy uint8 array of shape (H, W) or (H, W, 3){several}"
     )
 
 
@@ -88,11 +109,44 @@ def name_of(source: ImageSource) -> str:
         return f"image {os.fspath(source)!r}"
     if isinstance(source, bytes | bytearray | memoryview):
         return f"the image in {len(source)} bytes"
+    if _is_file(source):
+        name = getattr(source, "name", None) or getattr(source, "filename", None)
+        return f"image {name!r}" if isinstance(name, str) else "the image in a file object"
     return "the array" if isinstance(source, np.ndarray) else "the Pillow image"
+
+
+def _is_file(source: object) -> TypeGuard[ImageFile]:
+    return callable(getattr(source, "read", None)) and not isinstance(source, os.PathLike)
+
+
+def _read_open(file: ImageFile, name: str) -> bytes:
+    """All bytes of an open file, which is left where it was where it can be wound back."""
+    opened: Any = file
+    try:
+        seekable = bool(opened.seekable()) if hasattr(opened, "seekable") else hasattr(opened, "seek")
+        if seekable:
+            place = opened.tell()
+            opened.seek(0)  # what was just written ends at its end
+        data = file.read(_MAX_FILE_BYTES + 1)
+        if seekable:
+            opened.seek(place)
+    except (OSError, ValueError) as error:  # ValueError: closed, or not open for reading
+        raise ImageError(f"cannot read {name}: {error}") from error
+    if not isinstance(data, bytes):
+        kind = type(data).__name__
+        raise ImageError(f"cannot read {name}: expected a file of bytes, reading it gave {kind}; open it with mode 'rb'")
+    if len(data) > _MAX_FILE_BYTES:
+        raise ImageError(f"{name} has more than the {_MAX_FILE_BYTES} bytes that are read")
+    return data
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """The bytes of an image's file. Raises `ImageError` for what cannot be read, is no regular file, or is too large."""
+    if isinstance(path, str) and _ADDRESS.match(path):
+        raise ImageError(
+            f"cannot read {name_of(path)}: nothing is downloaded; fetch it first, and pass its bytes: "
+            "urllib.request.urlopen(url).read()"
+        )
     try:
         with open(path, "rb", buffering=0, opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
@@ -249,14 +303,22 @@ def _grey_from_alpha(image: Image.Image) -> NDArray[np.uint8]:
     return _by_strips(image, laid)
 
 
-def _grey_from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _grey_from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype == np.bool_:  # a mask; whether its ink is True or False is found out as for any picture
+        array = array.view(np.uint8) * np.uint8(255)
     if array.dtype != np.uint8:
+        scale = "of values from 0 to 1: (255 * array).round().astype(numpy.uint8)" if array.dtype.kind == "f" else "of your own"
         raise ImageError(
-            f"expected a uint8 array with values 0 to 255, got {array.dtype} {array.shape}; "
-            "scale and convert it first, the scale is never guessed"
+            f"expected a uint8 array with values 0 to 255, or bool, got {array.dtype} {array.shape}; convert it first, for the "
+            f"scale is never guessed ({scale})"
         )
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
-        raise ImageError(f"expected an array of shape (H, W) or (H, W, 3) in RGB, got {array.shape}")
+        several = ""
+        if array.ndim > 2:
+            several = "; of RGBA pass PIL.Image.fromarray(array)" if array.shape[-1] == 4 else "; of a stack pass list(array)"
+        raise ImageError(f"expected an array of shape (H, W), (H, W, 1) or (H, W, 3) in RGB, got {array.shape}{several}")
     if array.size == 0:
         raise ImageError(f"the array is empty: shape {array.shape}")
     if array.shape[0] * array.shape[1] > MAX_PIXELS:

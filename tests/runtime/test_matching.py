@@ -59,7 +59,7 @@ def test_an_enrolled_picture_matches_itself_best(matcher, drawings) -> None:
 
 def test_classes_come_and_go(matcher, drawings) -> None:
     first, second = drawings
-    assert matcher.match(first[0]) == Match(None, 0.0, (), 0.0)
+    assert matcher.match(first[0]) == Match(None, 0.0, (), None)
     matcher.enroll("a", first[0])
     matcher.enroll("b", [first[1], second[1]])
     assert matcher.labels == ["a", "b"]
@@ -133,7 +133,11 @@ def test_a_threshold_grows_with_the_gallery(drawings) -> None:
     ("options", "error", "words"),
     [
         ({"far": 2}, OptionError, "far"),
-        ({"far": 1e-9}, BundleError, "calibrated"),
+        ({"far": 0.51}, OptionError, "far=0.51.*at most 0.5"),
+        ({"far": 0}, OptionError, "far=0:"),
+        ({"far": True}, OptionError, "far=True"),
+        ({"far": float("nan")}, OptionError, "far=nan"),
+        ({"threads": True}, OptionError, "threads"),
         ({"device": "tpu"}, DeviceError, "tpu"),
         ({"precision": "int4"}, DeviceError, "int4"),
         ({"threads": 0}, OptionError, "threads"),

@@ -17,7 +17,7 @@ export function showIdle(text) {
 export function showMatch(match, milliseconds, done, { chosen, picture }) {
   const known = match.label !== null;
   at("answer").dataset.state = known ? "known" : "unknown";
-  at("verdict").textContent = known ? match.label : "Unknown";
+  at("verdict").textContent = known ? match.label : match.probably === null ? "Unknown" : `Probably ${match.probably}`;
   at("reason").textContent = reason(match);
   at("latency").textContent = `${Math.round(milliseconds)} ms`;
   at("latency").title = "From the last movement of the pen to this answer";
@@ -32,15 +32,17 @@ export function showMatch(match, milliseconds, done, { chosen, picture }) {
   });
 }
 
-function reason({ label, probability, threshold, candidates }) {
+function reason({ label, probably, probability, threshold, candidates }) {
   if (!candidates.length) return "Nothing is taught yet. Name it to teach it.";
+  if (probably !== null) return `${percent(probability)} probable, ${percent(threshold)} are needed. Name it to teach it.`;
   if (label === null) return `No known symbol comes up to ${percent(threshold)}. Name it to teach it.`;
   return `${percent(probability)} probable that it is the same symbol.`;
 }
 
 function showThreshold(threshold) {
   const line = at("threshold");
-  line.hidden = threshold === 0;
+  line.hidden = !threshold;  // null: nothing is taught, 0: nothing is refused
+  if (line.hidden) return;
   line.style.left = `${100 * threshold}%`;
   line.classList.toggle("right", threshold > 0.6);
   at("threshold-text").textContent = `known from ${percent(threshold)}`;

@@ -43,7 +43,7 @@ class DatabaseEngine:
     def snapshot(self) -> DatabaseView:
         """The current state: what is enrolled later is left out, what is removed or renamed later is missing."""
         state, classes = self._database.read(self._database.state)
-        return DatabaseView(self, state.supports, classes, state.last_support, None)
+        return DatabaseView(self, state.supports, classes, state.revision, state.last_support, None)
 
     def where(self, where: Where) -> DatabaseView:
         """The current state of some of the supports; how many they are is counted once for each state of the gallery."""
@@ -59,7 +59,7 @@ class DatabaseEngine:
             found = self._database.read(lambda connection: connection.execute(text, condition.values).fetchone())
             sizes[key] = found or (0, 0)
         supports, classes = sizes[key]
-        return DatabaseView(self, supports, classes, state.last_support, where)
+        return DatabaseView(self, supports, classes, state.revision, state.last_support, where)
 
     def labels(self) -> list[str]:
         """Labels with at least one support, in the order of their first enrollment."""
@@ -130,6 +130,7 @@ class DatabaseView:
     engine: DatabaseEngine
     supports: int
     classes: int
+    revision: int
     last: int
     where: Where | None
 
@@ -152,7 +153,8 @@ class DatabaseView:
                 best.setdefault(label, distance)
             if len(best) >= wanted or len(found) < rows:
                 break
-        nearest = list(best.items())[:wanted]
+        # In order already, but for an index that came across nearer supports when it was asked again.
+        nearest = sorted(best.items(), key=lambda found: found[1])[:wanted]
         if self.supports == self.classes:
             return [Neighbour(label, distance, distance) for label, distance in nearest]
         means = self.engine.prototypes([label for label, _ in nearest], condition)

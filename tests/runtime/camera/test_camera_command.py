@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -62,6 +63,25 @@ def test_a_symbol_taught_by_pointing_is_read_from_the_next_frame_on(frames: list
         assert symbol.probability > 0.5
     matcher.remove("sign")
     assert [symbol.label for symbol in reader.read(frames[-1]).symbols] == [None]
+
+
+def test_votes_last_while_the_gallery_does_not_change(
+    frames: list[np.ndarray], matcher: OneShotMatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where each look at the gallery gives another object, as one that searches in its database does."""
+    taken = matcher.gallery.snapshot
+    monkeypatch.setattr(matcher.gallery, "snapshot", lambda where=None: copy.copy(taken(where)))
+    reader = FrameReader(matcher)
+    reader.read(frames[0])
+    reader.read(frames[1])
+    reader.enroll("sign")
+    for image in frames[2:8]:
+        reader.read(image)
+    (track,) = reader._tracks
+    assert track.vote.views == 6
+    reader.enroll("another")
+    reader.read(frames[8])
+    assert track.vote.views == 1
 
 
 def test_stills_carry_nothing_over(frames: list[np.ndarray], matcher: OneShotMatcher) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oneshot_runtime import BundleError, DeviceError, OneShotError, OneShotMatcher
+from oneshot_runtime import BundleError, DeviceError, OneShotError, OneShotMatcher, OneShotWarning, OptionError
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle, checksum_of, fingerprint_of
 from oneshot_runtime.model.onnx_guard import why_refused
 from oneshot_runtime.model.session import Embedder, create_session, golden_error
@@ -212,11 +213,21 @@ def test_an_int8_graph_that_does_not_load_falls_back_to_fp32(altered_bundle) -> 
         OneShotMatcher.load(folder, precision="int8")
 
 
-def test_without_thresholds_only_far_none_loads(altered_bundle) -> None:
+def test_without_thresholds_nothing_is_refused(altered_bundle, drawings) -> None:
     folder = altered_bundle(lambda m: m.update(thresholds=[]))
-    with pytest.raises(BundleError, match="far=None"):
-        OneShotMatcher.load(folder)
-    assert OneShotMatcher.load(folder, far=None).far is None
+    with pytest.warns(OneShotWarning, match="far=None") as warned:
+        matcher = OneShotMatcher.load(folder)
+    assert (matcher.far, len(warned)) == (None, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert OneShotMatcher.load(folder, far=None).far is None
+        for number in range(3):
+            matcher.enroll(f"s{number}", [drawings[0][number], drawings[1][number]])
+        match = matcher.match(drawings[1][0])
+        assert (match.label, match.threshold) == (match.candidates[0].label, 0.0)
+        matcher.explain(drawings[1][0])
+    with pytest.raises(OptionError, match="no thresholds"):
+        matcher.gallery.calibrate()
 
 
 def test_without_int8_auto_takes_fp32(altered_bundle) -> None:

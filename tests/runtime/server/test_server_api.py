@@ -476,7 +476,9 @@ def test_what_several_clients_ask_meanwhile_is_matched_together_and_answered_as_
 
     monkeypatch.setattr(shared, "match", slow)
     monkeypatch.setattr(
-        shared, "match_batch", lambda images, top_k: batches.append((len(images), top_k)) or together(images, top_k)
+        shared,
+        "match_batch",
+        lambda images, top_k, **options: batches.append((len(images), top_k)) or together(images, top_k, **options),
     )
     queue = MatchQueue(shared, batch=4)
     held = [queue.ask(second[0], 1) for _ in range(2)]
@@ -510,7 +512,7 @@ def test_a_gallery_that_is_away_is_waited_for_once_and_not_by_every_image(shared
         release.wait(20)
         return alone(image, top_k)
 
-    def away(images: list[bytes], top_k: int) -> list[Match]:
+    def away(images: list[bytes], top_k: int, on_error: str) -> list[Match]:
         raise GalleryError("away")
 
     monkeypatch.setattr(shared, "match", slow)

@@ -85,7 +85,7 @@ def test_sixteen_bits_keep_their_shades() -> None:
     [
         (np.zeros((4, 4), np.float32), "float32"),
         (np.full((4, 4), np.nan), "float64"),
-        (np.zeros((4, 4), bool), "bool"),
+        (np.zeros((4, 4), np.int8), "int8"),
         (np.zeros((4, 4, 4), np.uint8), r"\(4, 4, 4\)"),
         (np.zeros((2, 4, 4, 3), np.uint8), r"\(2, 4, 4, 3\)"),
         (np.zeros(16, np.uint8), r"\(16,\)"),
