@@ -181,7 +181,7 @@ def test_the_commands_say_what_is_odd(tmp_path, drawings, monkeypatch, capsys) -
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert (finding["kind"], finding["image"], finding["other"]) == ("duplicate", "1.png", "s1")
     assert main(["gallery", "check", "--picture", "odd.png", *fp32]) == 0
-    assert "'s1' (shot 1) looks the same as 'twin' (shot 1)" in capsys.readouterr().out
+    assert "'s1' (support 0) looks the same as 'twin' (support 0)" in capsys.readouterr().out
     with Image.open("odd.png") as sheet:
         assert sheet.size[0] > 400
     assert main(["gallery", "check", "--json", *fp32]) == 0
