@@ -1,22 +1,29 @@
-"""A camera that prints what it reads: python examples/camera.py 0 letters.db (`oneshot camera 0 --enroll NAME` teaches)."""
+"""A camera that is taught by pointing: python examples/camera.py 0 letters.db (a window needs the extra `window`).
+
+Hold a symbol in the middle and press t, then type its name in the terminal. q ends.
+"""
 
 import sys
 
+import cv2
+
 from oneshot_runtime import OneShotMatcher
-from oneshot_runtime.camera import FrameReader, open_source
+from oneshot_runtime.camera import FrameReader, annotate, open_source
 
 
 def main(name: str, gallery: str) -> None:
-    """Print every symbol whose label has changed since it was last seen."""
+    """Show what is read until q is pressed."""
     with OneShotMatcher.load(gallery=gallery, far=0.05) as matcher, open_source(name, report=print) as source:
         reader = FrameReader(matcher, still=source.still)
-        labels: dict[int, str | None] = {}
         for frame in source:  # a camera's newest frame, a file's next one
-            for symbol in reader.read(frame.image).symbols:
-                if labels.get(symbol.track, "") != symbol.label:
-                    labels[symbol.track] = symbol.label
-                    where = "x {}, y {}, {} by {} pixels".format(*symbol.box)
-                    print(f"{frame.seconds:7.2f} s  {symbol.label or 'unknown'} (p = {symbol.probability:.2f}) at {where}")
+            symbols = reader.read(frame.image).symbols
+            cv2.imshow("oneshot", annotate(frame.image, symbols))
+            key = cv2.waitKey(1) & 0xFF
+            if key == ord("t"):
+                taught = reader.enroll(input("name of the symbol in the middle: "))
+                print(f"taught {taught.label}, track {taught.track}" if taught else "no symbol is alone in the middle")
+            if key == ord("q"):
+                break
 
 
 if __name__ == "__main__":

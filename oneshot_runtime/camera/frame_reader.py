@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot_runtime.camera.aim import aimed_at
 from oneshot_runtime.camera.segment import Box, dominant_ink, find_symbols
 from oneshot_runtime.camera.tracks import Track, Tracker
 from oneshot_runtime.matcher import OneShotMatcher
@@ -88,8 +89,8 @@ class FrameReader:
     def enroll(self, label: str, *, track: int | None = None) -> Sighting | None:
         """Teach a symbol of the frame read last under this label; None when it is not there.
 
-        It is recognised from the next frame on. track: that of the symbol, None for the one in the middle of the frame. Raises
-        `LabelError` or `GalleryError`.
+        It is recognised from the next frame on. track: that of the symbol; by default the one that is alone in the middle of
+        the frame, within an eighth of its shorter side. Raises `LabelError` or `GalleryError`.
         """
         chosen = self._middle() if track is None else next((one for one in self._tracks if one.number == track), None)
         if chosen is None:
@@ -98,13 +99,9 @@ class FrameReader:
         return Sighting(chosen.number, chosen.box, label, 1.0, (Candidate(label, 1.0),), chosen.found.crop)
 
     def _middle(self) -> Track | None:
-        """The symbol whose middle is nearest to that of the frame, within a quarter of its shorter side."""
-        x, y = self._size[0] / 2, self._size[1] / 2
-        distances = [
-            (np.hypot(box[0] + box[2] / 2 - x, box[1] + box[3] / 2 - y), track) for track in self._tracks for box in [track.box]
-        ]
-        distance, nearest = min(distances, key=lambda pair: pair[0], default=(np.inf, None))
-        return nearest if distance <= min(self._size) / 4 else None
+        """The symbol between the corners in the middle of the frame; None when there is none, or several."""
+        inside = aimed_at(self._tracks, *self._size)
+        return inside[0] if len(inside) == 1 else None
 
     def _match(self, tracks: list[Track]) -> None:
         """Embed, in one batch, the symbols whose vote is not settled, and of the others each in its turn."""

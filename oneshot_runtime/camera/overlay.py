@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from oneshot_runtime.camera.aim import reach
 from oneshot_runtime.camera.frame_reader import Sighting
 from oneshot_runtime.camera.optional_opencv import cv2
 
@@ -44,11 +45,11 @@ def annotate(
 def draw_aim(image: NDArray[np.uint8], text: str) -> None:
     """Mark the middle of a picture, where a symbol is taken from, and write `text` at the bottom; changes the picture."""
     height, width = image.shape[:2]
-    reach = min(height, width) // 8
+    side = reach(width, height)
     for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
-        corner = (width // 2 + x * reach, height // 2 + y * reach)
-        cv2.line(image, corner, (corner[0] - x * reach // 3, corner[1]), _WHITE, 2, cv2.LINE_AA)
-        cv2.line(image, corner, (corner[0], corner[1] - y * reach // 3), _WHITE, 2, cv2.LINE_AA)
+        corner = (width // 2 + x * side, height // 2 + y * side)
+        cv2.line(image, corner, (corner[0] - x * side // 3, corner[1]), _WHITE, 2, cv2.LINE_AA)
+        cv2.line(image, corner, (corner[0], corner[1] - y * side // 3), _WHITE, 2, cv2.LINE_AA)
     size = max(12, round(height / 36))
     _write(image, text, (0, height - size * 3 // 2), size, _LINE)
 

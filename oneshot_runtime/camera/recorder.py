@@ -1,4 +1,4 @@
-"""Write annotated frames to a video file."""
+"""Write annotated frames to a video file, or to pictures."""
 
 from __future__ import annotations
 
@@ -9,14 +9,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.camera.optional_opencv import cv2
+from oneshot_runtime.camera.sources import Source
 from oneshot_runtime.errors import SourceError
 
-__all__ = ["Recorder"]
+__all__ = ["PictureWriter", "Recorder", "open_output"]
 
 _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
 _LONGEST_GAP = 10.0
 """Seconds: a live source that was away longer leaves no longer gap in the recording."""
+
+
+def open_output(path: Path, source: Source) -> Recorder | PictureWriter:
+    """What writes a source to `path`, by its ending. Raises `SourceError` for one that does not fit."""
+    if path.suffix.lower() not in PICTURES:
+        return Recorder(path, source.fps)
+    if not source.still:
+        raise SourceError(f"cannot write '{path}': the source is a video; the ending must be one of {', '.join(_CODECS)}")
+    return PictureWriter(path)
+
+
+class PictureWriter:
+    """Pictures: the first goes to the path itself, others beside it, numbered from 2 on."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `SourceError` for a folder that isn't there."""
+        _check_folder(path)
+        self._path = path
+        self._written = 0
+
+    def write(self, image: NDArray[np.uint8], seconds: float) -> None:  # noqa: ARG002
+        """Write another picture uint8 (H, W, 3). Raises `SourceError` when it cannot be written."""
+        self._written += 1
+        path = self._path if self._written == 1 else self._path.with_stem(f"{self._path.stem}-{self._written}")
+        try:
+            path.write_bytes(cv2.imencode(path.suffix.lower(), image)[1].tobytes())
+        except (OSError, cv2.error) as error:
+            raise SourceError(f"cannot write '{path}': {error}") from error
+
+    def close(self) -> None:
+        """Nothing is open between pictures."""
 
 
 class Recorder:
@@ -25,9 +59,8 @@ class Recorder:
     def __init__(self, path: Path, fps: float) -> None:
         """fps: of the file. Raises `SourceError` for an ending that names no video format, or a folder that isn't there."""
         if path.suffix.lower() not in _CODECS:
-            raise SourceError(f"cannot write '{path}': the ending must be one of {', '.join(_CODECS)}")
-        if not path.absolute().parent.is_dir() or path.is_dir():
-            raise SourceError(f"cannot write '{path}': its folder does not exist, or it is one itself")
+            raise SourceError(f"cannot write '{path}': the ending must be one of {', '.join((*_CODECS, *PICTURES))}")
+        _check_folder(path)
         self._path, self._fps = path, fps
         self._writer: Any | None = None
         self._size = (0, 0)
@@ -56,6 +89,11 @@ class Recorder:
         if self._writer is not None:
             self._writer.release()
             self._writer = None
+
+
+def _check_folder(path: Path) -> None:
+    if not path.absolute().parent.is_dir() or path.is_dir():
+        raise SourceError(f"cannot write '{path}': its folder does not exist, or it is one itself")
 
 
 def _fit(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -98,7 +98,7 @@ def open_source(name: str, report: Callable[[str], None] = _quietly) -> Source:
         pictures = sorted(file for file in path.iterdir() if file.suffix.lower() in _PICTURES)
         if not pictures:
             raise SourceError(f"folder '{name}' holds no pictures ({', '.join(sorted(_PICTURES))})")
-        return FolderSource(pictures)
+        return FolderSource(pictures, report)
     if not path.is_file():
         raise SourceError(f"source '{name}' is no file or folder; a camera is given by its number, a stream by its address")
     return FolderSource([path]) if path.suffix.lower() in _PICTURES else VideoSource(path)
@@ -124,24 +124,28 @@ class VideoSource(Source):
 
 
 class FolderSource(Source):
-    """Pictures, in the order given, one a second."""
+    """Pictures, in the order given, one a second. One of several that cannot be read is reported and passed over."""
 
     fps = 1.0
     still = True
 
-    def __init__(self, paths: list[Path]) -> None:
-        self._paths = paths
+    def __init__(self, paths: list[Path], report: Callable[[str], None] = _quietly) -> None:
+        self._paths, self._report = paths, report
 
     def __iter__(self) -> Iterator[Frame]:
+        read = 0
         for number, path in enumerate(self._paths):
             try:
-                data = np.frombuffer(path.read_bytes(), np.uint8)  # imread cannot open every path on every system
-                image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-            except (OSError, cv2.error) as error:
-                raise SourceError(f"cannot read picture '{path}': {error}") from error
-            if image is None or image.shape[0] * image.shape[1] > _MAX_PIXELS:
-                raise SourceError(f"picture '{path}' is in no format that OpenCV reads, damaged, or too large")
+                image = _picture(path)
+            except SourceError as error:
+                if len(self._paths) == 1:
+                    raise
+                self._report(f"{error}; it is passed over")
+                continue
+            read += 1
             yield Frame(image, float(number), number)
+        if not read:
+            raise SourceError(f"none of the {len(self._paths)} pictures in '{self._paths[0].parent}' can be read")
 
     def close(self) -> None:
         """Nothing is open between pictures."""
@@ -223,6 +227,17 @@ class LiveSource(Source):
             return None
         self._report(f"{self._title} is open again")
         return capture
+
+
+def _picture(path: Path) -> NDArray[np.uint8]:
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)  # imread cannot open every path on every system
+        image: NDArray[np.uint8] | None = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error) as error:
+        raise SourceError(f"cannot read picture '{path}': {error}") from error
+    if image is None or image.shape[0] * image.shape[1] > _MAX_PIXELS:
+        raise SourceError(f"picture '{path}' is damaged, too large, or in a format that OpenCV does not read")
+    return image
 
 
 def _image(answer: tuple[bool, NDArray[np.uint8] | None]) -> NDArray[np.uint8] | None:

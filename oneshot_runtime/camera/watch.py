@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,32 +13,36 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.camera.frame_reader import FrameReader, Reading
 from oneshot_runtime.camera.overlay import annotate, draw_aim
-from oneshot_runtime.camera.recorder import Recorder
+from oneshot_runtime.camera.recorder import PictureWriter, Recorder
+from oneshot_runtime.camera.segment import Box
 from oneshot_runtime.camera.sources import Frame, Source
+from oneshot_runtime.camera.teaching import Take, Teacher
 from oneshot_runtime.camera.window import Prompt, Window
 from oneshot_runtime.errors import OneShotError
+from oneshot_runtime.vision.decode import thumbnail
 
 __all__ = ["Summary", "Watch"]
 
 _SMOOTH = 0.9
 """Share of the old value in the rate and the stages shown: they are to be read, not to flicker."""
 
-_HELP = "t: teach the symbol in the middle   q: quit"
+_HELP = "click a symbol to name it   t: the one in the middle   q: quit"
 
 
 @dataclass
 class Summary:
-    """What a watch came to. enrolled: whether the symbol in the middle was taught, where that was asked for."""
+    """What a watch came to. enrolled: whether a symbol was taught, where that was asked for. problem: why not."""
 
     frames: int = 0
     seconds: float = 0.0
     enrolled: bool = False
+    problem: str = ""
 
 
 class Watch:
     """Runs a source through a reader.
 
-    enroll: name of the symbol to take from the middle of the first frame that has one there. recorder, window: where frames are
+    enroll: name of the symbol to teach, as `Teacher` chooses it. recorder, window: where frames are
     shown. emit: gets a JSON-ready line for each symbol of each frame. report: gets messages for people.
     """
 
@@ -47,13 +52,14 @@ class Watch:
         reader: FrameReader,
         *,
         enroll: str | None = None,
-        recorder: Recorder | None = None,
+        recorder: Recorder | PictureWriter | None = None,
         window: Window | None = None,
         emit: Callable[[dict[str, Any]], None] | None = None,
         report: Callable[[str], None] = print,
     ) -> None:
         self.summary = Summary()
         self._source, self._reader = source, reader
+        self._teacher = Teacher(live=source.live, still=source.still)
         self._enroll, self._recorder, self._window = enroll, recorder, window
         self._emit, self._report = emit, report
         self._rate = 0.0
@@ -71,9 +77,11 @@ class Watch:
                 self.summary.frames += 1
                 self._lines(frame, reading)
                 if self._enroll is not None and not self.summary.enrolled:
-                    self.summary.enrolled = self._teach(self._enroll, frame.number)
+                    self._take(self._enroll, self._teacher.watch(frame, reading.symbols))
                 if not self._show(frame, reading) or self._is_done():
                     break
+            if self._enroll is not None and not self.summary.enrolled:
+                self._take(self._enroll, self._teacher.best)
         finally:
             self.summary.seconds = time.perf_counter() - start
             for thing in (self._recorder, self._window, self._source):
@@ -106,11 +114,18 @@ class Watch:
                 }
             )
 
-    def _teach(self, label: str, number: int) -> bool:
-        taught = self._reader.enroll(label)
-        if taught is not None:
-            self._report(f"taught {label!r} from the symbol at {list(taught.box)} in frame {number}")
-        return taught is not None
+    def _take(self, label: str, take: Take | None) -> None:
+        """Teach what the teacher has chosen, and say what that was."""
+        if take is None:
+            self.summary.problem = self._teacher.problem
+            return
+        self._reader.matcher.enroll(label, take.symbol.crop)
+        self.summary.enrolled = True
+        of = f", the sharpest of {take.frames}" if take.frames > 1 else ""
+        with tempfile.NamedTemporaryFile(prefix="oneshot-", suffix=".png", delete=False) as file:
+            file.write(thumbnail(take.symbol.crop))
+        where = f"frame {take.number} at {take.seconds:.1f} s{of}, box {list(take.symbol.box)}"
+        self._report(f"taught {label!r} from {where}; its picture is in {file.name}")
 
     def _show(self, frame: Frame, reading: Reading) -> bool:
         """Record and show a frame; whether to go on."""
@@ -119,27 +134,43 @@ class Watch:
         image = annotate(frame.image, reading.symbols, self._rate, self._stages)
         if self._recorder is not None:
             self._recorder.write(image, frame.seconds)
-        return self._window is None or self._interact(self._window, image, frame.number)
+        return self._window is None or self._interact(self._window, image, reading)
 
-    def _interact(self, window: Window, image: NDArray[np.uint8], number: int) -> bool:
+    def _interact(self, window: Window, image: NDArray[np.uint8], reading: Reading) -> bool:
         shown = image.copy()
         draw_aim(shown, _HELP)
         key = window.show(shown)
-        if key == ord("t"):
-            self._ask(window, image, number)
+        clicked = window.clicked()
+        if clicked is not None:
+            at = [symbol.track for symbol in reading.symbols if _holds(symbol.box, clicked)]
+            if at:
+                self._ask(window, image, at[0])
+        elif key == ord("t"):
+            self._ask(window, image, None)
         return key not in (27, ord("q"))
 
-    def _ask(self, window: Window, image: NDArray[np.uint8], number: int) -> None:
+    def _ask(self, window: Window, image: NDArray[np.uint8], track: int | None) -> None:
         """Type a name while the picture stands still, so that the symbol taught is the one seen."""
         prompt = Prompt()
+        which = "that symbol" if track is not None else "the symbol in the middle"
         while not (prompt.done or prompt.cancelled):
             shown = image.copy()
-            draw_aim(shown, f"name of the symbol in the middle, then Enter (Escape: none): {prompt.text}_")
+            draw_aim(shown, f"name of {which}, then Enter (Escape: none): {prompt.text}_")
             prompt.press(window.show(shown))
             time.sleep(0.01)
         if prompt.done:
             try:
-                if not self._teach(prompt.text.strip(), number):
-                    self._report("no symbol in the middle of the picture")
+                taught = self._reader.enroll(prompt.text.strip(), track=track)
+                if taught is None:
+                    self._report("no symbol is alone between the corners: click the one you mean")
+                else:
+                    self._report(f"taught {taught.label!r} from the symbol at {list(taught.box)}")
             except OneShotError as error:  # a name that cannot be used must not end the show
                 self._report(str(error))
+
+
+def _holds(box: Box, point: tuple[int, int]) -> bool:
+    """Whether a point lies in a box, or just beside it."""
+    x, y, width, height = box
+    margin = 12
+    return x - margin <= point[0] <= x + width + margin and y - margin <= point[1] <= y + height + margin

@@ -21,6 +21,7 @@ from oneshot_runtime.model.session import Embedder, available_cpus, create_sessi
 __all__ = ["Check", "diagnose"]
 
 _WHEELS = ("onnxruntime", "onnxruntime-gpu")
+_OPENCV = ("opencv-python", "opencv-python-headless")
 _HEAD_TOLERANCE, _CODE_TOLERANCE = 1e-4, 0.1
 """Of a probability: another processor's rounding, and that of 256 summed bytes where the sigmoid is steepest."""
 
@@ -50,7 +51,7 @@ def diagnose(bundle: str | None, device: str, precision: str, threads: int | Non
 
 
 def _versions() -> Check:
-    names = ("oneshot-runtime", "numpy", "pillow", *_WHEELS, "opencv-python-headless")
+    names = ("oneshot-runtime", "numpy", "pillow", *_WHEELS, *_OPENCV)
     found = ", ".join(f"{name} {version}" for name in names if (version := _version(name)))
     machine = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     return Check("versions", True, f"{machine}; {found}")
@@ -58,10 +59,15 @@ def _versions() -> Check:
 
 def _wheels() -> Check:
     installed = [name for name in _WHEELS if _version(name)]
-    if len(installed) < 2:
-        return Check("wheels", True, installed[0] if installed else "onnxruntime, not installed as one of the known wheels")
-    remedy = "pip uninstall -y onnxruntime onnxruntime-gpu, then install one of the extras cpu and gpu"
-    return Check("wheels", False, f"{' and '.join(installed)} are both installed and overwrite each other: {remedy}")
+    remedies = {
+        _WHEELS: "pip uninstall -y onnxruntime onnxruntime-gpu, then install one of the extras cpu and gpu",
+        _OPENCV: "pip uninstall -y opencv-python opencv-python-headless, then install one of the extras camera and window",
+    }
+    for kind, remedy in remedies.items():
+        both = [name for name in kind if _version(name)]
+        if len(both) > 1:
+            return Check("wheels", False, f"{' and '.join(both)} are both installed and overwrite each other: {remedy}")
+    return Check("wheels", True, installed[0] if installed else "onnxruntime, not installed as one of the known wheels")
 
 
 def _threads(matcher: OneShotMatcher) -> Check:

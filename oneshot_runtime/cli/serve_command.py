@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import socket
 import threading
 import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oneshot_runtime.cli.common import add_command, count, load
 from oneshot_runtime.errors import OptionError
 
-__all__ = ["register"]
+if TYPE_CHECKING:
+    from oneshot_runtime.matcher import OneShotMatcher
+    from oneshot_runtime.server import ServerOptions
+
+__all__ = ["register", "serve_live"]
 
 _TOKEN = "ONESHOT_TOKEN"
 _PORT = 8765
@@ -47,9 +52,7 @@ def register(commands: Any) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    import oneshot_runtime.server  # noqa: I001  first, since it names the extra when it is missing
-    import uvicorn
-    from oneshot_runtime.server.live_routes import MAX_FRAME
+    import oneshot_runtime.server
 
     options = oneshot_runtime.server.ServerOptions(
         host=arguments.host,
@@ -60,28 +63,50 @@ def _serve(arguments: argparse.Namespace) -> int:
         batch=arguments.batch,
     )
     with _bind(arguments.host, arguments.port) as bound, load(arguments) as matcher:
-        matcher.warmup()
-        app = oneshot_runtime.server.create_app(matcher, options, gallery=arguments.gallery)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            server_header=False,
-            limit_concurrency=_CONNECTIONS,
-            timeout_keep_alive=arguments.timeout,
-            timeout_graceful_shutdown=arguments.timeout,
-            ws_max_size=MAX_FRAME + 1,  # the route then says what the limit is
-            ws_per_message_deflate=False,  # frames are compressed already
-        )
-        host, port = bound.getsockname()[:2]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        url = _address(bound)
         print(json.dumps({"url": url}) if arguments.json else f"oneshot: {url} (Ctrl-C stops)", flush=True)
-        if arguments.open:  # the socket listens already: the browser waits for the first answer
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-        try:
-            uvicorn.Server(config).run(sockets=[bound])
-        except KeyboardInterrupt:
-            return 0
+        _run(matcher, bound, options, arguments.gallery, url if arguments.open else None)
     return 0
+
+
+def serve_live(matcher: OneShotMatcher, gallery: str) -> None:
+    """Serve the page on loopback until it is interrupted, and open it with its camera. gallery: its file or address."""
+    import oneshot_runtime.server
+
+    with _bind("127.0.0.1", 0) as bound:
+        url = f"{_address(bound)}#live"
+        print(f"oneshot: {url} (Ctrl-C stops)", flush=True)
+        _run(matcher, bound, oneshot_runtime.server.ServerOptions(), gallery, url)
+
+
+def _run(matcher: OneShotMatcher, bound: socket.socket, options: ServerOptions, gallery: str, page: str | None) -> None:
+    """Serve until interrupted. page: address to open in the browser."""
+    import uvicorn
+
+    import oneshot_runtime.server
+    from oneshot_runtime.server.live_routes import MAX_FRAME
+
+    matcher.warmup()
+    app = oneshot_runtime.server.create_app(matcher, options, gallery=gallery)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        server_header=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=round(options.timeout),
+        timeout_graceful_shutdown=round(options.timeout),
+        ws_max_size=MAX_FRAME + 1,  # the route then says what the limit is
+        ws_per_message_deflate=False,  # frames are compressed already
+    )
+    if page is not None:  # the socket listens already: the browser waits for the first answer
+        threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def _address(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def _token(path: Path | None) -> str | None:

@@ -216,4 +216,4 @@ at("live").addEventListener("click", () => live.start());
 chooseFiles("upload", "pictures");
 chooseFiles("import", "archive");
 acceptDrops();
-gallery.refresh().then(() => question(true)).catch(failed);
+gallery.refresh().then(() => question(true)).then(() => location.hash === "#live" && live.start()).catch(failed);

@@ -14,3 +14,10 @@ def test_without_opencv_the_extra_is_named_and_the_other_commands_work(tmp_path)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert "oneshot-runtime[camera]" in result.stderr
     assert result.stdout.endswith("1 0\n")
+
+
+def test_a_missing_system_library_is_named(tmp_path) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file: No such file')")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import oneshot_runtime.camera"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "lacks libGL.so.1" in result.stderr

@@ -142,3 +142,8 @@ def test_doctor_fails_when_both_wheels_are_installed(capsys, monkeypatch) -> Non
     code, answer = call(capsys, "doctor", "--device", "cpu")
     assert code == 1
     assert any(not check["ok"] and "uninstall" in check["detail"] for check in answer["checks"])
+    opencv = {"opencv-python": "5.0", "opencv-python-headless": "5.0"}
+    monkeypatch.setattr(doctor, "_version", opencv.get)
+    code, answer = call(capsys, "doctor", "--device", "cpu")
+    assert code == 1
+    assert any(not check["ok"] and "opencv-python-headless are both" in check["detail"] for check in answer["checks"])
