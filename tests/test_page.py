@@ -250,6 +250,20 @@ def test_ten_examples_are_loaded_and_one_of_them_is_drawn_explained_and_highligh
     assert not page.element("why").is_displayed()
 
 
+def test_single_pictures_are_shown_and_removed(page, rng, tmp_path) -> None:
+    both = [picture(tmp_path / f"{place}.png", 4, rng) for place in range(2)]
+    page.element("pictures").send_keys("\n".join(map(str, both)))
+    page.answer()
+    page.teach("river")
+    page.press("Pictures of river")
+    page.press("Remove picture 1 of river")
+    page.wait(lambda: "1 picture" in page.text("classes") and "2 pictures" not in page.text("classes"))
+    assert page.element("pictures-dialog").is_displayed()
+    page.press("Remove picture 1 of river")
+    page.wait(lambda: page.labels() == [])
+    assert not page.element("pictures-dialog").is_displayed()
+
+
 def test_from_thirty_symbols_on_they_are_searched(page, url) -> None:
     body = io.BytesIO()
     Image.fromarray(draw(SYMBOLS[0], random_writer(np.random.default_rng(1)), np.random.default_rng(1))).save(body, "PNG")

@@ -162,6 +162,25 @@ async def rename(service: TheService, label: str, body: RenameBody) -> ClassBody
     return ClassBody(label=body.label, supports=await service.write(work))
 
 
+@router.delete("/supports/{number}", summary="Forget one enrolled picture")
+@router.delete("/{label:path}/supports/{number}", summary="Forget one enrolled picture")
+async def remove_support(service: TheService, label: str, number: int) -> ClassBody:
+    """Counted from 0 in the order of enrolment; later ones move up by one. Answers with what is left of the symbol, which goes
+    with its last picture.
+    """
+
+    def work() -> int:
+        gallery = service.matcher.gallery
+        with _refusals(gallery, label):
+            count = len(gallery.supports(label))
+            if not 0 <= number < count:
+                raise ProblemError(404, f"label {label!r} has no picture {number}")
+            gallery.remove(label, number)
+        return count - 1
+
+    return ClassBody(label=label, supports=await service.write(work))
+
+
 @router.delete("", summary="Forget a symbol")
 @router.delete("/{label:path}", summary="Forget a symbol")
 async def remove(service: TheService, label: str) -> ClassBody:

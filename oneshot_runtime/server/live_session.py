@@ -92,7 +92,9 @@ class LiveSession:
         }
 
     def _take_back(self, label: str, picture: bytes) -> None:
-        """Forget a symbol that is known from this picture only."""
+        """Forget the support of a symbol that this picture was enrolled as; its newest one where several look the same."""
         gallery = self._matcher.gallery
-        if gallery.count(label) == 1 and gallery.supports(label)[0].thumbnail == picture:
-            gallery.remove(label)
+        if gallery.count(label):
+            places = [place for place, support in enumerate(gallery.supports(label)) if support.thumbnail == picture]
+            if places:
+                gallery.remove(label, places[-1])

@@ -58,6 +58,7 @@ export const read = (picture) =>
 export const classes = (offset, limit) => json(`/v1/classes?offset=${offset}&limit=${limit}`);
 export const teach = (label, pictures) => json(address(label), { method: "POST", body: form(pictures) });
 export const remove = (label) => json(address(label), { method: "DELETE" });
+export const removeSupport = (label, place) => json(address(label, `/supports/${place}`), { method: "DELETE" });
 export const rename = (label, to) =>
   json(address(label), { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ label: to }) });
 export const support = async (label, place) => (await call(address(label, `/supports/${place}`))).blob();

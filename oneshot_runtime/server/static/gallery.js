@@ -66,7 +66,33 @@ export class Gallery {
     const pictures = [];
     for (let place = Math.max(0, supports - SHOWN); place < supports; place++) pictures.push(picture(label, place));
     const actions = { Rename: () => this.#rename(label), Remove: () => this.#remove(label, supports) };
-    return card({ label, supports }, pictures, actions, fresh);
+    return card({ label, supports }, pictures, actions, fresh, () => this.#pictures(label, supports));
+  }
+
+  // All pictures of a symbol, each with a button that removes it.
+  async #pictures(label, supports) {
+    const list = document.getElementById("pictures-list");
+    document.getElementById("pictures-title").textContent = `Pictures of “${label}”`;
+    const show = (count) => list.replaceChildren(...Array.from({ length: count }, (_, place) => {
+      const name = `Remove picture ${place + 1} of ${label}`;
+      const button = element("button", { type: "button", className: "quiet", textContent: "Remove", ariaLabel: name });
+      button.addEventListener("click", () => forget(place));
+      return element("li", {}, picture(label, place), button);
+    }));
+    const forget = async (place) => {
+      try {
+        const left = (await api.removeSupport(label, place)).supports;
+        this.#forget(label); // the pictures after it have moved up
+        show(left);
+        if (!left) document.getElementById("pictures-dialog").close();
+      } catch (error) {
+        toast(error.message, true);
+      }
+      await this.refresh();
+      this.changed();
+    };
+    show(supports);
+    await ask("pictures-dialog");
   }
 
   async #rename(label) {

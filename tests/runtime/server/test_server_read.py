@@ -89,3 +89,21 @@ def test_an_answer_is_explained_as_a_picture(client) -> None:
     assert Image.open(io.BytesIO(answer.content)).width > 300
     two = client.post("/v1/explain", files=[("image", png(drawing)) for drawing in DRAWINGS[:2]])
     assert (two.status_code, two.json()["error"]) == (422, "ImageError")
+
+
+@pytest.mark.parametrize("label", ["river", "a/b", ".."])
+def test_one_picture_of_a_symbol_is_forgotten_and_the_symbol_with_its_last(client, label) -> None:
+    for drawing in DRAWINGS:
+        client.post("/v1/classes", params={"label": label}, content=png(drawing))
+    before = [client.get(f"/v1/classes/supports/{place}", params={"label": label}).content for place in range(3)]
+    answer = client.delete("/v1/classes/supports/1", params={"label": label})
+    assert answer.json() == {"label": label, "supports": 2}
+    after = [client.get(f"/v1/classes/supports/{place}", params={"label": label}).content for place in range(2)]
+    assert after == [before[0], before[2]]
+    for place in ("2", "-1"):
+        assert client.delete(f"/v1/classes/supports/{place}", params={"label": label}).status_code == 404
+    assert client.delete("/v1/classes/supports/x", params={"label": label}).status_code == 422
+    for left in (1, 0):
+        assert client.delete("/v1/classes/supports/0", params={"label": label}).json()["supports"] == left
+    assert client.get("/v1/classes").json()["total"] == 0
+    assert client.delete("/v1/classes/supports/0", params={"label": label}).status_code == 404
