@@ -23,13 +23,13 @@ from oneshot_runtime.search.ranking import ranked
 from oneshot_runtime.search.view import View
 from oneshot_runtime.stores.address import redacted, scheme_of
 from oneshot_runtime.stores.base import Block, Changes, GalleryStore, SearchIndex, Where
+from oneshot_runtime.stores.labels import MAX_LABEL_LENGTH, check_label, is_label
 from oneshot_runtime.stores.memory import IN_MEMORY, MemoryStore
 from oneshot_runtime.stores.records import BLOCK, MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE, Support, pack_metadata
 from oneshot_runtime.stores.registry import gallery_exists, open_reader, open_store
 
 __all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail", "is_label"]
 
-MAX_LABEL_LENGTH = 256
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 """Width and height follow, four bytes each."""
 
@@ -257,6 +257,8 @@ class Gallery:
             copy = open_store(place, self._bundle.fingerprint, self._bundle.dim)
             try:
                 copy.add(counted())
+                if not written:
+                    copy.write_note("saved", None)  # a file is made by its first write
             finally:
                 copy.close()
         return written
@@ -311,8 +313,11 @@ class Gallery:
     def _apply(self, changes: Changes) -> int:
         if changes.anew:
             self._index = CodeIndex(self._bundle.dim, self._threads, revision=self._index.snapshot.revision + 1)
-        for label in changes.removed:
-            self._index.remove(label)
+        for removed in changes.removed:
+            if removed.place is None:
+                self._index.remove(removed.label)
+            else:
+                self._index.remove_support(removed.label, removed.place)
         for block in changes.added:
             self._index.add(block.labels, block.codes)
         return self._index.snapshot.supports
@@ -341,20 +346,6 @@ class Gallery:
         if not isinstance(embeddings, np.ndarray) or embeddings.shape != expected or embeddings.dtype != np.float32:
             kind = f"{embeddings.dtype} {embeddings.shape}" if isinstance(embeddings, np.ndarray) else type(embeddings).__name__
             raise GalleryError(f"expected float32 embeddings of shape {expected}, one row a label, got {kind}")
-
-
-def check_label(label: str) -> str:
-    """The label, if it is a non-empty text of at most `MAX_LABEL_LENGTH` printable characters; else `LabelError`."""
-    if not isinstance(label, str):
-        raise LabelError(f"a label is a str, got {type(label).__name__}: {label!r:.80}")
-    if not is_label(label):
-        raise LabelError(f"a label needs 1 to {MAX_LABEL_LENGTH} printable characters and not only spaces, got {label!r:.80}")
-    return label
-
-
-def is_label(text: str) -> bool:
-    """Whether a text can be a label."""
-    return bool(text.strip()) and len(text) <= MAX_LABEL_LENGTH and text.isprintable()
 
 
 def check_embeddings(embeddings: NDArray[np.float32]) -> None:

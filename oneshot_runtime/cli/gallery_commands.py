@@ -1,4 +1,4 @@
-"""`oneshot list`, `remove`, and `gallery check`, `export`, `import`, `index`, `migrate`, `rename`: looking after a gallery."""
+"""`oneshot list`, `remove` and `gallery ...`: looking after a gallery."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def register(commands: Any) -> None:
 
     text = "look after a gallery"
     group = commands.add_parser(
-        "gallery", help=f"{text}: check, export, import, index, migrate, rename", description=f"{text}."
+        "gallery", help=f"{text}: backup, check, export, import, index, migrate, rename", description=f"{text}."
     )
     parts = group.add_subparsers(dest="part", required=True, metavar="PART")
     check = add_command(parts, "check", _check, "read all of a gallery and report damage (exit code for CI)", gallery=True)
@@ -40,9 +40,16 @@ def register(commands: Any) -> None:
     export.add_argument("target", metavar="FOLDER_OR_FILE.npz")
     import_ = add_command(parts, "import", _import, "add an exported .npz, or a folder of pictures per label", gallery=True)
     import_.add_argument("source", metavar="FOLDER_OR_FILE.npz")
+    text = "copy the file as it is now, while others may write to it"
+    backup = add_command(parts, "backup", _backup, text, gallery=True)
+    backup.add_argument("target", metavar="FILE")
     add_command(parts, "index", _index, "build the HNSW index of a gallery at postgresql://...", gallery=True)
     migrate = add_command(
-        parts, "migrate", _migrate, "re-embed a gallery for the model --bundle from its pictures", gallery=True
+        parts,
+        "migrate",
+        _migrate,
+        "bring a gallery to the current format, and to the model --bundle by its pictures",
+        gallery=True,
     )
     migrate.add_argument("--force", action="store_true", help="even when the gallery belongs to that model already")
     rename = add_command(parts, "rename", _rename, "give a symbol another name", gallery=True)
@@ -87,8 +94,12 @@ def _check(arguments: argparse.Namespace) -> int:
     lines.append(f"{redacted(arguments.gallery)}: {health.supports} intact support(s) of {health.classes} symbol(s)")
     if arguments.repair and health.damaged:
         repair = repair_file(arguments.gallery, (bundle.fingerprint, bundle.dim))
-        values["repair"] = {"damaged": str(repair.damaged), "supports": repair.supports, "lost": repair.lost}
-        lines.append(f"saved {repair.supports} support(s); the damaged file is now {repair.damaged}")
+        damaged = None if repair.damaged is None else str(repair.damaged)
+        values["repair"] = {"damaged": damaged, "supports": repair.supports, "lost": repair.lost}
+        if damaged is None:
+            lines.append("looked at once more, nothing is wrong with it: left as it is")
+        else:
+            lines.append(f"saved {repair.supports} support(s); the damaged file is now {damaged}")
         lines += [f"lost: {loss}" for loss in repair.lost]
     elif health.ok:
         looks, more = _looks(arguments)
@@ -102,7 +113,7 @@ def _health(arguments: argparse.Namespace, fingerprint: str) -> Health:
     """What the check found; for a file to repair, one that cannot even be checked is damaged."""
     from oneshot_runtime.stores.health import Health
     from oneshot_runtime.stores.registry import check_store
-    from oneshot_runtime.stores.sqlite.repair import check_file
+    from oneshot_runtime.stores.sqlite.file_check import check_file
 
     if scheme_of(arguments.gallery) is not None:
         if arguments.repair:
@@ -165,24 +176,44 @@ def _import(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _backup(arguments: argparse.Namespace) -> int:
+    from oneshot_runtime.transfer.backup import backup
+
+    require_file(arguments, "backup", "back a database up with pg_dump")
+    supports = backup(arguments.gallery, arguments.target)
+    values = {"gallery": arguments.gallery, "target": arguments.target, "supports": supports}
+    print_result(arguments, values, f"{arguments.target} holds the {supports} support(s) of {arguments.gallery}, verified")
+    return 0
+
+
 def _migrate(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.model.bundle import Bundle
     from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
     from oneshot_runtime.transfer.encoder import ImageEncoder
     from oneshot_runtime.transfer.migrate import migrate
+    from oneshot_runtime.transfer.old_gallery import convert_old, is_old
 
     instead = "export its pictures to a folder and import them, with --bundle, into a gallery of another name"
     require_file(arguments, "migrate", instead)
+    values: dict[str, Any] = {"gallery": arguments.gallery}
+    lines = []
+    if is_old(arguments.gallery):
+        values["supports"], old = convert_old(arguments.gallery)
+        values["old"] = str(old)
+        lines.append(f"{arguments.gallery}: {values['supports']} support(s) in the current format; the old file is now {old}")
     with GalleryReader(arguments.gallery) as reader:
-        before = reader.state.fingerprint
+        values["from"] = reader.state.fingerprint
     bundle = Bundle.open(arguments.bundle)
-    after = bundle.fingerprint
-    if before == after and not arguments.force:
-        raise GalleryError(f"gallery '{arguments.gallery}' belongs to model {after} already: pass the new model with --bundle")
-    encoder = ImageEncoder(bundle, arguments.device, arguments.precision, arguments.threads)
-    count = migrate(arguments.gallery, encoder, _progress)
-    values = {"gallery": arguments.gallery, "supports": count, "from": before, "to": after}
-    print_result(arguments, values, f"{arguments.gallery}: {count} support(s) moved from model {before} to {after}")
+    values["to"] = bundle.fingerprint
+    if values["from"] != values["to"] or arguments.force:
+        encoder = ImageEncoder(bundle, arguments.device, arguments.precision, arguments.threads)
+        count = values["supports"] = migrate(arguments.gallery, encoder, _progress)
+        lines.append(f"{arguments.gallery}: {count} support(s) moved from model {values['from']} to {values['to']}")
+    elif not lines:
+        raise GalleryError(
+            f"gallery '{arguments.gallery}' belongs to model {bundle.fingerprint} already: pass the new model with --bundle"
+        )
+    print_result(arguments, values, "\n".join(lines))
     return 0
 
 

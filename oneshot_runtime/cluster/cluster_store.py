@@ -14,7 +14,7 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.address import redacted, scheme_of
 from oneshot_runtime.stores.base import Block, Changes
 from oneshot_runtime.stores.records import Support
-from oneshot_runtime.stores.registry import open_store
+from oneshot_runtime.stores.registry import gallery_exists, open_store
 
 __all__ = ["ClusterStore"]
 
@@ -60,6 +60,8 @@ class ClusterStore:
                     f"gallery '{redacted(place)}' searches by itself, which a cluster is to do: leave out what asks "
                     "for it in the address (oneshot_search=...)"
                 )
+            if not gallery_exists(place):
+                self._store.write_note("cluster", None)  # makes the file, which every shard must find
             watch = Watch(self._store)
             supports = watch.position().supports
             bytes_ = memory or shard_memory(supports, shards, opened.dim)
@@ -101,6 +103,14 @@ class ClusterStore:
     def supports(self, label: str) -> list[Support]:
         """A label's supports in the order of their enrollment, from the durable gallery."""
         return self._store.supports(label)
+
+    def notes(self) -> dict[str, str]:
+        """Small texts that are kept with the durable gallery by name."""
+        return self._store.notes()
+
+    def write_note(self, name: str, text: str | None) -> None:
+        """Keep a text with the durable gallery under a name, or none under it any more."""
+        self._store.write_note(name, text)
 
     def holds(self, label: str, code: bytes) -> bool:
         """Whether a label has a support of exactly this code in the durable gallery."""

@@ -136,8 +136,11 @@ class Shard:
         if changes.anew:
             self._forget()
         self._position = None  # until all is applied: after an error the store starts anew
-        for label in changes.removed:
-            self._index.remove(label)
+        for removed in changes.removed:
+            if removed.place is None:
+                self._index.remove(removed.label)
+            else:
+                self._index.remove_support(removed.label, removed.place)
         for block in changes.added:
             mine = [place for place, label in enumerate(block.labels) if self._partition.owns(label)]
             if mine:

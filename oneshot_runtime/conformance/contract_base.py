@@ -95,8 +95,11 @@ def following() -> tuple[dict[str, int], list[tuple[bool, int, int]], Callable[[
     def apply(changes: Changes) -> int:
         if changes.anew:
             held.clear()
-        for label in changes.removed:
-            held.pop(label, None)
+        for removed in changes.removed:
+            if removed.place is None or held[removed.label] == 1:
+                held.pop(removed.label, None)
+            else:
+                held[removed.label] -= 1
         added, last = 0, -1
         for block in changes.added:
             assert len(block.labels) == len(block.codes) == len(block.numbers)

@@ -25,6 +25,7 @@ __all__ = [
     "GalleryStore",
     "Position",
     "Reader",
+    "Removed",
     "SearchEngine",
     "SearchIndex",
     "Where",
@@ -66,14 +67,22 @@ class Added:
 
 
 @dataclass(frozen=True)
+class Removed:
+    """A label whose supports are gone, or one of them. place: its place among those that were handed over, None for all."""
+
+    label: str
+    place: int | None
+
+
+@dataclass(frozen=True)
 class Changes:
-    """What to do to stay equal to the store: forget all (`anew`), forget labels, then add blocks.
+    """What to do to stay equal to the store: forget all (`anew`), forget what was removed, one after another, then add blocks.
 
     position: the state that this leads to.
     """
 
     anew: bool
-    removed: list[str]
+    removed: list[Removed]
     added: Iterable[Added]
     position: Position
 
@@ -188,6 +197,14 @@ class GalleryStore(Protocol):
 
     def supports(self, label: str) -> list[Support]:
         """A label's supports in the order of their enrollment."""
+        ...
+
+    def notes(self) -> dict[str, str]:
+        """Small texts that are kept with the gallery by name, such as its calibration, as every process sees them."""
+        ...
+
+    def write_note(self, name: str, text: str | None) -> None:
+        """Keep a text with the gallery under a name, or none under it any more; durable like every write."""
         ...
 
     def holds(self, label: str, code: bytes) -> bool:

@@ -37,6 +37,7 @@ class MemoryStore:
         self._index = CodeIndex(dim, threads)
         self._engine = _MemoryEngine(self._index)
         self._kept: dict[str, dict[int, Support]] = {}
+        self._notes: dict[str, str] = {}
 
     @property
     def engine(self) -> _MemoryEngine:
@@ -105,6 +106,19 @@ class MemoryStore:
     def counts(self) -> dict[str, int]:
         """How many supports each label has, in the order of their first enrollment."""
         return self._engine.counts()
+
+    def notes(self) -> dict[str, str]:
+        """Small texts that are kept with the gallery by name."""
+        self._engine.require_open()
+        return dict(self._notes)
+
+    def write_note(self, name: str, text: str | None) -> None:
+        """Keep a text with the gallery under a name, or none under it any more."""
+        self._engine.require_open()
+        with self._lock:
+            self._notes.pop(name, None)
+            if text is not None:
+                self._notes[name] = text
 
     def blocks(self) -> Iterator[Block]:
         """Everything, as one state, in the order of enrollment; how a durable store gets it."""

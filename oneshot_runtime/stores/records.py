@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oneshot_runtime.errors import GalleryError
@@ -19,9 +20,13 @@ from oneshot_runtime.results import shortened
 __all__ = [
     "BLOCK",
     "BLOCK_BYTES",
+    "LISTED_REMOVALS",
+    "MAX_DIM",
     "MAX_METADATA_BYTES",
+    "MAX_STATE_BYTES",
     "MAX_THUMBNAIL_BYTES",
     "MAX_THUMBNAIL_SIDE",
+    "Removal",
     "Row",
     "State",
     "Support",
@@ -40,7 +45,16 @@ MAX_THUMBNAIL_BYTES = 1 << 20
 MAX_THUMBNAIL_SIDE = 128
 MAX_METADATA_BYTES = 1 << 16
 
+MAX_DIM = 1 << 16
+MAX_STATE_BYTES = 1 << 16
+LISTED_REMOVALS = 1000
+"""A process that missed more removals than are listed reads the gallery anew."""
+
+_NOTES, _NAME_LENGTH, _NOTE_LENGTH = 16, 64, 1024
+
 _MODULUS = 1 << 64
+_MOST = 1 << 48
+_NAME = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -131,12 +145,21 @@ def pack_metadata(metadata: dict[str, Any] | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class State:
-    """The one row that says what the file must hold; every write replaces it in the same transaction.
+class Removal:
+    """A removal as it is listed for those who follow. support: the number of the one that went, None for all of its label."""
 
-    identity: random, made with the file. revision: counts the writes. supports, digest: number of rows and the sum of their
-    checksums. last_support, last_removal: the highest numbers given out. forgotten: removals up to this number are no longer
-    listed.
+    number: int
+    label: str
+    support: int | None
+
+
+@dataclass(frozen=True)
+class State:
+    """What says what a gallery must hold; every write replaces it in the same transaction.
+
+    identity: random, made with the gallery. revision: counts the writes. supports: how many there are. digest: the sum of the
+    checksums over them, of rows or blocks of rows. last_support, last_removal: the highest numbers given out. forgotten:
+    removals up to this number are no longer listed. notes: small texts that belong to the gallery, such as its calibration.
     """
 
     identity: str
@@ -148,29 +171,67 @@ class State:
     last_support: int = 0
     last_removal: int = 0
     forgotten: int = 0
+    notes: dict[str, str] = field(default_factory=dict)
 
     def values(self) -> tuple[str, str]:
-        """The columns `state` and `checksum`."""
+        """The state as JSON, and its checksum."""
         text = json.dumps(self.__dict__, sort_keys=True)
         return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @classmethod
     def from_values(cls, text: object, checksum: object) -> State | None:
-        """Inverse of `values`; None when it is damaged."""
-        if not isinstance(text, str) or checksum != hashlib.blake2b(text.encode(), digest_size=16).hexdigest():
+        """Inverse of `values`; None when it is damaged, or says what no gallery can be."""
+        if not isinstance(text, str) or len(text) > MAX_STATE_BYTES:
             return None
-        return cls(**json.loads(text))
+        try:
+            if checksum != hashlib.blake2b(text.encode(), digest_size=16).hexdigest():
+                return None
+            state = cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError):
+            return None
+        return state if state._is_possible() else None
 
     def with_rows(self, checksums: Iterable[bytes], last: int) -> State:
         """The state after adding rows, the last of which has the number `last`."""
         count, total = _sum(checksums)
-        digest = (self.digest + total) % _MODULUS
-        return replace(self, supports=self.supports + count, digest=digest, last_support=max(last, self.last_support))
+        return self.with_block(count, total, last)
 
     def without_rows(self, checksums: Iterable[bytes]) -> State:
         """The state after deleting rows."""
         count, total = _sum(checksums)
-        return replace(self, supports=self.supports - count, digest=(self.digest - total) % _MODULUS)
+        return self.with_block(-count, -total)
+
+    def with_block(self, supports: int, digest: int, last: int = 0) -> State:
+        """The state with so many supports more, their checksums' sum added, and numbers given out up to `last`."""
+        total = (self.digest + digest) % _MODULUS
+        return replace(self, supports=self.supports + supports, digest=total, last_support=max(last, self.last_support))
+
+    def with_removal(self, label: str, support: int | None = None) -> tuple[State, Removal]:
+        """The state after a removal, and how it is to be listed; those up to `forgotten` are listed no longer."""
+        number = self.last_removal + 1
+        forgotten = max(self.forgotten, number - LISTED_REMOVALS)
+        return replace(self, last_removal=number, forgotten=forgotten), Removal(number, label, support)
+
+    def with_note(self, name: str, text: str | None) -> State:
+        """The state with a note, or without the one of this name. Raises `GalleryError` for what is too large."""
+        notes = {key: value for key, value in self.notes.items() if key != name}
+        if text is not None and (len(name) > _NAME_LENGTH or len(text) > _NOTE_LENGTH or len(notes) >= _NOTES):
+            raise GalleryError(f"a gallery keeps {_NOTES} notes of {_NOTE_LENGTH} characters at most, not {name!r:.80} as well")
+        return replace(self, notes=notes if text is None else notes | {name: text})
+
+    def holds_as_much_as(self, other: State) -> bool:
+        """Whether both are of the same supports, as far as their number and checksums tell."""
+        return (self.supports, self.digest) == (other.supports, other.digest)
+
+    def _is_possible(self) -> bool:
+        if not isinstance(self.notes, dict):
+            return False
+        texts = (self.identity, self.fingerprint, *self.notes.keys(), *self.notes.values())
+        counts = (self.dim, self.revision, self.supports, self.last_support, self.last_removal, self.forgotten)
+        if not all(isinstance(text, str) for text in texts) or not all(type(count) is int for count in (*counts, self.digest)):
+            return False
+        in_range = all(0 <= count < _MOST for count in counts) and 1 <= self.dim <= MAX_DIM and 0 <= self.digest < _MODULUS
+        return in_range and _NAME.fullmatch(self.identity) is not None
 
 
 def _sum(checksums: Iterable[bytes]) -> tuple[int, int]:

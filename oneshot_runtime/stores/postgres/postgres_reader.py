@@ -8,15 +8,16 @@ from types import TracebackType
 from typing import Any
 
 from oneshot_runtime.errors import DamageError
+from oneshot_runtime.stores.follower import require_complete
 from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.postgres.connection_options import Options
 from oneshot_runtime.stores.postgres.postgres_schema import Connection, Connector, prepare, query, read_state
 from oneshot_runtime.stores.records import BLOCK, BLOCK_BYTES, Row, State, row_from
 
-__all__ = ["COLUMNS", "PostgresReader", "intact", "read_blocks", "read_partition", "require_rows"]
+__all__ = ["COLUMNS", "RESTORE", "PostgresReader", "intact", "read_blocks", "read_partition"]
 
 COLUMNS = "id, label, code, created, thumbnail, metadata, checksum"
-_RESTORE = "restore it from a backup"
+RESTORE = "restore it from a backup"
 _LARGE = "coalesce(octet_length(thumbnail), 0) + coalesce(octet_length(metadata), 0)"
 
 
@@ -67,7 +68,7 @@ class PostgresReader:
             for rows in read_blocks(self._connection, place, self.state.dim):
                 found = found.with_rows([row.checksum for row in rows], 0)
                 yield rows
-            require_rows(place, found, self.state)
+            require_complete(place, found, self.state, RESTORE)
 
 
 def read_blocks(connection: Connection, place: str, dim: int, after: int = 0) -> Iterator[list[Row]]:
@@ -116,15 +117,6 @@ def intact(values: tuple[Any, ...], dim: int, place: str) -> Row:
     row = row_from(values, dim)
     if row is None:
         raise DamageError(
-            f"gallery '{place}': support {values[0]} of {values[1]!r:.80} is damaged (its checksum does not match): {_RESTORE}"
+            f"gallery '{place}': support {values[0]} of {values[1]!r:.80} is damaged (its checksum does not match): {RESTORE}"
         )
     return row
-
-
-def require_rows(place: str, found: State, expected: State) -> None:
-    """Raise `DamageError` unless the rows found are those that were written, none missing and none twice."""
-    if (found.supports, found.digest) != (expected.supports, expected.digest):
-        raise DamageError(
-            f"gallery '{place}' holds {found.supports} supports, but not the {expected.supports} that were written "
-            f"(the checksum over all differs): {_RESTORE}"
-        )

@@ -48,7 +48,11 @@ def _first_version(dim: int) -> list[str]:
     ]
 
 
-MIGRATIONS: tuple[Callable[[int], list[str]], ...] = (_first_version,)
+def _second_version(_: int) -> list[str]:
+    return ["ALTER TABLE removals ADD COLUMN support bigint"]
+
+
+MIGRATIONS: tuple[Callable[[int], list[str]], ...] = (_first_version, _second_version)
 """Statements that lead from each version to the next, by the dimension of the codes."""
 
 

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-import numpy as np
-
-from oneshot_runtime.errors import GalleryError, LabelError
-from oneshot_runtime.stores.base import Added, Block, Changes, Position
+from oneshot_runtime.errors import LabelError
+from oneshot_runtime.stores.base import Block, Changes
+from oneshot_runtime.stores.follower import Follower
 from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.postgres.connection_options import Options
 from oneshot_runtime.stores.postgres.database_search import DatabaseEngine
-from oneshot_runtime.stores.postgres.postgres_reader import COLUMNS, intact, read_blocks, read_partition, require_rows
+from oneshot_runtime.stores.postgres.postgres_reader import COLUMNS, RESTORE, intact
 from oneshot_runtime.stores.postgres.postgres_schema import Connection, query, transaction
+from oneshot_runtime.stores.postgres.postgres_snapshot import PostgresSnapshot
 from oneshot_runtime.stores.postgres.transactions import Database, Draft
 from oneshot_runtime.stores.postgres.wire import copy_rows
-from oneshot_runtime.stores.records import BLOCK, Row, State, Support
+from oneshot_runtime.stores.records import BLOCK, Row, Support
 
 __all__ = ["PostgresStore"]
-
-_LISTED_REMOVALS = 1000
-"""A process that missed more removals than are listed reads the gallery anew."""
 
 _SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _COUNT_CLASSES = """
@@ -50,7 +47,7 @@ class PostgresStore:
         self.fingerprint, self.dim = fingerprint, dim
         self._read_lock = threading.RLock()
         self._seen: tuple[object, ...] | None = None
-        self._position: State | None = None
+        self._follower = Follower(self._options.place, RESTORE)
         self._engine = None if self._options.search == "memory" else DatabaseEngine(self._database)
 
     @property
@@ -86,9 +83,8 @@ class PostgresStore:
             first = rows[0 if place else 1].id
             text = "UPDATE classes SET supports = supports - 1, first = %s WHERE label = %s"
             draft.connection.execute(text, (first, label))
-            state = draft.state.without_rows([rows[place].checksum])
-            # Listed removals are of whole labels: all who follow read anew.
-            draft.state = replace(state, last_removal=state.last_removal + 1, forgotten=state.last_removal + 1)
+            draft.state = draft.state.without_rows([rows[place].checksum])
+            _list_removal(draft, label, rows[place].id)
             return True
 
     def counts(self) -> dict[str, int]:
@@ -130,6 +126,15 @@ class PostgresStore:
 
         return [row.support() for row in self._database.read(find)]
 
+    def notes(self) -> dict[str, str]:
+        """Small texts that are kept with the gallery by name."""
+        return dict(self._database.read(self._database.state)[0].notes)
+
+    def write_note(self, name: str, text: str | None) -> None:
+        """Keep a text with the gallery under a name, or none under it any more."""
+        with self._database.writing() as draft:
+            draft.state = draft.state.with_note(name, text)
+
     def holds(self, label: str, code: bytes) -> bool:
         """Whether a label has a support of exactly this code."""
         text = "SELECT 1 FROM supports WHERE label = %s AND code = %s LIMIT 1"
@@ -141,48 +146,13 @@ class PostgresStore:
 
     def _catch_up(self, connection: Connection, apply: Callable[[Changes], int]) -> None:
         found = connection.execute("SELECT state, checksum FROM state").fetchone()
-        if found is not None and found == self._seen and self._position is not None:
+        if found is not None and found == self._seen and self._follower.position is not None:
             return
         with transaction(connection, _SNAPSHOT):
             state, _ = self._database.state(connection)
-            self._follow(connection, apply, state)
+            snapshot = PostgresSnapshot(connection, self._options.place, state, self._partition)
+            self._follower.follow(snapshot, apply)
         self._seen = state.values()
-
-    def _follow(self, connection: Connection, apply: Callable[[Changes], int], state: State) -> None:
-        before, self._position = self._position, None
-        position = Position(state.identity, state.revision, state.supports)
-        if before is not None and state.revision < before.revision:
-            raise GalleryError(
-                f"gallery '{self._options.place}' went back from {before.revision} to {state.revision} writes: the server was "
-                "set back to an older state, or a standby took over that lacked them; open the gallery again"
-            )
-        if before is not None and before.last_removal >= state.forgotten:
-            removed = []
-            if state.last_removal > before.last_removal:
-                text = "SELECT label FROM removals WHERE id > %s ORDER BY id"
-                removed = [label for (label,) in connection.execute(text, (before.last_removal,)).fetchall()]
-            added = self._codes(connection, before.last_support, state)
-            if apply(Changes(False, removed, added, position)) == state.supports:
-                self._position = state
-                return
-        # A reader of a partition cannot tell what others lack: whoever puts the partitions together counts them.
-        apply(Changes(True, [], self._codes(connection, 0, state, self._partition is None), position))
-        self._position = state
-
-    def _codes(self, connection: Connection, after: int, state: State, whole: bool = False) -> Iterator[Added]:
-        """The rows of the partition after number `after`. whole: they must be all rows of the gallery."""
-        place, found = self._options.place, State("", "", self.dim)
-        if self._partition is None:
-            blocks = read_blocks(connection, place, self.dim, after)
-        else:
-            blocks = read_partition(connection, place, self.dim, after, state.last_support, self._partition)
-        for rows in blocks:
-            if whole:
-                found = found.with_rows([row.checksum for row in rows], 0)
-            codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), self.dim)
-            yield Added([row.label for row in rows], codes, [row.id for row in rows])
-        if whole:
-            require_rows(place, found, state)
 
     def _labelled(self, connection: Connection, label: str) -> list[Row]:
         text = query(f"SELECT {COLUMNS} FROM supports WHERE label = %s ORDER BY id")
@@ -209,14 +179,18 @@ class PostgresStore:
         if not gone:
             return 0
         connection.execute("DELETE FROM classes WHERE label = %s", (label,))
-        state = draft.state.without_rows(bytes(checksum) for (checksum,) in gone)
-        number = state.last_removal + 1
-        forgotten = max(state.forgotten, number - _LISTED_REMOVALS)
-        connection.execute("INSERT INTO removals VALUES (%s, %s)", (number, label))
-        connection.execute("DELETE FROM removals WHERE id <= %s", (forgotten,))
-        draft.state = replace(state, last_removal=number, forgotten=forgotten)
+        draft.state = draft.state.without_rows(bytes(checksum) for (checksum,) in gone)
+        _list_removal(draft, label)
         draft.classes -= 1
         return len(gone)
+
+
+def _list_removal(draft: Draft, label: str, support: int | None = None) -> None:
+    """Let those who follow know."""
+    draft.state, removal = draft.state.with_removal(label, support)
+    values = (removal.number, removal.label, removal.support)
+    draft.connection.execute("INSERT INTO removals (id, label, support) VALUES (%s, %s, %s)", values)
+    draft.connection.execute("DELETE FROM removals WHERE id <= %s", (draft.state.forgotten,))
 
 
 def _rows(block: Block, first: int, start: int) -> list[Row]:

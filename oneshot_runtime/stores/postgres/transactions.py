@@ -15,6 +15,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.stores.follower import require_model
 from oneshot_runtime.stores.postgres.connection_options import Options
 from oneshot_runtime.stores.postgres.faults import is_gone
 from oneshot_runtime.stores.postgres.postgres_schema import Connection, Connector, prepare, read_state
@@ -68,14 +69,8 @@ class Database:
     def state(self, connection: Connection, more: str = "") -> tuple[State, int]:
         """The state and the number of classes. Raises `GalleryError` for another model's or another gallery's."""
         state, classes = read_state(connection, self.options, more)
-        if self._identity not in (None, state.identity):
-            raise GalleryError(f"gallery '{self.options.place}' was replaced by another while it was open: open it again")
-        if (state.fingerprint, state.dim) != (self._fingerprint, self.dim):
-            raise GalleryError(
-                f"gallery '{self.options.place}' was made with model {state.fingerprint} (D={state.dim}), the loaded model is "
-                f"{self._fingerprint} (D={self.dim}): load the bundle it was made with, or import the pictures of its export "
-                "into a new gallery (?oneshot_schema=...)"
-            )
+        instead = "or import the pictures of its export into a new gallery (?oneshot_schema=...)"
+        require_model(self.options.place, state, (self._fingerprint, self.dim), self._identity, instead)
         return state, classes
 
     def read(self, work: Callable[[Connection], _Result]) -> _Result:

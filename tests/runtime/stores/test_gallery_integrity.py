@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+import json
 import sqlite3
+import subprocess
+import threading
 import time
 
 import numpy as np
@@ -11,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneshot_runtime import GalleryError, LabelError
+from oneshot_runtime.cli.main import main
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores.sqlite import sqlite_store as store
-from oneshot_runtime.stores.sqlite.repair import check_file
+from oneshot_runtime.stores import records
+from oneshot_runtime.stores.sqlite.file_check import check_file
+from oneshot_runtime.transfer.backup import backup
+from oneshot_runtime.transfer.old_gallery import convert_old, is_old
 from oneshot_runtime.vision.decode import thumbnail
 
 BUNDLE = Bundle.open()
@@ -34,125 +39,12 @@ def embeddings(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((count, BUNDLE.dim), np.float32)
 
 
-@pytest.fixture
-def first_version_gallery():
-    """Writes a file as version 1 did."""
-
-    def make(path, labels: list[str], thumbnail: bytes) -> np.ndarray:
-        codes = np.random.default_rng(1).integers(0, 256, (len(labels), BUNDLE.dim), np.uint8)
-        connection = sqlite3.connect(path)
-        connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
-        connection.execute(
-            "CREATE TABLE supports (id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT NOT NULL, code BLOB NOT NULL, created "
-            "REAL NOT NULL, thumbnail BLOB, metadata TEXT, checksum BLOB NOT NULL)"
-        )
-        connection.execute("CREATE INDEX supports_by_label ON supports (label)")
-        connection.execute("CREATE TABLE removals (id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT NOT NULL)")
-        meta = [("fingerprint", BUNDLE.fingerprint), ("dim", str(BUNDLE.dim))]
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
-        for label, code in zip(labels, codes, strict=True):
-            digest = hashlib.blake2b(digest_size=8)
-            for part in (label.encode(), code.tobytes(), repr(1234.5).encode(), thumbnail):
-                digest.update(len(part).to_bytes(8, "little"))
-                digest.update(part)
-            row = (label, code.tobytes(), 1234.5, thumbnail, digest.digest())
-            connection.execute("INSERT INTO supports (label, code, created, thumbnail, checksum) VALUES (?, ?, ?, ?, ?)", row)
-        connection.execute(f"PRAGMA application_id = {0x4F53_5631}")
-        connection.execute("PRAGMA user_version = 1")
-        connection.commit()
-        connection.close()
-        return codes
-
-    return make
-
-
 def behind_the_back(path, *statements: str) -> None:
     connection = sqlite3.connect(path)
     with connection:
         for statement in statements:
             connection.execute(statement)
     connection.close()
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "DELETE FROM supports WHERE id = 2",
-        "INSERT INTO supports SELECT 9, label, code, created, thumbnail, metadata, checksum FROM supports WHERE id = 2",
-        "UPDATE supports SET id = 9 WHERE id = 2",
-        'UPDATE supports SET metadata = \'{"source": "other"}\' WHERE id = 1',
-        "UPDATE supports SET thumbnail = NULL WHERE id = 1",
-        "UPDATE state SET state = replace(state, '\"supports\": 3', '\"supports\": 2')",
-        "DELETE FROM state",
-        "DELETE FROM supports",
-    ],
-)
-def test_what_another_tool_changed_is_found(path, statement) -> None:
-    gallery = open_gallery(path)
-    gallery.extend(["a", "b", "c"], embeddings(3), [PNG] * 3, [{"source": "scan"}] * 3)
-    gallery.close()
-    open_gallery(path).close()
-    behind_the_back(path, statement)
-    with pytest.raises(GalleryError, match="gallery check --repair"):
-        open_gallery(path)
-
-
-def test_a_row_lost_while_the_gallery_is_open_harms_no_answer_and_is_found_at_the_next_opening(path) -> None:
-    gallery = open_gallery(path)
-    gallery.extend(["a", "b"], embeddings(2))
-    behind_the_back(path, "DELETE FROM supports WHERE label = 'a'")
-    gallery.extend(["c"], embeddings(1))
-    assert gallery.labels == ["a", "b", "c"]
-    gallery.close()
-    with pytest.raises(GalleryError, match="2 supports, but not the 3"):
-        open_gallery(path)
-
-
-@pytest.mark.parametrize("damage", ["flip", "delete", "truncate"])
-def test_acknowledged_writes_that_a_damaged_log_drops_are_found(path, tmp_path, damage) -> None:
-    gallery = open_gallery(path)
-    gallery.extend(["a"], embeddings(1))
-    gallery.extend(["b"], embeddings(1, seed=1))
-    copy = tmp_path / "copy" / "letters.db"
-    copy.parent.mkdir()
-    for suffix in ("", "-wal", "-ack"):
-        shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
-    gallery.close()
-    log = copy.with_name("letters.db-wal")
-    content = log.read_bytes()
-    if damage == "delete":
-        log.unlink()
-    elif damage == "truncate":
-        log.write_bytes(content[:-200])
-    else:
-        log.write_bytes(content[:-200] + bytes([content[-200] ^ 1]) + content[-199:])
-    with pytest.raises(GalleryError, match=r"2 were acknowledged|2 acknowledged"):
-        open_gallery(copy)
-
-
-def test_a_damaged_note_of_what_was_acknowledged_harms_nothing(path) -> None:
-    gallery = open_gallery(path)
-    gallery.extend(["a"], embeddings(1))
-    gallery.close()
-    note = path.with_name("letters.db-ack")
-    for content in (b"", b"\xff" * 90, note.read_bytes()[:-5]):
-        note.write_bytes(content)
-        gallery = open_gallery(path)
-        assert gallery.labels == ["a"]
-        gallery.close()
-
-
-def test_an_emptied_file_is_not_taken_for_a_new_one(path) -> None:
-    gallery = open_gallery(path)
-    gallery.extend(["a"], embeddings(1))
-    gallery.close()
-    path.write_bytes(b"")
-    with pytest.raises(GalleryError, match="1 acknowledged"):
-        open_gallery(path)
-    path.unlink()
-    gallery = open_gallery(path)  # whoever deletes the gallery wants a new one
-    assert gallery.labels == []
-    gallery.close()
 
 
 @settings(max_examples=40, deadline=None)
@@ -251,7 +143,7 @@ def test_a_bad_embedding_late_in_a_large_call_undoes_all_of_it(path) -> None:
 
 
 def test_a_reader_that_missed_more_removals_than_are_listed_catches_up(path, monkeypatch) -> None:
-    monkeypatch.setattr(store, "_LISTED_REMOVALS", 20)
+    monkeypatch.setattr(records, "LISTED_REMOVALS", 20)
     writer, reader = open_gallery(path), open_gallery(path)
     writer.extend(["kept", "gone"], embeddings(2))
     assert reader.labels == ["kept", "gone"]
@@ -261,66 +153,246 @@ def test_a_reader_that_missed_more_removals_than_are_listed_catches_up(path, mon
     writer.remove("gone")
     assert reader.labels == ["kept"]
     connection = sqlite3.connect(path)
-    assert connection.execute("SELECT count(*) FROM removals").fetchone()[0] == 20
+    assert connection.execute("SELECT count(*) FROM gallery WHERE id > 1 << 48 AND id < 2 << 48").fetchone()[0] == 20
     connection.close()
     writer.close()
     reader.close()
 
 
-def test_the_first_version_is_upgraded_in_place(path, first_version_gallery) -> None:
-    codes = first_version_gallery(path, ["a", "b", "a"], PNG)
+def blocks(path) -> list[tuple[int, bytes]]:
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT id, content FROM gallery WHERE id > 2 << 48 AND id < 3 << 48").fetchall()
+    connection.close()
+    return rows
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM gallery WHERE id > 2 << 48 AND id < 3 << 48",
+        "INSERT INTO gallery SELECT id + 9, content FROM gallery WHERE id = (2 << 48) + 1",
+        "UPDATE gallery SET id = id + 9 WHERE id = (2 << 48) + 1",
+        "UPDATE gallery SET content = x'00' WHERE id = (2 << 48) + 1",
+        "UPDATE gallery SET content = 'text' WHERE id = (2 << 48) + 1",
+        "UPDATE gallery SET content = zeroblob(30000000) WHERE id = (2 << 48) + 1",
+        "UPDATE gallery SET content = CAST(replace(CAST(content AS TEXT), 'supports\": 3', 's') AS BLOB) WHERE id = 0",
+        "DELETE FROM gallery WHERE id = 0",
+        "DELETE FROM gallery",
+        "CREATE TRIGGER t AFTER INSERT ON gallery BEGIN DELETE FROM gallery; END",
+        "CREATE INDEX i ON gallery (content)",
+        "CREATE VIEW v AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c",
+        "ALTER TABLE gallery ADD COLUMN more",
+        "PRAGMA user_version = 2000",
+        "PRAGMA journal_mode = WAL",
+    ],
+)
+def test_what_another_tool_changed_is_found(path, statement) -> None:
+    gallery = open_gallery(path)
+    gallery.extend(["a", "b", "c"], embeddings(3), [PNG] * 3, [{"source": "scan"}] * 3)
+    gallery.close()
+    open_gallery(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+    with pytest.raises(GalleryError, match="oneshot gallery (check --repair|migrate)"):
+        open_gallery(path)
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM gallery WHERE id > 3 << 48", "UPDATE gallery SET content = x'00' WHERE id > 3 << 48"]
+)
+def test_a_picture_that_is_not_the_one_that_was_written_is_never_shown(path, statement) -> None:
+    gallery = open_gallery(path)
+    gallery.extend(["a", "b"], embeddings(2), [PNG, None])
+    gallery.close()
+    behind_the_back(path, statement)
     gallery = open_gallery(path)
     assert gallery.labels == ["a", "b"]
-    assert gallery.count("a") == 2
-    assert gallery.supports("b")[0].thumbnail == PNG
-    assert gallery.snapshot().nearest(codes[1], 1)[0].distance == 0
+    assert gallery.supports("b")[0].thumbnail is None
+    with pytest.raises(GalleryError, match="picture and metadata of support 1"):
+        gallery.supports("a")
+    gallery.close()
+    assert "picture and metadata of support 1 of 'a'" in check_file(path).problems[0]
+
+
+def test_nothing_of_what_was_removed_is_left_in_the_file_or_beside_it(path) -> None:
+    gallery = open_gallery(path)
+    secret = b"secret thumbnail " * 40
+    gallery.extend(["kept"], embeddings(1))
+    gallery.extend(["gone"] * 3, embeddings(3, seed=5), [PNG + secret] * 3, [{"secret metadata": 1}] * 3)
+    codes = gallery.codes("gone")
+    held = path.read_bytes()
+    assert held.count(secret) == 3
+    gallery.remove("gone")
+    gallery.extend(["later"], embeddings(1))
+    for place in path.parent.iterdir():
+        content = place.read_bytes()
+        assert b"secret" not in content
+        assert all(code[:16].tobytes() not in content for code in codes)
+    gallery.close()
+
+
+def test_every_copy_that_is_made_beside_a_writer_is_complete_or_refused(path, tmp_path) -> None:
+    gallery = open_gallery(path)
+    gallery.extend(["s0"], embeddings(1))
+    acknowledged, stop, errors = [0], threading.Event(), []
+
+    def write() -> None:
+        try:
+            while not stop.is_set():
+                number = acknowledged[0] + 1
+                gallery.extend([f"s{number}"], embeddings(1, seed=number), [PNG])
+                acknowledged[0] = number
+        except BaseException as error:
+            errors.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    complete = 0
+    for number in range(60):
+        before = acknowledged[0]
+        copied = subprocess.run(["cp", path, tmp_path / f"{number}.db"], check=True, timeout=20)
+        assert copied.returncode == 0
+        after = acknowledged[0] + 1  # one that was being written
+        try:
+            copy = open_gallery(tmp_path / f"{number}.db")
+        except GalleryError:
+            continue
+        labels = copy.labels
+        copy.close()
+        assert labels == [f"s{place}" for place in range(len(labels))]
+        assert before <= len(labels) - 1 <= after
+        complete += 1
+    stop.set()
+    writer.join()
+    gallery.close()
+    assert errors == []
+    assert complete
+
+
+def test_a_backup_is_taken_beside_a_writer(path, tmp_path) -> None:
+    gallery = open_gallery(path)
+    gallery.extend(["a", "b"], embeddings(2), [PNG, None])
+    assert backup(path, tmp_path / "copy.db") == 2
     gallery.extend(["c"], embeddings(1))
     gallery.close()
+    copy = open_gallery(tmp_path / "copy.db")
+    assert copy.labels == ["a", "b"]
+    assert copy.supports("a")[0].thumbnail == PNG
+    copy.close()
+    with pytest.raises(GalleryError, match="exists already"):
+        backup(path, tmp_path / "copy.db")
+
+
+def test_a_failed_first_write_leaves_no_file(path) -> None:
     gallery = open_gallery(path)
-    assert gallery.labels == ["a", "b", "c"]
+    with pytest.raises(GalleryError):
+        gallery.extend(["a"], np.full((1, BUNDLE.dim), 7, np.float32))
+    assert gallery.labels == []
+    assert list(path.parent.iterdir()) == []
     gallery.close()
 
 
-@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_check_changes_nothing(path, first_version_gallery, version, mode) -> None:
-    if version == 1:
-        first_version_gallery(path, ["a", "b", "a"], PNG)
-    else:
-        gallery = open_gallery(path)
-        gallery.extend(["a", "b", "a"], embeddings(3))
-        gallery.close()
-    behind_the_back(path, f"PRAGMA journal_mode = {mode}")
-    before = path.read_bytes()
-    health = check_file(path, BUNDLE.fingerprint)
-    assert (health.problems, health.supports, health.classes) == ([], 3, 2)
-    assert path.read_bytes() == before
-    assert open_gallery(path).labels == ["a", "b"]
-
-
-def test_an_older_copy_is_refused_until_the_note_of_later_writes_is_removed(path) -> None:
+def test_an_emptied_file_is_not_taken_for_a_new_one(path) -> None:
     gallery = open_gallery(path)
     gallery.extend(["a"], embeddings(1))
     gallery.close()
-    older = path.read_bytes()
-    gallery = open_gallery(path)
-    gallery.extend(["b"], embeddings(1))
-    gallery.close()
-    path.write_bytes(older)
-    with pytest.raises(GalleryError, match="remove 'letters.db-ack' to go on with this one"):
+    path.write_bytes(b"")
+    with pytest.raises(GalleryError, match="0 bytes"):
         open_gallery(path)
-    path.with_name("letters.db-ack").unlink()
-    gallery = open_gallery(path)
-    assert gallery.labels == ["a"]
+    path.unlink()
+    gallery = open_gallery(path)  # whoever deletes the gallery wants a new one
+    assert gallery.labels == []
     gallery.close()
 
 
-def test_a_damaged_first_version_is_left_as_it_is(path, first_version_gallery) -> None:
-    first_version_gallery(path, ["a", "b"], PNG)
-    behind_the_back(path, "UPDATE supports SET label = 'z' WHERE id = 2")
-    for call in (open_gallery, check_file):
-        with pytest.raises(GalleryError, match="support 2 of 'z' is damaged"):
-            call(path)
+def test_a_check_changes_nothing(path) -> None:
+    gallery = open_gallery(path)
+    gallery.extend(["a", "b", "a"], embeddings(3), [PNG, None, PNG])
+    gallery.remove("b")
+    gallery.close()
+    before = path.read_bytes()
+    health = check_file(path, BUNDLE.fingerprint)
+    assert (health.problems, health.supports, health.classes) == ([], 2, 1)
+    assert path.read_bytes() == before
+    assert [place.name for place in path.parent.iterdir()] == ["letters.db"]
+
+
+def test_blocks_fill_up_and_thin_out(path) -> None:
+    gallery = open_gallery(path)
+    for number in range(130):
+        gallery.extend([f"s{number}"], embeddings(1, seed=number))
+    assert len(blocks(path)) == 3
+    for number in range(64, 130):
+        gallery.remove(f"s{number}")
+    assert len(blocks(path)) == 1
+    gallery.extend(["late"], embeddings(1))
+    gallery.close()
+    gallery = open_gallery(path)
+    assert gallery.labels == [*(f"s{number}" for number in range(64)), "late"]
+    gallery.close()
+
+
+def written_as_version(version: int, path, labels: list[str], thumbnail: bytes) -> np.ndarray:
+    """A file as an older runtime wrote it."""
+    codes = np.random.default_rng(1).integers(0, 256, (len(labels), BUNDLE.dim), np.uint8)
+    rows = [
+        records.Row(n + 1, label, code.tobytes(), 1234.5, thumbnail, None)
+        for n, (label, code) in enumerate(zip(labels, codes, strict=True))
+    ]
     connection = sqlite3.connect(path)
-    assert connection.execute("SELECT count(*) FROM meta").fetchone() == (2,)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(
+        "CREATE TABLE supports (id INTEGER PRIMARY KEY, label TEXT, code BLOB, created REAL, thumbnail BLOB, "
+        "metadata TEXT, checksum BLOB)"
+    )
+    if version == 1:
+        connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)", [("fingerprint", BUNDLE.fingerprint), ("dim", str(BUNDLE.dim))]
+        )
+    else:
+        state = records.State("0" * 32, BUNDLE.fingerprint, BUNDLE.dim).with_rows([row.checksum for row in rows], len(rows))
+        connection.execute("CREATE TABLE state (one INTEGER PRIMARY KEY, state TEXT, checksum TEXT)")
+        connection.execute("INSERT INTO state VALUES (1, ?, ?)", state.values())
+    for row in rows:
+        digest = hashlib.blake2b(digest_size=8)
+        for part in (row.label.encode(), row.code, repr(row.created).encode(), thumbnail):
+            digest.update(len(part).to_bytes(8, "little") + part)
+        checksum = digest.digest() if version == 1 else row.checksum
+        connection.execute(
+            "INSERT INTO supports VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (row.id, row.label, row.code, row.created, thumbnail, None, checksum),
+        )
+    connection.execute(f"PRAGMA application_id = {0x4F53_5631}")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.commit()
     connection.close()
+    path.with_name("letters.db-ack").write_text("an old note")
+    return codes
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_version_is_migrated_by_the_command(path, capsys, version) -> None:
+    codes = written_as_version(version, path, ["a", "b", "a"], PNG)
+    with pytest.raises(GalleryError, match="oneshot gallery migrate --gallery"):
+        open_gallery(path)
+    assert main(["gallery", "migrate", "--gallery", str(path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["supports"] == 3
+    gallery = open_gallery(path)
+    assert (gallery.labels, gallery.count("a")) == (["a", "b"], 2)
+    assert (gallery.supports("b")[0].thumbnail, gallery.supports("b")[0].created) == (PNG, 1234.5)
+    assert gallery.snapshot().nearest(codes[1], 1)[0].distance == 0
+    gallery.close()
+    assert sorted(place.name for place in path.parent.iterdir()) == ["letters.db", answer["old"].rpartition("/")[2]]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_damaged_older_version_is_left_as_it_is(path, version) -> None:
+    written_as_version(version, path, ["a", "b"], PNG)
+    behind_the_back(path, "UPDATE supports SET label = 'z' WHERE id = 2")
+    with pytest.raises(GalleryError, match="support 2 of 'z' is damaged"):
+        convert_old(path)
+    assert is_old(path)

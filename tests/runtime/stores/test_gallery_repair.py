@@ -12,7 +12,8 @@ from oneshot_runtime import GalleryError, OneShotMatcher
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle, fingerprint_of
-from oneshot_runtime.stores.sqlite.repair import check_file, repair_file
+from oneshot_runtime.stores.sqlite.file_check import check_file
+from oneshot_runtime.stores.sqlite.repair import repair_file
 from oneshot_runtime.transfer.encoder import ImageEncoder
 from oneshot_runtime.transfer.migrate import migrate
 from oneshot_runtime.vision.decode import thumbnail
@@ -70,30 +71,62 @@ def test_a_sound_gallery_has_no_problems(path) -> None:
     assert not check_file(path, "other").ok
 
 
+def flip_in(path, needle: bytes, at: int = 0) -> None:
+    """Change one bit where these bytes are in the file."""
+    content = bytearray(path.read_bytes())
+    content[content.index(needle) + at] ^= 1
+    path.write_bytes(content)
+
+
+def code_of(path, label: str) -> bytes:
+    gallery = Gallery(BUNDLE, path)
+    code = gallery.codes(label)[0].tobytes()
+    gallery.close()
+    return code
+
+
 @pytest.mark.parametrize(
-    ("statement", "left", "named"),
+    ("fault", "left", "named"),
     [
-        ("UPDATE supports SET code = zeroblob(256) WHERE label = 's9'", 58, "support 10 of 's9'"),
-        ("UPDATE supports SET label = x'ff' WHERE label = 's9'", 58, "support 10"),
-        ("UPDATE supports SET label = CAST(x'ff' AS TEXT) WHERE label = 's9'", 58, "at 1 of the numbers"),
-        ("DELETE FROM supports WHERE label = 's9'", 58, "58 intact supports, but 59 were written"),
-        ("DELETE FROM state", 59, "state"),
-        ("DROP TABLE removals", 59, "removals"),
+        ("code", 58, "1 support(s) in the block from 1"),
+        ("label", 58, "1 support(s) in the block from 1"),
+        ("DELETE FROM gallery WHERE id = 0", 59, "state"),
+        ("UPDATE gallery SET content = x'00' WHERE id = (1 << 48) + 1", 59, "removal"),
+        ("DELETE FROM gallery WHERE id = (1 << 48) + 1", 59, "removals has gaps"),
+        ("UPDATE gallery SET content = x'00' WHERE id = (3 << 48) + 5", 59, "picture and metadata of support 5"),
+        ("INSERT INTO gallery VALUES (7, x'00')", 59, "none of a gallery"),
     ],
 )
-def test_damage_is_named_and_what_is_intact_is_saved(path, statement, left, named) -> None:
-    behind_the_back(path, statement)
+def test_damage_is_named_and_what_is_intact_is_saved(path, fault, left, named) -> None:
+    if fault == "code":
+        flip_in(path, code_of(path, "s9")[10:40])
+    elif fault == "label":
+        flip_in(path, b"\ns9\n", 1)
+    else:
+        behind_the_back(path, fault)
     health = check_file(path, BUNDLE.fingerprint)
     assert (health.damaged, health.supports) == (True, left)
-    assert any(named in problem for problem in health.problems)
+    assert any(named in problem for problem in health.problems), health.problems
     damaged = path.read_bytes()
     repair = repair_file(path, MODEL)
     assert repair.supports == left
+    assert repair.damaged is not None
     assert repair.damaged.read_bytes() == damaged
     assert check_file(path, BUNDLE.fingerprint).ok
-    assert len(labels_of(path)) == left
+    labels = labels_of(path)
+    assert len(labels) == left
+    gallery = Gallery(BUNDLE, path)
+    assert sum(gallery.supports(label)[0].thumbnail == PNG for label in labels) >= 58
+    gallery.close()
     if left < 59:
         assert repair.lost
+
+
+def test_a_sound_gallery_is_looked_at_again_and_left_alone(path) -> None:
+    before = path.read_bytes()
+    repair = repair_file(path, MODEL)
+    assert (repair.damaged, repair.supports, repair.lost) == (None, 59, [])
+    assert path.read_bytes() == before
 
 
 @settings(max_examples=30, deadline=None)
@@ -122,6 +155,7 @@ def test_a_damaged_stretch_of_the_file_costs_only_what_lies_in_it(tmp_path_facto
 
 def test_a_process_that_has_the_damaged_file_open_loses_no_write(path) -> None:
     gallery = Gallery(BUNDLE, path)
+    behind_the_back(path, "UPDATE gallery SET content = x'00' WHERE id = (3 << 48) + 5")
     repair_file(path, MODEL)
     with pytest.raises(GalleryError, match="replaced"):
         gallery.extend(["late"], np.full((1, BUNDLE.dim), 0.5, np.float32))
@@ -162,13 +196,11 @@ def test_what_gives_no_support_is_left_as_it_is(path, capsys, fault) -> None:
         path.unlink()
         behind_the_back(path, "CREATE TABLE state (mind TEXT)")
     elif fault == "newer version":
-        behind_the_back(path, "PRAGMA user_version = 3")
+        behind_the_back(path, "PRAGMA user_version = 4")
     else:
-        behind_the_back(path, "DELETE FROM supports" if fault == "supports" else "DELETE FROM state")
-        if fault != "supports":
-            behind_the_back(path, "DELETE FROM supports")
+        behind_the_back(path, "DELETE FROM gallery WHERE id >= 2 << 48" if fault == "supports" else "DELETE FROM gallery")
     before = path.read_bytes()
-    with pytest.raises(GalleryError, match="no support can be read|newer oneshot-runtime"):
+    with pytest.raises(GalleryError, match="no support can be read|install a newer|another program|malformed"):
         repair_file(path, MODEL)
     assert main(["gallery", "check", "--gallery", str(path), "--repair"]) == 1
     assert "letters.db" in capsys.readouterr().err
@@ -178,8 +210,11 @@ def test_what_gives_no_support_is_left_as_it_is(path, capsys, fault) -> None:
 
 def test_an_empty_gallery_can_be_repaired(tmp_path) -> None:
     path = tmp_path / "empty.db"
-    Gallery(BUNDLE, path).close()
-    behind_the_back(path, "DROP TABLE removals")
+    gallery = Gallery(BUNDLE, path)
+    gallery.extend(["a"], np.full((1, BUNDLE.dim), 0.5, np.float32))
+    gallery.remove("a")
+    gallery.close()
+    behind_the_back(path, "INSERT INTO gallery VALUES (7, x'00')")
     assert check_file(path).damaged
     assert repair_file(path, MODEL).supports == 0
     assert check_file(path, BUNDLE.fingerprint).ok
@@ -192,7 +227,7 @@ def test_the_command_checks_and_repairs(path, capsys) -> None:
         return code, json.loads(capsys.readouterr().out)
 
     assert call("--repair")[0] == 0
-    behind_the_back(path, "DELETE FROM supports WHERE label = 's9'")
+    flip_in(path, code_of(path, "s9")[10:40])
     assert main(["list", "--gallery", str(path)]) == 1
     assert "oneshot gallery check --repair" in capsys.readouterr().err
     code, answer = call()

@@ -6,6 +6,7 @@ import tempfile
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
@@ -76,6 +77,8 @@ def test_another_package_offers_a_store_by_its_scheme(tmp_path, monkeypatch) -> 
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
     with OneShotMatcher.load(gallery="attic://localhost/letters.db", precision="fp32", far=None) as matcher:
         assert matcher.labels == []
+        assert not (tmp_path / "letters.db").exists()  # the first write makes it
+        matcher.gallery.extend(["a"], np.full((1, BUNDLE.dim), 0.5, np.float32))
     assert (tmp_path / "letters.db").exists()
     with pytest.raises(GalleryError, match=r"no store is installed for cellar://; there are attic://, postgres"):
         registry.open_store("cellar://me:secret@x/y", BUNDLE.fingerprint, BUNDLE.dim)

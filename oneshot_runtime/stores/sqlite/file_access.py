@@ -1,0 +1,273 @@
+"""Transactions on a gallery file: what a read may trust, and what a write has checked before it says that it is done."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from oneshot_runtime.errors import DamageError, GalleryError
+from oneshot_runtime.stores.base import Added, Changes
+from oneshot_runtime.stores.follower import Follower, require_model
+from oneshot_runtime.stores.partition import Partition
+from oneshot_runtime.stores.records import Removal, State
+from oneshot_runtime.stores.sqlite.database_file import BUSY_SECONDS, GalleryFile
+from oneshot_runtime.stores.sqlite.gallery_table import (
+    create_table,
+    find_block,
+    read_state,
+    require_gallery,
+    require_structure,
+    set_up,
+)
+from oneshot_runtime.stores.sqlite.sqlite_draft import SqliteDraft
+from oneshot_runtime.stores.sqlite.sqlite_snapshot import CatalogKeeper, SqliteSnapshot
+
+__all__ = ["FileAccess"]
+
+
+_WRITE_CACHE_KB = 1 << 14
+"""Pages that a write changes stay in memory up to this size; beyond it, those who read wait for its end."""
+
+
+class FileAccess:
+    """Connections to one gallery file, which is made by the first write; threads may share them.
+
+    One connection reads and one writes, so that a match never waits for another thread's disk sync. A third, the witness, looks
+    at the file as another process would. It sees when another process wrote at the same time, for the writer's locks were lost:
+    any reader of the file in this process takes them away by closing it (POSIX).
+    """
+
+    def __init__(self, file: GalleryFile, fingerprint: str, dim: int, partition: Partition | None) -> None:
+        self._file, self._partition = file, partition
+        self._model = (fingerprint, dim)
+        self._missing = State(uuid.uuid4().hex, fingerprint, dim)
+        self._read_lock, self._write_lock = threading.RLock(), threading.RLock()
+        self._follower = Follower(str(file.path), file.repair)
+        self._keeper = CatalogKeeper()
+        self._connections: tuple[sqlite3.Connection, sqlite3.Connection, sqlite3.Connection] | None = None
+        self._identity: str | None = None
+        self._closed = self._sound = False
+        self._seen: int | None = None
+        self._last_written: tuple[int, State] | None = None
+        self._held: State | None = None
+        if not self.is_there():
+            file.require_creatable()
+
+    def is_there(self) -> bool:
+        """Whether there is a file; it is then open."""
+        with self._file.errors(), self._read_lock:
+            if self._connections is None and self._file.exists():
+                self._open()
+            return self._connections is not None
+
+    def guard(self) -> None:
+        """Raise before any lock is taken where nothing can be done: closed, forked, or another file in the place."""
+        if self._closed:
+            raise GalleryError(f"gallery '{self._file.path}' is closed: open it again")
+        self._file.guard()
+
+    @contextmanager
+    def reading(self) -> Iterator[SqliteSnapshot]:
+        """The current state of a file that is there, while a transaction keeps it."""
+        self.guard()
+        with self._file.errors(), self._read_lock:
+            reader = self._connected()[0]
+            reader.execute("BEGIN DEFERRED")
+            try:
+                state = self._state(reader)
+                self._file.require_size(reader)
+                yield SqliteSnapshot(reader, self._file, state, self._keeper, self._partition)
+            finally:
+                if reader.in_transaction:
+                    reader.execute("ROLLBACK")
+
+    def sync(self, apply: Callable[[Changes], int]) -> None:
+        """Hand everything that is new since the last call to `apply`; see `GalleryStore.sync`."""
+        self.guard()
+        with self._read_lock:
+            position = self._follower.position
+            # While this process writes no other does, and what it writes is not acknowledged yet.
+            if position is not None and position == self._held:
+                return
+            if not self.is_there():
+                self._follower.follow(_Nothing(self._missing), apply)
+                return
+            if position is not None and position.identity == self._missing.identity:
+                self._follower.position = None
+            if self._version() == self._seen:
+                return
+            with self.reading() as snapshot:
+                version = self._version()
+                if self._seen is not None and snapshot.state == self._follower.position:
+                    self._verify(snapshot)  # it was rolled back, or rewritten by another program
+                self._follower.follow(snapshot, apply)
+            self._seen = version
+
+    @contextmanager
+    def writing(self) -> Iterator[SqliteDraft]:
+        """A transaction that ends with the draft's state written, on the disk and seen there.
+
+        What is raised inside the block goes on as it is.
+        """
+        self.guard()
+        with self._write_lock:
+            with self._file.errors():
+                if not self.is_there():
+                    self._file.create(lambda connection: create_table(connection, self._missing))
+                    self.is_there()
+                writer = self._connected()[1]
+                writer.execute("BEGIN IMMEDIATE")
+            try:
+                with self._file.errors():
+                    draft = self._begin(writer)
+                yield draft
+                with self._file.errors():
+                    draft.finish()
+                    if draft.state != draft.before:
+                        self._require_alone(draft)
+                    pages = _pages(writer)
+                    writer.execute("COMMIT")
+            except BaseException:
+                with self._file.errors():
+                    if writer.in_transaction:
+                        writer.execute("ROLLBACK")
+                raise
+            finally:
+                self._held = None
+            with self._file.errors():
+                if draft.state != draft.before:
+                    self._require_written(draft, pages)
+                self._last_written = (_version(writer), draft.state)
+
+    def close(self) -> None:
+        """Close the file; later calls raise `GalleryError`."""
+        self._closed = True
+        with self._write_lock, self._read_lock:
+            for connection in self._connections or ():
+                with suppress(sqlite3.Error):
+                    connection.execute("PRAGMA journal_mode = DELETE")  # removes the empty journal
+                connection.close()
+            self._connections = None
+
+    def _connected(self) -> tuple[sqlite3.Connection, sqlite3.Connection, sqlite3.Connection]:
+        if self._connections is None:
+            raise GalleryError(f"gallery '{self._file.path}' does not exist; `oneshot enroll` creates it")
+        return self._connections
+
+    def _open(self) -> None:
+        connections: list[sqlite3.Connection] = []
+        try:
+            for _ in range(3):
+                connections.append(self._file.connect())
+                set_up(connections[-1], self._file)
+            connections[1].execute(f"PRAGMA cache_size = -{_WRITE_CACHE_KB}")
+            connections[0].execute("BEGIN DEFERRED")
+            require_gallery(connections[0], self._file)
+            state = self._state(connections[0])
+            self._file.bind(connections[0])
+            connections[0].execute("ROLLBACK")
+        except BaseException:
+            for connection in connections:
+                connection.close()
+            raise
+        self._identity = state.identity
+        self._connections = (connections[0], connections[1], connections[2])
+
+    def _begin(self, writer: sqlite3.Connection) -> SqliteDraft:
+        self.guard()  # again, for the lock may have been long in coming
+        require_gallery(writer, self._file)
+        state = self._state(writer)
+        self._file.require_size(writer)
+        snapshot = SqliteSnapshot(writer, self._file, state, self._keeper)
+        if self._last_written is not None and self._last_written[1] == state and self._last_written[0] != _version(writer):
+            self._sound = False  # it was rolled back, or rewritten by another program
+            self._verify(snapshot)
+        if not self._sound:
+            require_structure(writer, self._file)
+            self._sound = True
+        self._held = state
+        return SqliteDraft(writer, snapshot)
+
+    def _verify(self, snapshot: SqliteSnapshot) -> None:
+        """Read all blocks and compare them with the state."""
+        for _ in snapshot.added(0):
+            pass
+
+    def _version(self) -> int:
+        return _version(self._connected()[0])
+
+    def _state(self, connection: sqlite3.Connection) -> State:
+        state = read_state(connection, self._file)
+        instead = "re-embed it with `oneshot gallery migrate`, or enrol the symbols into a new gallery"
+        require_model(str(self._file.path), state, self._model, self._identity, instead)
+        return state
+
+    def _require_alone(self, draft: SqliteDraft) -> None:
+        """Raise where the file is not what the write began with: another process has written meanwhile."""
+        witness = self._connected()[2]
+        witness.execute("PRAGMA busy_timeout = 0")
+        try:
+            found = read_state(witness, self._file)
+        except sqlite3.OperationalError:
+            return  # locked, by the writer itself, which has put pages of a large write into the file
+        if found != draft.before:
+            raise self._interfered("nothing was written")
+
+    def _require_written(self, draft: SqliteDraft, pages: tuple[int, int]) -> None:
+        """Raise unless the file holds what was just committed, or what others have made of it since."""
+        self.guard()
+        witness = self._connected()[2]
+        witness.execute(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS:.0f}")
+        witness.execute("BEGIN DEFERRED")
+        try:
+            found = read_state(witness, self._file)
+            self._file.require_size(witness)
+            if found.identity == draft.state.identity and found.revision > draft.state.revision:
+                return
+            sound = found == draft.state and _pages(witness) == pages
+            for start, checksum in draft.written.items():
+                block = find_block(witness, self._file, draft.state.dim, start) if sound else None
+                sound = sound and (None if block is None else block[1]) == checksum
+            if not sound:
+                raise self._interfered("what was just written may be lost")
+        except DamageError as error:
+            raise self._interfered("what was just written may be lost") from error
+        finally:
+            if witness.in_transaction:
+                witness.execute("ROLLBACK")
+
+    def _interfered(self, what: str) -> GalleryError:
+        return GalleryError(
+            f"gallery '{self._file.path}' was written to by two processes at once, so {what}: something in this process has "
+            "opened and closed the file, which takes SQLite's locks away; copy it with `oneshot gallery backup`, and look with "
+            f"`oneshot gallery check --gallery '{self._file.path}'`"
+        )
+
+
+class _Nothing:
+    """The state of a gallery whose file is not there yet."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def removals(self, _after: int) -> list[Removal]:
+        return []
+
+    def added(self, _after: int) -> Iterator[Added]:
+        return iter(())
+
+    def count_before(self, _label: str, _support: int, _last: int) -> int:
+        return 0
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _pages(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Pages of the file, and free ones among them."""
+    pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+    return pages, free

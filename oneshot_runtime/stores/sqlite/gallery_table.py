@@ -1,0 +1,296 @@
+"""The one table of a gallery file: rows of bytes by number, each with its checksum, and what tells the file from any other.
+
+| id | content |
+|---|---|
+| 0 | the state: what the file must hold |
+| 2^48 + n | removal n, for processes that follow; the last 1,000 are there |
+| 2 * 2^48 + n | a block of supports, the first of which had number n when the block was begun |
+| 3 * 2^48 + n | picture and metadata of support n |
+
+The first three begin with eight bytes of checksum over id and content. The checksum of the fourth is in the support's block, so
+that whoever has verified the blocks knows what every picture must be.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+
+from oneshot_runtime.errors import DamageError, GalleryError
+from oneshot_runtime.stores.labels import check_label
+from oneshot_runtime.stores.records import MAX_STATE_BYTES, Removal, State
+from oneshot_runtime.stores.sqlite.block import MAX_EXTRAS_BYTES, Block, checksum_of, max_block_bytes, unpack_extras
+from oneshot_runtime.stores.sqlite.database_file import UNREADABLE, GalleryFile
+
+__all__ = [
+    "BLOCKS",
+    "CHECKSUM_BYTES",
+    "END",
+    "EXTRAS",
+    "FIRST_BLOCK",
+    "REMOVALS",
+    "block_starts",
+    "create_table",
+    "find_block",
+    "last_block",
+    "pack_removal",
+    "read_block",
+    "read_blocks",
+    "read_extras",
+    "read_removals",
+    "read_state",
+    "require_gallery",
+    "require_structure",
+    "scan",
+    "seal",
+    "sealed_checksum",
+    "set_up",
+    "structure_problems",
+    "write_state",
+]
+
+_APPLICATION_ID = 0x4F53_5631  # "OSV1"
+_VERSION = 3
+_DAMAGED_FROM = 1000
+"""No runtime will write versions from here on: such a number is damage."""
+
+_TABLE = "CREATE TABLE gallery (id INTEGER PRIMARY KEY, content BLOB NOT NULL)"
+_SCHEMA = [("table", "gallery", "gallery", 2, _TABLE)]
+
+STATE, REMOVALS, BLOCKS, EXTRAS = (kind << 48 for kind in range(4))
+FIRST_BLOCK = BLOCKS + 1
+_LAST = (1 << 48) - 1
+END = BLOCKS + _LAST
+CHECKSUM_BYTES = 8
+_SHOWN_PROBLEMS = 10
+_SETTINGS = (
+    "trusted_schema = OFF",
+    "cell_size_check = ON",
+    "secure_delete = ON",
+    "synchronous = FULL",
+    "temp_store = MEMORY",
+)
+
+
+def create_table(connection: sqlite3.Connection, state: State) -> None:
+    """Make a new file a gallery's, inside the caller's transaction."""
+    connection.execute(_TABLE)
+    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    write_state(connection, state)
+
+
+def require_gallery(connection: sqlite3.Connection, file: GalleryFile) -> None:
+    """Set a connection up and raise `GalleryError` unless its file is a gallery of this version, inside a transaction.
+
+    The description of the tables must be one's own to the letter: no view, trigger or index of someone else is ever used.
+    """
+    header = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")}
+    query = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master WHERE length(sql) < 1000 OR sql IS NULL LIMIT 10"
+    schema = connection.execute(query).fetchall()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    version = header["user_version"]
+    if header["application_id"] == _APPLICATION_ID and _VERSION < version < _DAMAGED_FROM:
+        raise GalleryError(f"gallery '{file.path}' has version {version}, this runtime reads {_VERSION}: install a newer one")
+    if header["application_id"] == _APPLICATION_ID and ("table", "supports") in [row[:2] for row in schema]:
+        raise GalleryError(
+            f"gallery '{file.path}' is of an older version ({version}): run once "
+            f"`oneshot gallery migrate --gallery '{file.path}'`"
+        )
+    if (schema, tables) != (_SCHEMA, 1):
+        if header["application_id"] == _APPLICATION_ID or ("table", "gallery") in [row[:2] for row in schema]:
+            raise DamageError(f"gallery '{file.path}' is damaged, its tables are not a gallery's: {file.repair}")
+        raise GalleryError(f"'{file.path}' is an SQLite file of another program, not a gallery; choose another path")
+    expected = {"application_id": _APPLICATION_ID, "user_version": _VERSION, "encoding": "UTF-8", "auto_vacuum": 0}
+    for name, value in expected.items():
+        (found,) = connection.execute(f"PRAGMA {name}").fetchone()
+        if found != value:
+            raise DamageError(f"gallery '{file.path}' is damaged, its header has the {name} {found}: {file.repair}")
+
+
+def set_up(connection: sqlite3.Connection, file: GalleryFile) -> None:
+    """Settings of a connection that was just opened."""
+    for setting in _SETTINGS:
+        connection.execute(f"PRAGMA {setting}")
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode == "wal":
+        raise GalleryError(
+            f"gallery '{file.path}' is in SQLite's write-ahead mode, which this version does not use: if it is a gallery of an "
+            f"older version, run `oneshot gallery migrate --gallery '{file.path}'` once"
+        )
+    # With `synchronous = FULL` a commit is on the disk: the journal's end is synced too, which deleting it would not be.
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+
+
+def structure_problems(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong with the file's pages: lost ones, ones used twice, and entries in the wrong order."""
+    try:
+        found = [str(line) for (line,) in connection.execute(f"PRAGMA integrity_check({_SHOWN_PROBLEMS})")]
+    except UNREADABLE as error:
+        found = [str(error) or "out of memory, for the length that a damaged page gives"]
+    return [] if found == ["ok"] else [f"SQLite: {line}" for line in found]
+
+
+def require_structure(connection: sqlite3.Connection, file: GalleryFile) -> None:
+    """Raise `DamageError` unless the file's pages are sound: rows that were verified can be read, but a write needs more."""
+    problems = structure_problems(connection)
+    if problems:
+        raise DamageError(f"gallery '{file.path}' is damaged ({problems[0]}): {file.repair}")
+
+
+def seal(number: int, content: bytes) -> bytes:
+    """A row's content with its checksum."""
+    return checksum_of(content, number).to_bytes(CHECKSUM_BYTES, "little") + content
+
+
+def sealed_checksum(content: bytes) -> int:
+    """The checksum that a row's content begins with."""
+    return int.from_bytes(content[:CHECKSUM_BYTES], "little")
+
+
+def write_state(connection: sqlite3.Connection, state: State) -> None:
+    """Replace the state, inside the caller's transaction."""
+    text, checksum = state.values()
+    connection.execute("INSERT OR REPLACE INTO gallery VALUES (?, ?)", (STATE, f"{checksum}{text}".encode()))
+
+
+def read_state(connection: sqlite3.Connection, file: GalleryFile) -> State:
+    """The state. Raises `DamageError` when it is damaged."""
+    for _, content in scan(connection, STATE, STATE, MAX_STATE_BYTES):
+        try:
+            text = content.decode() if content else ""
+        except UnicodeDecodeError:
+            break
+        state = State.from_values(text[32:], text[:32])
+        if state is not None:
+            return state
+    raise DamageError(f"gallery '{file.path}' is damaged, the state that says what it must hold cannot be read: {file.repair}")
+
+
+def read_removals(connection: sqlite3.Connection, file: GalleryFile, after: int) -> list[Removal]:
+    """The listed removals behind number `after`, in order."""
+    found = []
+    for number, content in scan(connection, REMOVALS + after + 1, REMOVALS + _LAST, MAX_STATE_BYTES):
+        content = _opened(number, content, file)
+        label, support = json.loads(content)
+        if not (support is None or type(support) is int):
+            raise _damaged(number, file)
+        found.append(Removal(number - REMOVALS, check_label(label), support))
+    return found
+
+
+def pack_removal(removal: Removal) -> tuple[int, bytes]:
+    """The row of a removal."""
+    number = REMOVALS + removal.number
+    return number, seal(number, json.dumps([removal.label, removal.support]).encode())
+
+
+def read_blocks(
+    connection: sqlite3.Connection, file: GalleryFile, dim: int, after: int = 0
+) -> Iterator[tuple[int, Block, int]]:
+    """The blocks that hold supports behind number `after`, in order: start, block and checksum of each.
+
+    The first may hold others as well. Raises `DamageError` for a damaged one.
+    """
+    start = FIRST_BLOCK
+    if after:
+        query = "SELECT max(id) FROM gallery WHERE id BETWEEN ? AND ?"
+        start = connection.execute(query, (FIRST_BLOCK, BLOCKS + after)).fetchone()[0] or FIRST_BLOCK
+    last = 0
+    for number, content in scan(connection, start, END, max_block_bytes(dim) + CHECKSUM_BYTES):
+        block, checksum = _block(number, content, file, dim)
+        if block.numbers[0] <= last or block.numbers[0] < number - BLOCKS:
+            raise _damaged(number, file)
+        last = int(block.numbers[-1])
+        if last > after:
+            yield number - BLOCKS, block, checksum
+
+
+def find_block(connection: sqlite3.Connection, file: GalleryFile, dim: int, start: int) -> tuple[Block, int] | None:
+    """The block that begins with number `start`, and its checksum; None where there is none. Raises `DamageError`."""
+    number = BLOCKS + start
+    for found, content in scan(connection, number, number, max_block_bytes(dim) + CHECKSUM_BYTES):
+        return _block(found, content, file, dim)
+    return None
+
+
+def read_block(connection: sqlite3.Connection, file: GalleryFile, dim: int, start: int) -> tuple[Block, int]:
+    """`find_block` for one that must be there."""
+    found = find_block(connection, file, dim, start)
+    if found is None:
+        raise _damaged(BLOCKS + start, file)
+    return found
+
+
+def block_starts(connection: sqlite3.Connection) -> list[int]:
+    """The starts of all blocks, growing."""
+    query = "SELECT id FROM gallery WHERE id BETWEEN ? AND ? ORDER BY id"
+    return [number - BLOCKS for (number,) in connection.execute(query, (FIRST_BLOCK, END))]
+
+
+def last_block(connection: sqlite3.Connection, file: GalleryFile, dim: int) -> tuple[int, Block, int] | None:
+    """Start, block and checksum of the last block, None of an empty gallery. Raises `DamageError`."""
+    query = "SELECT max(id) FROM gallery WHERE id BETWEEN ? AND ?"
+    (number,) = connection.execute(query, (FIRST_BLOCK, END)).fetchone()
+    return None if number is None else (number - BLOCKS, *read_block(connection, file, dim, number - BLOCKS))
+
+
+def read_extras(
+    connection: sqlite3.Connection, file: GalleryFile, support: int, checksum: int
+) -> tuple[bytes | None, str | None]:
+    """Thumbnail and metadata of a support, by its number and the checksum in its block. Raises `DamageError`."""
+    if not checksum:
+        return None, None
+    for _, content in scan(connection, EXTRAS + support, EXTRAS + support, MAX_EXTRAS_BYTES):
+        if content is not None and checksum_of(content) == checksum:
+            found = unpack_extras(content)
+            if found is not None:
+                return found
+    raise DamageError(
+        f"gallery '{file.path}' is damaged, picture and metadata of support {support} cannot be read: {file.repair}"
+    )
+
+
+def scan(connection: sqlite3.Connection, first: int, last: int, most: int) -> Iterator[tuple[int, bytes | None]]:
+    """The rows of a range of numbers, growing; None for a content that has more than `most` bytes, or is none.
+
+    Raises `sqlite3.DatabaseError` where damaged pages lead in circles.
+    """
+    query = (
+        "SELECT id, CASE WHEN typeof(content) = 'blob' AND length(content) <= ? THEN content END FROM gallery "
+        "WHERE id BETWEEN ? AND ? ORDER BY id"
+    )
+    before = first - 1
+    cursor = connection.execute(query, (most, first, last))
+    try:
+        for number, content in cursor:
+            if not before < number <= last:
+                raise sqlite3.DatabaseError("database disk image is malformed: its pages lead in circles")
+            before = number
+            yield number, content
+    finally:
+        cursor.close()
+
+
+def _block(number: int, content: bytes | None, file: GalleryFile, dim: int) -> tuple[Block, int]:
+    data = _opened(number, content, file)
+    block = Block.unpack(data, dim)
+    if block is None or content is None:
+        raise _damaged(number, file)
+    return block, sealed_checksum(content)
+
+
+def _opened(number: int, content: bytes | None, file: GalleryFile) -> bytes:
+    """The content of a row without its checksum, which must be right."""
+    if content is None or len(content) < CHECKSUM_BYTES:
+        raise _damaged(number, file)
+    data = memoryview(content)[CHECKSUM_BYTES:]
+    if checksum_of(data, number) != sealed_checksum(content):
+        raise _damaged(number, file)
+    return data.tobytes()
+
+
+def _damaged(number: int, file: GalleryFile) -> DamageError:
+    kind = {0: "the state", 1: "removal", 2: "the block of supports from", 3: "picture"}[number >> 48]
+    return DamageError(f"gallery '{file.path}' is damaged: {kind} {number & _LAST} does not match its checksum; {file.repair}")

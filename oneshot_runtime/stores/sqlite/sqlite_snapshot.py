@@ -1,0 +1,197 @@
+"""One state of a gallery file, while a transaction keeps it: what is new in it, and which supports a label has."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from oneshot_runtime.stores.base import Added
+from oneshot_runtime.stores.follower import require_complete
+from oneshot_runtime.stores.partition import Partition
+from oneshot_runtime.stores.records import Removal, Row, State, Support
+from oneshot_runtime.stores.sqlite.block import Block
+from oneshot_runtime.stores.sqlite.catalog import Catalog
+from oneshot_runtime.stores.sqlite.database_file import GalleryFile
+from oneshot_runtime.stores.sqlite.gallery_table import find_block, read_block, read_blocks, read_extras, read_removals
+
+__all__ = ["CatalogKeeper", "Found", "SqliteSnapshot"]
+
+_ROWS = 8192
+"""Supports that are handed over at once."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Supports of a label in one block. start, checksum: the block's. places: where in it they are."""
+
+    start: int
+    block: Block
+    checksum: int
+    places: list[int]
+
+
+class CatalogKeeper:
+    """The catalog of a file, and the state that it is right for. Whoever uses it holds the lock."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.catalog = Catalog()
+        self.state: State | None = None
+
+    def keep(self, catalog: Catalog, state: State) -> None:
+        """Take a catalog that was just made."""
+        self.catalog, self.state = catalog, state
+
+
+class SqliteSnapshot:
+    """One state of the file. Everything that it gives is verified by the checksums."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        file: GalleryFile,
+        state: State,
+        keeper: CatalogKeeper,
+        partition: Partition | None = None,
+    ) -> None:
+        self.state, self.file = state, file
+        self._connection, self._keeper, self._partition = connection, keeper, partition
+
+    def removals(self, after: int) -> list[Removal]:
+        """The removals behind number `after`, in their order."""
+        return read_removals(self._connection, self.file, after)
+
+    def added(self, after: int) -> Iterator[Added]:
+        """The supports behind number `after`; all of them must be those that the state says."""
+        with self._keeper.lock:
+            catalog = self._catalog_behind(after)
+            held: list[Block] = []
+            count = 0
+            for block in self.blocks(after, catalog):
+                old = int(np.searchsorted(block.numbers, after, "right"))
+                held.append(block.part(slice(old, None)) if old else block)
+                count += len(held[-1])
+                if count >= _ROWS:
+                    yield from self._handed(held)
+                    held, count = [], 0
+            yield from self._handed(held)
+            if catalog is not None:
+                self._keeper.keep(catalog, self.state)
+
+    def _catalog_behind(self, after: int) -> Catalog | None:
+        """The catalog that is made on the way when all supports behind number `after` are read; None where that is not all."""
+        keeper, known = self._keeper, self._keeper.state
+        if not after:
+            return Catalog()
+        if known is None or (known.last_support, known.last_removal) != (after, self.state.last_removal):
+            return None
+        keeper.state = None  # until all are there
+        return keeper.catalog
+
+    def count_before(self, label: str, support: int, last: int) -> int:
+        """How many supports of a label have a number below `support`, and of at most `last`."""
+        numbers = [int(part.block.numbers[place]) for part in self.find(label) for place in part.places]
+        return sum(number < support and number <= last for number in numbers)
+
+    def find(self, label: str) -> list[Found]:
+        """The supports of a label, in the order of their enrolment."""
+        with self._keeper.lock:
+            catalog = self.catalog()
+            starts = catalog.blocks_of(catalog.numbers_of(label))
+        found = []
+        for start in starts:
+            block, checksum = read_block(self._connection, self.file, self.state.dim, start)
+            places = block.places_of(label)
+            if places:
+                found.append(Found(start, block, checksum, places))
+        return found
+
+    def supports(self, label: str) -> list[Support]:
+        """The supports of a label with pictures and metadata, in the order of their enrolment."""
+        return [
+            Support.stored(label, float(part.block.created[place]), *self.extras(part.block, place))
+            for part in self.find(label)
+            for place in part.places
+        ]
+
+    def extras(self, block: Block, place: int) -> tuple[bytes | None, str | None]:
+        """Thumbnail and metadata of a support."""
+        return read_extras(self._connection, self.file, int(block.numbers[place]), int(block.extras[place]))
+
+    def rows(self, block: Block) -> Iterator[Row]:
+        """The supports of a block with all that is kept of them."""
+        for place, label in enumerate(block.labels):
+            created, code = float(block.created[place]), block.codes[place].tobytes()
+            yield Row(int(block.numbers[place]), label, code, created, *self.extras(block, place))
+
+    def counts(self) -> dict[str, int]:
+        """How many supports each label has, in the order of their first."""
+        counts: dict[str, int] = {}
+        for block in self.blocks():
+            for label in block.labels:
+                counts[label] = counts.get(label, 0) + 1
+        return counts
+
+    def catalog(self) -> Catalog:
+        """Which supports labels have, at this state; for who holds the lock."""
+        known, state = self._keeper.state, self.state
+        if known != state:
+            catalog = self._keeper.catalog
+            if known is None or not self._can_catch_up(known) or not self._catch_up(known):
+                catalog = Catalog()
+                for _ in self.blocks(0, catalog):
+                    pass
+            self._keeper.keep(catalog, state)
+        return self._keeper.catalog
+
+    def _can_catch_up(self, known: State) -> bool:
+        state = self.state
+        return known.identity == state.identity and known.revision < state.revision and known.last_removal >= state.forgotten
+
+    def _catch_up(self, known: State) -> bool:
+        """Bring the catalog up from an older state; whether that came out as it should."""
+        catalog = self._keeper.catalog
+        self._keeper.state = None
+        for label in dict.fromkeys(removal.label for removal in self.removals(known.last_removal)):
+            gone, emptied = self._gone(catalog, label)
+            catalog.remove(gone, emptied)
+        for start, block, _ in read_blocks(self._connection, self.file, self.state.dim, known.last_support):
+            catalog.add_block(start, block.numbers, block.labels)
+        return len(catalog) == self.state.supports
+
+    def _gone(self, catalog: Catalog, label: str) -> tuple[list[int], list[int]]:
+        """The numbers that a label no longer has, and the starts of blocks that are no longer there."""
+        asked = catalog.numbers_of(label)
+        left: set[int] = set()
+        emptied = []
+        for start in catalog.blocks_of(asked):
+            block = find_block(self._connection, self.file, self.state.dim, start)
+            if block is None:
+                emptied.append(start)
+            else:
+                left.update(block[0].numbers.tolist())
+        return [number for number in asked.tolist() if number not in left], emptied
+
+    def blocks(self, after: int = 0, catalog: Catalog | None = None) -> Iterator[Block]:
+        """The blocks with supports behind number `after`; all of them, where it is 0, must be those that were written."""
+        found = State("", "", self.state.dim)
+        for start, block, checksum in read_blocks(self._connection, self.file, self.state.dim, after):
+            found = found.with_block(len(block), checksum)
+            if catalog is not None:
+                catalog.add_block(start, block.numbers, block.labels)
+            yield block
+        if not after:
+            require_complete(str(self.file.path), found, self.state, self.file.repair)
+
+    def _handed(self, blocks: list[Block]) -> Iterator[Added]:
+        if not blocks:
+            return
+        whole = Block.join(blocks)
+        if self._partition is not None:
+            whole = whole.part([place for place, label in enumerate(whole.labels) if self._partition.owns(label)])
+        if len(whole):
+            yield Added(whole.labels, whole.codes, whole.numbers.tolist())
