@@ -383,6 +383,6 @@ def _nothing_half_written(place: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except BaseException:
         if scheme_of(place) is None:
-            for ending in ("", "-wal", "-shm", "-ack"):
+            for ending in ("", "-journal"):
                 Path(f"{os.fspath(place)}{ending}").unlink(missing_ok=True)
         raise
