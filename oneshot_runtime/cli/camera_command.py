@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,6 @@ __all__ = ["register"]
 
 _FAR = 0.05
 """A symbol is seen in many frames, and one that is refused for good is more of a nuisance than a stranger with a name."""
-
-_INTERRUPTED = 130
 
 
 def register(commands: Any) -> None:
@@ -45,13 +42,7 @@ def register(commands: Any) -> None:
 def _camera(arguments: argparse.Namespace) -> int:
     if arguments.enroll is not None:
         check_label(arguments.enroll)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped completes its video too
-    try:
-        summary = _watch(arguments)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    summary = _watch(arguments)
     if summary is None:
         return 0
     rate = summary.frames / max(summary.seconds, 1e-6)

@@ -13,7 +13,18 @@ from oneshot_runtime.results import Match
 from oneshot_runtime.stores.address import redacted, scheme_of
 from oneshot_runtime.stores.registry import gallery_exists
 
-__all__ = ["add_command", "count", "load", "load_existing", "match_json", "print_result", "rate", "require_file", "seed"]
+__all__ = [
+    "add_command",
+    "count",
+    "load",
+    "load_existing",
+    "load_options",
+    "match_json",
+    "print_result",
+    "rate",
+    "require_file",
+    "seed",
+]
 
 _DEFAULT_GALLERY = "oneshot.db"
 
@@ -76,14 +87,12 @@ def require_file(arguments: argparse.Namespace, what: str, instead: str) -> None
 
 def load(arguments: argparse.Namespace) -> OneShotMatcher:
     """The matcher that the command's options ask for."""
-    return OneShotMatcher.load(
-        arguments.bundle,
-        gallery=arguments.gallery,
-        device=arguments.device,
-        precision=arguments.precision,
-        threads=arguments.threads,
-        far=arguments.far,
-    )
+    return OneShotMatcher.load(**load_options(arguments))
+
+
+def load_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `OneShotMatcher.load` takes, from the command's options."""
+    return {name: getattr(arguments, name) for name in ("bundle", "gallery", "device", "precision", "threads", "far")}
 
 
 def match_json(match: Match) -> dict[str, Any]:

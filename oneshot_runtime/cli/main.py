@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NoReturn, TextIO
 
 from oneshot_runtime import __version__
 from oneshot_runtime.cli import camera_command, gallery_commands, match_commands, model_commands, serve_command
@@ -14,26 +19,79 @@ from oneshot_runtime.errors import OneShotError
 
 __all__ = ["main"]
 
+_INTERRUPTED, _READER_LEFT, _TERMINATED = 130, 141, 143
+"""128 and the number of the signal, as a shell says it."""
+
 _GROUPS = (match_commands, gallery_commands, camera_command, serve_command, model_commands)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 done, 1 an error or a failed check, 2 wrong usage."""
+    """Run the command line; returns the exit code.
+
+    0 done, 1 an error or a failed check, 2 wrong usage, 130 interrupted, 141 the reader of a pipe left, 143 terminated.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a label need not fit the console's encoding
-    arguments = _parser().parse_args(argv)
+    try:
+        with _terminable():
+            return _run(_parser().parse_args(argv))
+    except KeyboardInterrupt as interrupt:
+        if argv is None:  # a second Ctrl-C, while Python shuts down, adds nothing
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        terminated = isinstance(interrupt, _TerminatedError)
+        print(f"oneshot: {'terminated' if terminated else 'interrupted'}", file=sys.stderr)
+        return _TERMINATED if terminated else _INTERRUPTED
+    except OSError as error:  # of the output: all else is said in the library's words
+        _silence(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return _READER_LEFT
+        with suppress(OSError):
+            print(f"oneshot: cannot write {error.filename or 'the output'}: {error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         code: int = arguments.run(arguments)
-        return code
     except OneShotError as error:
         if arguments.json:
             print(json.dumps({"error": type(error).__name__, "message": str(error)}))
         print(f"oneshot: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe left, as head does
-        return 0
+        code = 1
+    if sys.stdout is not None:
+        sys.stdout.flush()  # a full disk is noticed here rather than after the exit code is fixed
+    return code
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM came: what is at work ends as it does for Ctrl-C."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Has SIGTERM unwind the stack, so that files are closed and what is half written goes away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> NoReturn:  # noqa: ARG001
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _silence(stream: TextIO | None) -> None:
+    """Sends what a stream still holds to nowhere: Python would fail on it once more while it ends."""
+    if stream is not None:
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import socket
 import threading
 import webbrowser
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneshot_runtime.cli.common import add_command, count, load
+from oneshot_runtime.cli.common import add_command, count, load, load_options
 from oneshot_runtime.errors import OptionError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _PORT = 8765
 _FAR = 0.05
 """Someone who draws looks at the answer: a symbol that is refused is more of a nuisance than a stranger with a name."""
 
-_CONNECTIONS = 1024
+_BACKLOG = 1024
 
 
 def register(commands: Any) -> None:
@@ -49,10 +49,13 @@ def register(commands: Any) -> None:
     serve.add_argument(
         "--batch", type=count, default=16, help="images of several clients that are matched together (default: 16)"
     )
+    serve.add_argument("--workers", type=count, default=1, help="processes that serve the gallery together (default: 1)")
+    serve.add_argument("--log", action="store_true", help="write a line for each request to stderr")
 
 
 def _serve(arguments: argparse.Namespace) -> int:
     import oneshot_runtime.server
+    from oneshot_runtime.server.workers import run_workers
 
     options = oneshot_runtime.server.ServerOptions(
         host=arguments.host,
@@ -62,10 +65,18 @@ def _serve(arguments: argparse.Namespace) -> int:
         timeout=arguments.timeout,
         batch=arguments.batch,
     )
-    with _bind(arguments.host, arguments.port) as bound, load(arguments) as matcher:
+    with ExitStack() as stack:
+        bound = stack.enter_context(_bind(arguments.host, arguments.port))
+        matcher = stack.enter_context(load(arguments))
         url = _address(bound)
         print(json.dumps({"url": url}) if arguments.json else f"oneshot: {url} (Ctrl-C stops)", flush=True)
-        _run(matcher, bound, options, arguments.gallery, url if arguments.open else None)
+        page = url if arguments.open else None
+        if arguments.workers == 1:
+            _run(matcher, bound, options, arguments.gallery, page, log=arguments.log)
+        else:
+            matcher.close()  # what is wrong with it was said once, not by each worker
+            _open(page)
+            run_workers(arguments.workers, load_options(arguments), options, bound, log=arguments.log)
     return 0
 
 
@@ -79,29 +90,32 @@ def serve_live(matcher: OneShotMatcher, gallery: str) -> None:
         _run(matcher, bound, oneshot_runtime.server.ServerOptions(), gallery, url)
 
 
-def _run(matcher: OneShotMatcher, bound: socket.socket, options: ServerOptions, gallery: str, page: str | None) -> None:
+def _run(
+    matcher: OneShotMatcher,
+    bound: socket.socket,
+    options: ServerOptions,
+    gallery: str,
+    page: str | None,
+    *,
+    log: bool = False,
+) -> None:
     """Serve until interrupted. page: address to open in the browser."""
     import uvicorn
 
     import oneshot_runtime.server
-    from oneshot_runtime.server.live_routes import MAX_FRAME
+    from oneshot_runtime.server.workers import return_freed_memory, uvicorn_config
 
+    return_freed_memory()
     matcher.warmup()
     app = oneshot_runtime.server.create_app(matcher, options, gallery=gallery)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        server_header=False,
-        limit_concurrency=_CONNECTIONS,
-        timeout_keep_alive=round(options.timeout),
-        timeout_graceful_shutdown=round(options.timeout),
-        ws_max_size=MAX_FRAME + 1,  # the route then says what the limit is
-        ws_per_message_deflate=False,  # frames are compressed already
-    )
+    _open(page)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(uvicorn_config(app, options, log=log)).run(sockets=[bound])
+
+
+def _open(page: str | None) -> None:
     if page is not None:  # the socket listens already: the browser waits for the first answer
         threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[bound])
 
 
 def _address(bound: socket.socket) -> str:
@@ -121,7 +135,7 @@ def _token(path: Path | None) -> str | None:
 def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        bound = socket.create_server((host, port), family=family, backlog=_CONNECTIONS)
+        bound = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
         raise OptionError(f"cannot serve on {host!r} port {port}: {error}; --host and --port choose others") from error
     # Connections inherit it. Without, an answer's body waits 40 ms for the acknowledgement of its head.

@@ -4,6 +4,7 @@ from oneshot_runtime.errors import DependencyError
 
 try:
     import fastapi  # noqa: F401
+    import prometheus_client  # noqa: F401
     import python_multipart  # noqa: F401
     import uvicorn  # noqa: F401
 except ImportError as error:

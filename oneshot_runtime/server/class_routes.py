@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict
 from oneshot_runtime.errors import LabelError
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.quality.enrollment import Finding, FindingKind
+from oneshot_runtime.server.access import GuardedRoute
 from oneshot_runtime.server.problems import PROBLEMS, ProblemError
 from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService, afterwards
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/classes", tags=["gallery"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1/classes", tags=["gallery"], responses=PROBLEMS, route_class=GuardedRoute)
 
 _PICTURE: dict[str, Any] = {
     "summary": "An enrolled picture, small",
@@ -147,7 +148,7 @@ async def enroll(service: TheService, label: str, images: Images) -> TaughtBody:
             findings=afterwards(lambda: [_finding(found) for found in report.findings]),
         )
 
-    return await service.write(work)
+    return await service.write(work, images)
 
 
 @router.patch("", summary="Give a symbol another name")

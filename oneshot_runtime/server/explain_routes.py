@@ -8,12 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from oneshot_runtime.errors import ImageError
+from oneshot_runtime.server.access import GuardedRoute
 from oneshot_runtime.server.problems import PROBLEMS
 from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["recognition"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["recognition"], responses=PROBLEMS, route_class=GuardedRoute)
 
 _PICTURE: dict[str, Any] = {
     "summary": "Why an image gets its answer, as a picture",
@@ -33,4 +34,4 @@ async def explain(service: TheService, images: Images) -> Response:
         service.matcher.explain(images[0]).draw().save(file, "PNG")
         return file.getvalue()
 
-    return Response(await service.read(work), media_type="image/png", headers={"Cache-Control": "no-store"})
+    return Response(await service.read(work, images), media_type="image/png", headers={"Cache-Control": "no-store"})

@@ -17,13 +17,14 @@ from pydantic import BaseModel, ConfigDict
 from starlette.types import Receive, Scope, Send
 
 from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.server.access import ImportRoute
 from oneshot_runtime.server.problems import PROBLEMS, ProblemError
 from oneshot_runtime.server.service import Service, TheService, afterwards
 from oneshot_runtime.transfer.npz import export_npz, import_npz
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/gallery", tags=["gallery"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1/gallery", tags=["gallery"], responses=PROBLEMS, route_class=ImportRoute)
 
 _NPZ = "application/x-npz"
 _PIECE = 1 << 20

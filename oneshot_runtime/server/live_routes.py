@@ -18,8 +18,9 @@ from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from oneshot_runtime.errors import DependencyError, OneShotError
+from oneshot_runtime.server.access import authorise
 from oneshot_runtime.server.live_session import LiveSession
-from oneshot_runtime.server.problems import ProblemError, problem_of
+from oneshot_runtime.server.problems import ProblemError
 from oneshot_runtime.server.service import Service
 
 __all__ = ["LIVE_PATH", "LIVE_PROTOCOL", "MAX_FRAME", "LiveRoute"]
@@ -43,11 +44,11 @@ MAX_FRAME = 4 << 20
 """Bytes of an encoded frame."""
 
 _MAX_COMMAND = 4096
-_GOING_AWAY, _TOO_BIG, _TRY_LATER, _UNSUPPORTED = 1001, 1009, 1013, 1003
+_GOING_AWAY, _TOO_BIG, _TRY_LATER, _UNSUPPORTED, _REFUSED = 1001, 1009, 1013, 1003, 1008
 
 
 class LiveRoute:
-    """The endpoint of `LIVE_PATH`. The guard has checked host, Origin and token before."""
+    """The endpoint of `LIVE_PATH`. The guard has checked the host before."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -56,6 +57,11 @@ class LiveRoute:
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve one camera until it goes."""
+        try:
+            authorise(socket.scope, self._service.options)
+        except ProblemError as problem:
+            await socket.close(_REFUSED, problem.shown(())[:120])  # before it is accepted: a plain 403
+            return
         offered = LIVE_PROTOCOL in socket.scope.get("subprotocols", ())
         await socket.accept(LIVE_PROTOCOL if offered else None)
         if self._cameras >= _CAMERAS:
@@ -107,10 +113,10 @@ class LiveRoute:
         """Do the work in a thread and send what it gives, or what is wrong. A session is for one thread at a time: each is
         waited for, as a write is."""
         try:
-            answer = await self._service.write(work)
+            answer = await self._service.live(work)
         except (OneShotError, ProblemError) as error:
-            answer = {"problem": problem_of(error).detail}
+            answer = {"problem": self._service.shown(error)}
         except Exception as error:
             _LOG.exception("a live %s failed", about)
-            answer = {"problem": problem_of(error).detail}
+            answer = {"problem": self._service.shown(error)}
         await socket.send_json({"about": about, **answer})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.gallery import check_label
 from oneshot_runtime.matcher import OneShotMatcher
-from oneshot_runtime.vision.decode import thumbnail, to_grey
+from oneshot_runtime.vision.decode import claim_of_bytes, thumbnail, to_grey
 
 if TYPE_CHECKING:
     from oneshot_runtime.camera.frame_reader import Sighting
@@ -39,9 +39,10 @@ class LiveSession:
     def read(self, frame: bytes) -> dict[str, Any]:
         """The symbols of an encoded frame, with the milliseconds of each stage. Raises `ImageError`."""
         start = time.perf_counter()
+        claim = claim_of_bytes(frame)
+        if claim is not None and claim.pixels > _MAX_PIXELS:
+            raise ImageError(f"a frame of {claim.width}x{claim.height} pixels is larger than live reading takes")
         grey = to_grey(frame)
-        if grey.size > _MAX_PIXELS:
-            raise ImageError(f"a frame of {grey.shape[1]}x{grey.shape[0]} pixels is larger than live reading takes")
         decoded = 1000 * (time.perf_counter() - start)
         reading = self._reader.read(grey)
         self._seen = {symbol.track: symbol for symbol in reading.symbols}

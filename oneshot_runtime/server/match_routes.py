@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from oneshot_runtime.results import Match
+from oneshot_runtime.server.access import GuardedRoute
 from oneshot_runtime.server.problems import PROBLEMS
 from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService
 
 __all__ = ["MatchBody", "match_body", "router"]
 
-router = APIRouter(prefix="/v1", tags=["recognition"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["recognition"], responses=PROBLEMS, route_class=GuardedRoute)
 
 
 class CandidateBody(BaseModel):
@@ -77,7 +78,7 @@ async def match(service: TheService, images: Images, top_k: Annotated[int, Query
         matches, seconds = [answer.match], answer.seconds
     else:
         start = time.perf_counter()
-        matches = await service.read(lambda: service.matcher.match_batch(images, top_k))
+        matches = await service.read(lambda: service.matcher.match_batch(images, top_k), images)
         seconds = time.perf_counter() - start
     for found in matches:
         service.metrics.match(found.label is not None)
@@ -98,5 +99,5 @@ def match_body(match: Match) -> MatchBody:
 @router.post("/embed", openapi_extra=IMAGES_BODY, summary="Embeddings of images")
 async def embed(service: TheService, images: Images) -> EmbeddingsBody:
     """For a search of one's own: two images show the same symbol when their embeddings are close."""
-    rows = await service.read(lambda: service.matcher.embed(images).tolist())
+    rows = await service.read(lambda: service.matcher.embed(images).tolist(), images)
     return EmbeddingsBody(model=service.matcher.bundle.fingerprint, embeddings=rows)

@@ -1,18 +1,18 @@
-"""Counters of the server in Prometheus' text format."""
+"""Counters of the server for Prometheus; those of all workers, where there are several (PROMETHEUS_MULTIPROC_DIR)."""
 
 from __future__ import annotations
 
-import threading
+import os
 import time
-from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["CONTENT_TYPE", "Metrics", "MetricsMiddleware"]
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["Metrics", "MetricsMiddleware"]
 
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS")
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -22,47 +22,40 @@ class Metrics:
     """Requests by route and status, their durations, and what was matched; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: Counter[tuple[str, str, str]] = Counter()
-        self._seconds: dict[str, list[float]] = {}
-        self._matches = Counter({"known": 0, "unknown": 0})
-        self.in_flight = 0
-
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
-        with self._lock:
-            self._requests[method, route, str(status)] += 1
-            row = self._seconds.setdefault(route, [0.0] * (len(_BOUNDS) + 2))
-            for slot, bound in enumerate(_BOUNDS):
-                row[slot] += seconds <= bound
-            row[-2] += 1
-            row[-1] += seconds
+        self._registry = registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self.requests = Counter("oneshot_requests", "Requests answered.", labels, registry=registry)
+        text = "Time from a request's first byte to its answer's last."
+        self.seconds = Histogram("oneshot_request_seconds", text, ("route",), buckets=_BOUNDS, registry=registry)
+        text = "Queries answered, by whether they got a label."
+        self._matches = Counter("oneshot_matches", text, ("verdict",), registry=registry)
+        self._verdicts = {known: self._matches.labels("known" if known else "unknown") for known in (True, False)}
+        text = "Requests at work."
+        self.in_flight = Gauge("oneshot_requests_in_flight", text, registry=registry, multiprocess_mode="livesum")
 
     def match(self, known: bool) -> None:
         """Count a query that was answered."""
-        with self._lock:
-            self._matches["known" if known else "unknown"] += 1
+        self._verdicts[known].inc()
 
-    def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
-        """All of it; `gauges` maps names to a help text and a value of now."""
-        with self._lock:
-            lines = _head("oneshot_requests_total", "counter", "Requests answered.")
-            for (method, route, status), count in sorted(self._requests.items()):
-                lines.append(_line("oneshot_requests_total", count, method=method, route=route, status=status))
-            name = "oneshot_request_seconds"
-            lines += _head(name, "histogram", "Time from a request's first byte to its answer's last.")
-            for route, row in sorted(self._seconds.items()):
-                for edge, total in zip((*_BOUNDS, "+Inf"), row, strict=False):
-                    lines.append(_line(f"{name}_bucket", int(total), route=route, le=str(edge)))
-                lines += [_line(f"{name}_sum", row[-1], route=route), _line(f"{name}_count", int(row[-2]), route=route)]
-            lines += _head("oneshot_matches_total", "counter", "Queries answered, by whether they got a label.")
-            lines += [_line("oneshot_matches_total", count, verdict=verdict) for verdict, count in self._matches.items()]
-            lines += [*_head("oneshot_requests_in_flight", "gauge", "Requests at work."), _line(
-                "oneshot_requests_in_flight", self.in_flight
-            )]  # fmt: skip
-        for gauge, (text, value) in gauges.items():
-            lines += [*_head(gauge, "gauge", text), _line(gauge, value)]
-        return "\n".join(lines) + "\n"
+    def text(self, gauges: Mapping[str, tuple[str, float]]) -> bytes:
+        """All of it in Prometheus' text format; `gauges` maps names to a help text and a value of now."""
+        registry, now = self._registry, CollectorRegistry()
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        now.register(_Gauges(gauges))
+        return generate_latest(registry) + generate_latest(now)
+
+
+class _Gauges(Collector):
+    """Values that are read when they are asked for, from what all workers share."""
+
+    def __init__(self, gauges: Mapping[str, tuple[str, float]]) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        for name, (text, value) in self._gauges.items():
+            yield GaugeMetricFamily(name, text, value=value)
 
 
 class MetricsMiddleware:
@@ -84,24 +77,12 @@ class MetricsMiddleware:
                 status = message["status"]
             await send(message)
 
-        self._metrics.in_flight += 1
+        self._metrics.in_flight.inc()
         try:
             await self._app(scope, receive, watched)
         finally:
-            self._metrics.in_flight -= 1
+            self._metrics.in_flight.dec()
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            route: Any = scope.get("route")
-            self._metrics.request(method, getattr(route, "path", "other"), status, time.perf_counter() - start)
-
-
-def _head(name: str, kind: str, text: str) -> list[str]:
-    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-
-
-def _line(name: str, value: float, **labels: str) -> str:
-    inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-    return f"{name}{{{inner}}} {value}" if inner else f"{name} {value}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests.labels(method, route, str(status)).inc()
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - start)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.results import Match
+from oneshot_runtime.server.lanes import light_errors
 
 __all__ = ["Answer", "MatchQueue"]
 
 _THREADS = 2
-"""Of matching: one goes on while the other decodes a huge picture. More would only wait for each other's turn in Python."""
+"""Of matching: one goes on while the other decodes. More would only wait for each other's turn in Python."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class MatchQueue:
     def _alone(self, asked: _Asked) -> None:
         start = time.perf_counter()
         try:
-            match = self._matcher.match(asked.image, asked.top_k)
+            match = light_errors(lambda: self._matcher.match(asked.image, asked.top_k))
         except BaseException as error:
             asked.answer.set_exception(error)
         else:

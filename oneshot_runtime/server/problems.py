@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from collections.abc import Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,23 +19,42 @@ from starlette.routing import BaseRoute, Match
 
 from oneshot_runtime.errors import ArchiveError, ImageError, LabelError, OneShotError, OptionError
 
-__all__ = ["PROBLEMS", "ProblemBody", "ProblemError", "add_handlers", "problem_of", "problem_response"]
+__all__ = [
+    "PROBLEMS",
+    "ProblemBody",
+    "ProblemError",
+    "add_handlers",
+    "folders_of",
+    "problem_of",
+    "problem_response",
+]
 
 _MEDIA_TYPE = "application/problem+json"
 _PATHLESS = (ImageError, LabelError, OptionError)
 _CLIENTS_FAULT = (*_PATHLESS, ArchiveError)
 _QUOTED_PATH = re.compile(r"'(?:[^']*[/\\])?([^'/\\]+\.(?:db|npz)[^'/\\]*)'|'(?:/|[A-Za-z]:\\|[a-z]+://)[^']*'")
+_ABSOLUTE_FOLDER = re.compile(r"(?<![\w./\\'])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\]+[/\\])+")
 _DATABASE_SERVER = re.compile(r"(?<=server )(?:at|on socket) \"[^\"]*\"(?: \([^)]*\))?(?:, port \d+)?")
 
 
 class ProblemError(Exception):
-    """Answers the request with a status and a message; `error` names the kind, by default the library's."""
+    """Answers the request with a status and a message; `error` names the kind, by default the library's.
 
-    def __init__(self, status: int, error: str | OneShotError, kind: str | None = None) -> None:
+    closes: whether the connection ends with the answer.
+    """
+
+    def __init__(self, status: int, error: str | OneShotError, kind: str | None = None, *, closes: bool = False) -> None:
         super().__init__(str(error))
+        self.closes = closes
         self.status = status
-        self.detail = _without_paths(error) if isinstance(error, OneShotError) else error
+        self._error = error
         self.kind = kind or (type(error).__name__ if isinstance(error, OneShotError) else "RequestError")
+
+    def shown(self, folders: Sequence[str]) -> str:
+        """What a client is told. folders: of the server, which no answer names."""
+        if isinstance(self._error, OneShotError):
+            return _without_paths(self._error, folders)
+        return self._error
 
 
 class ProblemBody(BaseModel):
@@ -66,16 +88,17 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def problem_response(problem: ProblemError) -> JSONResponse:
-    """The answer that a problem makes."""
+def problem_response(problem: ProblemError, folders: Sequence[str] = ()) -> JSONResponse:
+    """The answer that a problem makes. folders: of the server, which no answer names."""
     body = ProblemBody(
         type="about:blank",
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
-        detail=problem.detail,
+        detail=problem.shown(folders),
         error=problem.kind,
     )
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(problem.status, {})
+    headers |= {"Connection": "close"} if problem.closes else {}
     return JSONResponse(body.model_dump(), problem.status, headers, media_type=_MEDIA_TYPE)
 
 
@@ -87,7 +110,7 @@ def add_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:
-    response = problem_response(problem_of(error))
+    response = problem_response(problem_of(error), request.app.state.service.folders)
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})
         if error.status_code == 405:
@@ -110,9 +133,20 @@ def problem_of(error: Exception) -> ProblemError:
     return ProblemError(500, "an error that was not expected; the server's log has it", "InternalError")
 
 
-def _without_paths(error: OneShotError) -> str:
+def folders_of(*paths: str | os.PathLike[str] | None) -> list[str]:
+    """The folders that these files lie in and those of this process, as messages may name them, longest first."""
+    places = [Path.cwd(), Path.home(), Path(tempfile.gettempdir())]
+    places += [Path(path).parent for path in paths if path is not None and "://" not in os.fspath(path)]
+    names = {f"{form}{os.sep}" for place in places for form in (place, place.absolute(), place.resolve())}
+    return sorted(names - {f".{os.sep}", f"{os.sep}{os.sep}"}, key=len, reverse=True)
+
+
+def _without_paths(error: OneShotError, folders: Sequence[str]) -> str:
     """The message with the server's files named without their folders; a label may look like a path and stays."""
     text = str(error)
     if isinstance(error, _PATHLESS):
         return text
-    return _DATABASE_SERVER.sub("of the gallery", _QUOTED_PATH.sub(lambda match: f"'{match[1] or 'file'}'", text))
+    for folder in folders:
+        text = text.replace(folder, "")
+    text = _QUOTED_PATH.sub(lambda match: f"'{match[1] or 'file'}'", text)
+    return _ABSOLUTE_FOLDER.sub("", _DATABASE_SERVER.sub("of the gallery", text))

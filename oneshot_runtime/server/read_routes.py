@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.results import Match
+from oneshot_runtime.server.access import GuardedRoute
 from oneshot_runtime.server.match_routes import MatchBody, match_body
 from oneshot_runtime.server.problems import PROBLEMS
 from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService
@@ -20,7 +21,7 @@ from oneshot_runtime.vision.decode import thumbnail, to_grey
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["recognition"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["recognition"], responses=PROBLEMS, route_class=GuardedRoute)
 
 _Box = tuple[int, int, int, int]
 
@@ -81,7 +82,7 @@ async def read(
         return [_picture(service.matcher, image, top_k, crops) for image in images]
 
     start = time.perf_counter()
-    pictures = await service.read(work)
+    pictures = await service.read(work, images)
     for symbol in (symbol for picture in pictures for symbol in picture.symbols):
         service.metrics.match(symbol.match.label is not None)
     return ReadBody(pictures=pictures, milliseconds=1000 * (time.perf_counter() - start))

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 import anyio
-import anyio.to_thread
 from fastapi import Depends, Request
-from PIL import Image
 from starlette.datastructures import UploadFile
 
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.session import available_cpus
+from oneshot_runtime.server.lanes import WAITING, Lane, Room, too_many
 from oneshot_runtime.server.metrics import Metrics
 from oneshot_runtime.server.microbatches import Answer, MatchQueue
-from oneshot_runtime.server.problems import ProblemError
+from oneshot_runtime.server.problems import ProblemError, folders_of, problem_of
+from oneshot_runtime.server.request_body import BodyRoom
 from oneshot_runtime.server.server_options import ServerOptions
-from oneshot_runtime.vision.decode import FORMATS, MAX_PIXELS
+from oneshot_runtime.vision.decode import MAX_PIXELS, claim_of_bytes
 
 __all__ = ["IMAGES_BODY", "Images", "Service", "TheService", "afterwards", "service_of"]
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
-_WAITING = 512
-"""Requests that may wait for a thread before others are turned away."""
+
+_BODY_BYTES = 64 << 20
+"""Of bodies in memory over all requests."""
+
+_PICTURE_BYTES = 256 << 20
+"""Of memory for large pictures while they are decoded, over all requests."""
+
+_SMALL_PICTURE, _SMALL_FILE = 8 << 20, 256 << 10
+"""Bytes of memory and of file up to which a picture is decoded in some milliseconds: it takes no turn."""
 
 IMAGES_BODY: dict[str, Any] = {
     "requestBody": {
@@ -51,45 +60,101 @@ IMAGES_BODY: dict[str, Any] = {
 
 
 class Service:
-    """A matcher at work for many requests. gallery: its file or address, None when it is in memory."""
+    """A matcher at work for many requests. gallery: its file or address, None when it is in memory.
+
+    Work goes in lanes of threads: what is quick (health, lists, metrics), single small pictures, others, live cameras, and
+    writes. Large pictures take turns, so that memory stays bounded.
+    """
 
     def __init__(self, matcher: OneShotMatcher, options: ServerOptions, gallery: str | os.PathLike[str] | None) -> None:
         self.matcher, self.options, self.gallery = matcher, options, gallery
         self.metrics = Metrics()
+        self.bodies = BodyRoom(max(_BODY_BYTES, 2 * options.max_bytes))
+        self.folders = folders_of(gallery, matcher.bundle.path / "manifest.json")
         self._matches = MatchQueue(matcher, options.batch)
-        self._threads = anyio.CapacityLimiter(max(4, available_cpus()))
+        self._room = Room(_PICTURE_BYTES)
+        cores = available_cpus()
+        self._quick, self._pictures = Lane("quick", max(4, cores)), Lane("pictures", max(2, cores))
+        self._live, self._writes = Lane("live", max(2, cores)), Lane("writes", max(4, cores))
 
-    async def read(self, work: Callable[[], _Result]) -> _Result:
-        """The result of work that changes nothing, in a thread; given up after the time-out with a 503."""
-        self._turn_away()
+    async def read(self, work: Callable[[], _Result], images: Sequence[bytes] = ()) -> _Result:
+        """The result of work that changes nothing, in a thread; given up after the time-out with a 503.
+
+        images: that the work decodes; it then waits for room beside other pictures.
+        """
         with anyio.move_on_after(self.options.timeout):
-            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
+            if images:
+                return await asyncio.wrap_future(await self._with_room(self._pictures, work, await self._cost(images)))
+            return await asyncio.wrap_future(self._quick.submit(work))
         raise self._busy()
 
     async def match(self, image: bytes, top_k: int) -> Answer:
         """The match of one image, together with those that others ask about meanwhile; given up as `read` does."""
-        if len(self._matches) >= _WAITING:
-            raise _too_many()
+        if len(image) > _SMALL_FILE or (claim := claim_of_bytes(image)) is None or claim.memory > _SMALL_PICTURE:
+            start = time.perf_counter()
+            match = await self.read(lambda: self.matcher.match(image, top_k), (image,))
+            return Answer(match, time.perf_counter() - start)
+        if len(self._matches) >= WAITING:
+            raise too_many()
         with anyio.move_on_after(self.options.timeout):
             answer: Answer = await asyncio.wrap_future(self._matches.ask(image, top_k))
             return answer
         raise self._busy()
 
-    async def write(self, work: Callable[[], _Result]) -> _Result:
-        """The result of work that changes the gallery: it is waited for, so that the answer tells what happened."""
-        self._turn_away()
-        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+    async def write(self, work: Callable[[], _Result], images: Sequence[bytes] = ()) -> _Result:
+        """The result of work that changes the gallery: it is waited for, so that the answer tells what happened.
 
-    def _turn_away(self) -> None:
-        if self._threads.statistics().tasks_waiting >= _WAITING:
-            raise _too_many()
+        images: that the work decodes.
+        """
+        future = await self._with_room(self._writes, work, await self._cost(images) if images else 0)
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    async def live(self, work: Callable[[], _Result]) -> _Result:
+        """The result of work on a camera's frame, which is waited for: a session is for one thread at a time."""
+        return await asyncio.shield(asyncio.wrap_future(self._live.submit(work)))
+
+    def shown(self, error: Exception) -> str:
+        """What a client is told about an error."""
+        return problem_of(error).shown(self.folders)
+
+    async def _with_room(self, lane: Lane, work: Callable[[], _Result], size: int) -> Future[_Result]:
+        """Work that has begun, or waits for a thread, with room that it keeps until it ends, whoever waits for it."""
+        entered = await self._room.enter(size) if size else 0
+        try:
+            future = lane.submit(work)
+        except BaseException:
+            self._room.leave(entered)
+            raise
+        if entered:
+            loop = asyncio.get_running_loop()
+
+            def leave(_: object) -> None:
+                with suppress(RuntimeError):  # the loop is closed: the server has stopped
+                    loop.call_soon_threadsafe(self._room.leave, entered)
+
+            future.add_done_callback(leave)
+        return future
+
+    async def _cost(self, images: Sequence[bytes]) -> int:
+        """Bytes of memory that decoding takes; 0 for what is small. Raises `ImageError`."""
+
+        def cost() -> int:
+            claims = [claim_of_bytes(image) for image in images]
+            pixels = sum(claim.pixels for claim in claims if claim is not None)
+            if pixels > MAX_PIXELS:
+                raise ImageError(
+                    f"{len(images)} image(s) with {pixels} pixels together, more than {MAX_PIXELS}: scale them down"
+                )
+            return sum(claim.memory for claim in claims if claim is not None)
+
+        if sum(map(len, images)) <= _SMALL_FILE:
+            total = cost()
+        else:
+            total = await asyncio.wrap_future(self._pictures.submit(cost))
+        return 0 if total <= _SMALL_PICTURE else total
 
     def _busy(self) -> ProblemError:
         return ProblemError(503, f"no answer within {self.options.timeout:g} s: the server is busy")
-
-
-def _too_many() -> ProblemError:
-    return ProblemError(503, f"{_WAITING} requests are waiting already")
 
 
 def afterwards(work: Callable[[], _Result]) -> _Result | None:
@@ -104,8 +169,8 @@ def afterwards(work: Callable[[], _Result]) -> _Result | None:
         return None
 
 
-def service_of(request: Request) -> Service:
-    """The service of the app that a request came to."""
+async def service_of(request: Request) -> Service:
+    """The service of the app that a request came to. Asynchronous, since FastAPI calls others in a thread."""
     service: Service = request.app.state.service
     return service
 
@@ -114,7 +179,7 @@ TheService = Annotated[Service, Depends(service_of)]
 
 
 async def _images(request: Request, service: TheService) -> list[bytes]:
-    """The images of a request. Raises `ImageError` when there are none, or more pixels than one image may have."""
+    """The images of a request. Raises `ImageError` when there are none."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "multipart/form-data":
         async with request.form(max_files=service.options.max_images, max_fields=0) as form:
@@ -123,20 +188,7 @@ async def _images(request: Request, service: TheService) -> list[bytes]:
         images = [await request.body()]
     if not images:
         raise ImageError("the form holds no files: add one for each image, or send one image as the body")
-    # Of a single image, decoding looks at the pixels.
-    pixels = await service.read(lambda: sum(map(_pixels, images))) if len(images) > 1 else 0
-    if pixels > MAX_PIXELS:
-        raise ImageError(f"{len(images)} image(s) with {pixels} pixels together, more than {MAX_PIXELS}: scale them down")
     return images
 
 
 Images = Annotated[list[bytes], Depends(_images)]
-
-
-def _pixels(data: bytes) -> int:
-    """Pixels that a header claims; 0 for what is no image, which decoding then says with its reason."""
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.width * image.height
-    except Exception:
-        return 0

@@ -566,7 +566,7 @@ def test_metrics_count_requests_by_template_and_answers(client, pictures) -> Non
     text = client.get("/metrics").text
     assert 'oneshot_requests_total{method="POST",route="/v1/classes/{label:path}",status="201"} 1' in text
     assert 'oneshot_request_seconds_count{route="/v1/match"} 1' in text
-    assert 'oneshot_request_seconds_bucket{route="/v1/match",le="+Inf"} 1' in text
+    assert 'oneshot_request_seconds_bucket{le="+Inf",route="/v1/match"} 1.0' in text
     assert 'oneshot_matches_total{verdict="known"} 1' in text
     assert "oneshot_gallery_supports 1.0" in text
     assert "oneshot_requests_in_flight 1" in text

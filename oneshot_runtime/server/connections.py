@@ -1,0 +1,130 @@
+"""Connections that are bounded in time and number: clients that send nothing, or half a request, keep no other client out."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+try:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Protocol
+except ImportError:  # slower, and always there
+    from uvicorn.protocols.http.h11_impl import H11Protocol as _Protocol  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from uvicorn.server import ServerState
+
+__all__ = ["BoundedProtocol"]
+
+_SPARE = 64
+"""Connections below the limit at which the longest waiting one makes room: a burst is accepted before any is closed."""
+
+_MAX_HEAD = 64 << 10
+"""Bytes of a request's first line and headers."""
+
+_waiting: weakref.WeakKeyDictionary[ServerState, OrderedDict[BoundedProtocol, None]] = weakref.WeakKeyDictionary()
+"""For each server its connections that wait for the rest of a request, the longest waiting first."""
+
+
+class BoundedProtocol(_Protocol):
+    """uvicorn's protocol (`http=` of its configuration) with a deadline for a request's head and for an answer's reader.
+
+    `timeout_keep_alive` are the seconds that a head may take, and that a client may leave an answer lying. Near
+    `limit_concurrency` the connection that has waited longest without a whole request makes room for a new one.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there."""
+        super().connection_made(transport)
+        self._line = _waiting.setdefault(self.server_state, OrderedDict())
+        self._head, self._draining = 0, False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._reader_timer: asyncio.TimerHandle | None = None
+        self._wait()
+        self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone, or was sent away."""
+        self._line.pop(self, None)
+        self._stop_timers()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of requests."""
+        self._head += len(data)
+        super().data_received(data)
+        if self.transport.is_closing() or self not in self.connections:  # a WebSocket has other bounds
+            self._line.pop(self, None)
+            self._stop_timers()
+        elif self.cycle is None or self.cycle.response_complete:
+            if self._head > _MAX_HEAD and not self._draining:
+                self.send_400_response("The request's head is too large.")
+        else:
+            self._headed()
+
+    def on_response_complete(self) -> None:
+        """An answer is on its way, and the next request may come."""
+        super().on_response_complete()
+        self._draining = self.cycle.more_body  # the rest of a body that nobody asks for any more
+        if not self.transport.is_closing():
+            if self.cycle.response_complete:
+                self._wait()
+            else:  # the next one was there already
+                self._headed()
+
+    def on_message_complete(self) -> None:
+        """A body is there (httptools tells; h11 bounds heads itself)."""
+        super().on_message_complete()
+        self._head, self._draining = 0, False
+
+    def pause_writing(self) -> None:
+        """The client does not read what is sent to it."""
+        super().pause_writing()
+        if self._reader_timer is None:
+            self._reader_timer = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+            self._reader_timer = None
+
+    def _wait(self) -> None:
+        """From now on a request's head is waited for."""
+        self._head = 0
+        self._line[self] = None
+        self._line.move_to_end(self)
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.timeout_keep_alive, self._late)
+
+    def _headed(self) -> None:
+        """A head is there: from now on the application says how long the body may take."""
+        self._head = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self.cycle.more_body:
+            self._line.pop(self, None)
+            self._line[self] = None  # a body that goes on arriving is not what waits longest
+        else:
+            self._line.pop(self, None)
+
+    def _late(self) -> None:
+        self._head_timer = None
+        self.transport.close()
+
+    def _make_room(self) -> None:
+        if self.limit_concurrency is None:
+            return
+        while len(self.connections) > max(1, self.limit_concurrency - _SPARE) and len(self._line) > 1:
+            victim, _ = self._line.popitem(last=False)
+            self.connections.discard(victim)
+            victim.transport.abort()
+
+    def _stop_timers(self) -> None:
+        timers: list[Any] = [self._head_timer, self._reader_timer]
+        for timer in timers:
+            if timer is not None:
+                timer.cancel()

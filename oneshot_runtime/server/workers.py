@@ -1,0 +1,133 @@
+"""How uvicorn runs the application: its bounds and its log, in one process or in several that share a port and a gallery."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import socket
+import tempfile
+import time
+from contextlib import suppress
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import uvicorn
+
+from oneshot_runtime.errors import OneShotError
+from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.server.app import create_app
+from oneshot_runtime.server.connections import BoundedProtocol
+from oneshot_runtime.server.live_routes import MAX_FRAME
+from oneshot_runtime.server.server_options import ServerOptions
+
+__all__ = ["return_freed_memory", "run_workers", "uvicorn_config"]
+
+_CONNECTIONS = 1024
+"""Of one process at once."""
+
+_BACKLOG = 128
+"""Connections accepted in one turn of the event loop: between two turns the ones that wait too long make room."""
+
+_SHUTDOWN = 5
+"""Seconds that a server that is stopped gives the answers which are on their way."""
+
+_SHORT_LIFE = 5.0
+"""Seconds within which a worker that ends is taken to be unable to start."""
+
+_M_MMAP_THRESHOLD, _MAPPED = -3, 4 << 20
+"""glibc's name for the size from which memory is mapped by itself, and that size: Pillow takes 16 MiB at a time."""
+
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def uvicorn_config(app: Any, options: ServerOptions, *, log: bool) -> uvicorn.Config:
+    """The configuration of a server of the application. log: whether each request gets a line on stderr."""
+    return uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        log_config=_log_config(log),
+        server_header=False,
+        backlog=_BACKLOG,
+        limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=int(options.timeout),
+        timeout_graceful_shutdown=_SHUTDOWN,
+        ws_max_size=MAX_FRAME + 1,  # the route then says what the limit is
+        ws_per_message_deflate=False,  # frames are compressed already
+    )
+
+
+def run_workers(
+    count: int, load_options: dict[str, Any], options: ServerOptions, bound: socket.socket, *, log: bool = False
+) -> None:
+    """Serve from `count` processes until a signal comes. load_options: of `OneShotMatcher.load`, the gallery among them.
+
+    Each process loads a matcher of its own; /metrics counts for all of them. One that dies is replaced; raises
+    `OneShotError` when one cannot start.
+    """
+    spawn = multiprocessing.get_context("spawn")  # a fork would share what threads and ONNX Runtime hold
+    with tempfile.TemporaryDirectory(prefix="oneshot-metrics-") as folder:
+        os.environ.setdefault(_METRICS_FOLDER, folder)
+
+        def started() -> tuple[BaseProcess, float]:
+            process = spawn.Process(target=_work, args=(load_options, options, bound, log))
+            process.start()
+            return process, time.monotonic()
+
+        workers = [started() for _ in range(count)]
+        try:
+            while True:
+                connection.wait([process.sentinel for process, _ in workers])
+                for place, (process, since) in enumerate(workers):
+                    if process.exitcode is not None:
+                        if time.monotonic() - since < _SHORT_LIFE:
+                            raise OneShotError(f"a worker ended with code {process.exitcode} as soon as it started")
+                        workers[place] = started()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            for process, _ in workers:
+                process.terminate()
+            for process, _ in workers:
+                process.join(2 * _SHUTDOWN)
+                process.kill()
+
+
+def return_freed_memory() -> None:
+    """Have glibc give large pieces back when they are freed; it would keep hundreds of MiB after a few large pictures.
+
+    Elsewhere than on Linux with glibc this does nothing.
+    """
+    with suppress(AttributeError, OSError, TypeError):  # no mallopt, or no C library by this way
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+
+
+def _work(load_options: dict[str, Any], options: ServerOptions, bound: socket.socket, log: bool) -> None:
+    """What a worker does until a signal comes."""
+    return_freed_memory()
+    with OneShotMatcher.load(**load_options) as matcher, suppress(KeyboardInterrupt):
+        matcher.warmup()
+        app = create_app(matcher, options, gallery=load_options["gallery"])
+        uvicorn.Server(uvicorn_config(app, options, log=log)).run(sockets=[bound])
+
+
+def _log_config(access: bool) -> dict[str, Any]:
+    stamp = "%(asctime)s "
+    line = '%(client_addr)s "%(request_line)s" %(status_code)s'
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "plain": {"format": f"{stamp}%(levelname)s %(message)s"},
+            "access": {"()": "uvicorn.logging.AccessFormatter", "fmt": stamp + line, "use_colors": False},
+        },
+        "handlers": {
+            "plain": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stderr"},
+            "access": {"class": "logging.StreamHandler", "formatter": "access", "stream": "ext://sys.stderr"},
+        },
+        "loggers": {
+            "uvicorn.error": {"handlers": ["plain"], "level": "WARNING", "propagate": False},
+            "uvicorn.access": {"handlers": ["access"] if access else [], "level": "INFO", "propagate": False},
+        },
+    }

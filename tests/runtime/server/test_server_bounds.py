@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import pytest
+from picture_bombs import BOMBS
+from PIL import Image
+
+pytest.importorskip("fastapi")
+pytest.importorskip("httpx")
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from oneshot_runtime import OneShotMatcher
+from oneshot_runtime.server import ServerOptions, create_app
+from oneshot_runtime.server.workers import uvicorn_config
+
+BASE = "http://localhost"
+TOKEN = "a-token-of-24-characters"
+GUARDED = ["/v1/classes", "/v1/classes/a/supports/0", "/v1/gallery/export", "/metrics", "/openapi.json"]
+
+
+@pytest.fixture(scope="module")
+def matcher() -> OneShotMatcher:
+    return OneShotMatcher.load(precision="fp32", threads=1, far=None)
+
+
+@pytest.fixture(scope="module")
+def picture() -> bytes:
+    page = np.full((60, 60), 255, np.uint8)
+    page[20:40, 28:32] = 0
+    file = io.BytesIO()
+    Image.fromarray(page).save(file, "PNG")
+    return file.getvalue()
+
+
+@contextmanager
+def running(app: FastAPI, options: ServerOptions, connections: int = 1024) -> Iterator[tuple[str, int]]:
+    """A server in a thread; gives its address."""
+    config = uvicorn_config(app, options, log=False)
+    config.limit_concurrency = connections
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield bound.getsockname()
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+def answer(where: tuple[str, int], method: str, path: str, body: bytes | None = None) -> int:
+    connection = http.client.HTTPConnection(*where, timeout=30)
+    connection.request(method, path, body)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.mark.parametrize("address", GUARDED)
+def test_the_token_holds_wherever_the_application_is_mounted(matcher, address) -> None:
+    app = create_app(matcher, ServerOptions(token=TOKEN))
+    outer = FastAPI()
+    outer.mount("/oneshot", app)
+    clients = [
+        (TestClient(app, base_url=BASE), address),
+        (TestClient(outer, base_url=BASE), f"/oneshot{address}"),
+        (TestClient(app, base_url=BASE, root_path="/oneshot"), address),
+        (TestClient(app, base_url=BASE, root_path="/oneshot"), f"/oneshot{address}"),
+    ]
+    for client, path in clients:
+        assert client.get(path).status_code == 401
+        assert client.get(path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code in (200, 404, 409)
+
+
+def test_limits_hold_wherever_the_application_is_mounted(matcher, picture) -> None:
+    outer = FastAPI()
+    outer.mount("/oneshot", create_app(matcher, ServerOptions(max_bytes=1000, max_import=2000)))
+    client = TestClient(outer, base_url=BASE)
+    assert client.post("/oneshot/v1/match", content=bytes(1001)).status_code == 413
+    assert client.post("/oneshot/v1/gallery/import", content=bytes(1500)).status_code == 422
+    assert client.post("/oneshot/v1/gallery/import", content=bytes(2001)).status_code == 413
+    assert client.post("/oneshot/v1/gallery/import", content=iter([bytes(1500)] * 2)).status_code == 413
+    rename = b'{"label": "' + b"a" * (1 << 17) + b'"}'
+    assert client.patch("/oneshot/v1/classes/a", content=rename).status_code == 413
+    assert client.patch("/oneshot/v1/classes/a", content=iter([rename])).status_code == 413
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://evil.example", "null", "http://localhost:1", "]", "http://%"])
+def test_another_sites_origin_is_refused_whatever_it_looks_like(matcher, origin) -> None:
+    client = TestClient(create_app(matcher), base_url=BASE)
+    for method, path in (("POST", "/v1/match"), ("GET", "/v1/gallery/export"), ("GET", "/v1/classes")):
+        assert client.request(method, path, headers={"Origin": origin}).status_code == 403
+    assert client.get("/v1/gallery/export", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert client.get("/v1/classes", headers={"Sec-Fetch-Site": "none"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [("%e9", 400), ("%c3%28", 400), ("a%ff%fe", 400), ("%ed%a0%80", 400), ("%c3%a9", 404), ("%EF%BF%BD", 404)],
+)
+def test_an_address_that_is_no_text_is_refused_instead_of_guessed(matcher, address, status) -> None:
+    with running(create_app(matcher), ServerOptions()) as where:
+        assert answer(where, "DELETE", f"/v1/classes/{address}") == status
+        assert answer(where, "DELETE", f"/v1/classes?label={address}") == status
+
+
+def test_two_ways_to_end_a_body_end_the_connection(matcher) -> None:
+    head = b"POST /v1/match HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+    smuggled = b"0\r\n\r\nGET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with running(create_app(matcher), ServerOptions()) as where, socket.create_connection(where, 20) as client:
+        client.sendall(head + smuggled)
+        data = b""
+        with suppress(ConnectionResetError):
+            while part := client.recv(65536):
+                data += part
+    assert data.startswith(b"HTTP/1.1 400")
+    assert data.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /v1/health HT", b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nA: b\r\n"])
+def test_silent_connections_keep_no_client_out_and_are_closed_in_time(matcher, picture, sent) -> None:
+    options = ServerOptions(timeout=2)
+    with running(create_app(matcher, options), options, connections=128) as where:
+        silent = [socket.create_connection(where, 20) for _ in range(200)]
+        for client in silent:
+            with suppress(OSError):
+                client.sendall(sent)
+        start = time.monotonic()
+        assert answer(where, "GET", "/v1/health") == 200
+        assert answer(where, "POST", "/v1/match", picture) == 200
+        for client in silent:
+            with suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+            client.close()
+        assert time.monotonic() - start < 20
+
+
+def test_half_a_body_keeps_no_client_out(matcher, picture) -> None:
+    with running(create_app(matcher), ServerOptions(), connections=100) as where:
+        half = [socket.create_connection(where, 20) for _ in range(120)]
+        for client in half:
+            with suppress(OSError):
+                client.sendall(b"POST /v1/match HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n" + bytes(100))
+        assert answer(where, "POST", "/v1/match", picture) == 200
+        for client in half:
+            client.close()
+
+
+def test_an_endless_head_is_refused(matcher) -> None:
+    with running(create_app(matcher), ServerOptions()) as where, socket.create_connection(where, 20) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        with pytest.raises(OSError, match=r"reset|pipe|abort"):  # long before it is sent
+            client.sendall((b"A: " + b"b" * 8000 + b"\r\n") * 4000)
+
+
+def test_pictures_that_take_long_do_not_hold_up_what_is_quick(matcher, picture) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (3000, 3000), "white").save(file, "PNG", compress_level=1)
+    large = file.getvalue()
+    with running(create_app(matcher), ServerOptions()) as where:
+        attackers = [threading.Thread(target=answer, args=(where, "POST", "/v1/match", large)) for _ in range(8)]
+        for thread in attackers:
+            thread.start()
+        assert [answer(where, "GET", path) for path in ("/v1/health", "/v1/classes", "/metrics")] == [200] * 3
+        assert answer(where, "POST", "/v1/match", picture) == 200
+        assert any(thread.is_alive() for thread in attackers)
+        for thread in attackers:
+            thread.join(60)
+
+
+@pytest.mark.parametrize("name", ["JPEG of 100,000 scans", "TIFF of doubles in one strip", "plain PBM of comments"])
+def test_a_bomb_is_a_problem_of_the_client(matcher, name) -> None:
+    client = TestClient(create_app(matcher), base_url=BASE)
+    data = BOMBS[name]()
+    for path in ("/v1/match", "/v1/embed", "/v1/classes/a"):
+        response = client.post(path, content=data)
+        assert (response.status_code, response.json()["error"]) == (422, "ImageError")
+
+
+def test_bodies_of_all_requests_share_what_memory_there_is_for_them(matcher, picture) -> None:
+    app = create_app(matcher)
+    service = app.state.service
+    client = TestClient(app, base_url=BASE)
+    service.bodies.free = 1000
+    response = client.post("/v1/match", content=bytes(200_000))
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert service.bodies.free == 1000
+    assert client.post("/v1/match", content=picture).status_code == 200
+    service.bodies.free = 1 << 20
+    assert client.post("/v1/match", content=bytes(200_000)).status_code == 422
+    assert service.bodies.free == 1 << 20
+
+
+def test_the_description_names_the_token(matcher) -> None:
+    description = TestClient(create_app(matcher), base_url=BASE).get("/openapi.json").json()
+    assert description["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert description["paths"]["/v1/match"]["post"]["security"] == [{"token": []}]
+    assert description["paths"]["/v1/health"]["get"]["security"] == []
+
+
+def test_no_answer_names_a_folder_of_the_server(tmp_path) -> None:
+    folder = tmp_path / "o'brien and sons"
+    folder.mkdir()
+    path = folder / "letters.db"
+    with OneShotMatcher.load(gallery=path, precision="fp32", threads=1) as matcher:
+        client = TestClient(create_app(matcher, gallery=path), base_url=BASE, raise_server_exceptions=False)
+        for file in folder.iterdir():
+            file.write_bytes(b"garbage" * 9000)
+        bodies = [client.get(address).text for address in ("/v1/health", "/v1/classes", "/metrics", "/v1/gallery/export")]
+    assert any(json.loads(body).get("status") == 503 for body in bodies if body.startswith("{"))
+    for body in bodies:
+        assert "brien" not in body
+        assert str(tmp_path) not in body
+
+
+def test_only_health_and_the_page_need_no_token(matcher) -> None:
+    client = TestClient(create_app(matcher, ServerOptions(token=TOKEN)), base_url=BASE)
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    for address, operations in client.get("/openapi.json", headers=bearer).json()["paths"].items():
+        for method in operations:
+            response = client.request(method, address.replace("{number}", "0"))
+            assert response.status_code == (200 if address == "/v1/health" else 401), (method, address)
+    assert client.get("/").status_code == 200
