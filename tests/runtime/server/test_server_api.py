@@ -575,7 +575,7 @@ def test_metrics_count_requests_by_template_and_answers(client, pictures) -> Non
 
 def test_the_description_names_every_route_with_examples(client) -> None:
     description = client.get("/openapi.json").json()
-    paths = {"/v1/match", "/v1/embed", "/v1/classes", "/v1/classes/{label}"}
+    paths = {"/v1/match", "/v1/read", "/v1/explain", "/v1/embed", "/v1/classes", "/v1/classes/{label}"}
     paths |= {"/v1/classes/supports/{number}", "/v1/classes/{label}/supports/{number}"}
     assert paths | {"/v1/health", "/metrics", "/v1/gallery/export", "/v1/gallery/import"} == set(description["paths"])
     assert "multipart/form-data" in description["paths"]["/v1/match"]["post"]["requestBody"]["content"]
