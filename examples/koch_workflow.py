@@ -1,10 +1,12 @@
 # %% [markdown]
 # # One-shot recognition with a twin network, from the data to the runtime
 #
-# The method of Koch, Zemel and Salakhutdinov (2015), end to end: load the drawings, map them to labelled pairs, train a twin network, test it
+# The method of Koch, Zemel and Salakhutdinov (2015), end to end: load the drawings, map them to labelled pairs, train a
+# twin network, test it
 # on symbols that it never saw, recognise a new class from a single picture, and run the same model without PyTorch.
 #
-# Run it as a script, `python examples/koch_workflow.py [--data OMNIGLOT] [--minutes 3]`, or as the notebook `examples/koch_workflow.ipynb`.
+# Run it as a script, `python examples/koch_workflow.py [--data OMNIGLOT] [--minutes 3]`, or as the notebook
+# `examples/koch_workflow.ipynb`.
 # Without Omniglot's zips it invents its alphabets. Five minutes on two cores.
 
 # %%
@@ -54,7 +56,8 @@ def show(name: str) -> None:
 # %% [markdown]
 # ## 1. The data: `X`, `y`, `lang_dict`
 #
-# `X` holds every drawing, character by character: for Omniglot's background set `(964, 20, 105, 105)`. `y` is the character of each drawing,
+# `X` holds every drawing, character by character: for Omniglot's background set `(964, 20, 105, 105)`. `y` is the
+# character of each drawing,
 # `(19280, 1)`. `lang_dict` says which characters belong to an alphabet: name to the first and last label.
 
 
@@ -98,7 +101,8 @@ show("pairs")
 # %% [markdown]
 # ## 3. The twin
 #
-# One network embeds both drawings. The head compares: `p = sigmoid(b - sum_j w_j |a_j - s_j|)`, an L1 distance with learned weights.
+# One network embeds both drawings. The head compares: `p = sigmoid(b - sum_j w_j |a_j - s_j|)`, an L1 distance with
+# learned weights.
 
 # %%
 config = TrainConfig(model=PRESETS["edge"], split="background", steps=100, classes=30, shots=4, synthetic=0.0, redrawn=0.0)
@@ -121,7 +125,8 @@ show("architecture")
 # %% [markdown]
 # ## 4. Training
 #
-# A step embeds a batch of 30 characters, four drawings each, and compares *all* pairs of it: every positive pair competes with all negatives. That
+# A step embeds a batch of 30 characters, four drawings each, and compares *all* pairs of it: every positive pair competes
+# with all negatives. That
 # is the paper's idea with far more pairs a step; `train/losses.py` has both losses in 50 lines.
 
 # %%
@@ -148,7 +153,8 @@ show("training")
 # %% [markdown]
 # ## 5. N-way one-shot tests on alphabets that it never saw
 #
-# N characters, one drawing of each by one writer; another writer's drawing is asked for. Beside it: the nearest drawing by pixels, and chance.
+# N characters, one drawing of each by one writer; another writer's drawing is asked for. Beside it: the nearest drawing
+# by pixels, and chance.
 
 
 # %%
