@@ -18,7 +18,7 @@ from train.config import TrainConfig
 from train.model import ModelConfig, SiameseNet
 from train.unfold import unfolded
 
-__all__ = ["Ancestor", "Teachers", "load_ancestor"]
+__all__ = ["Ancestor", "Teachers", "load_ancestor", "network_of"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Ancestor:
     weights: dict[str, Tensor]
     record: dict[str, Any]
     folded: bool
+
+
+def network_of(path: Path) -> ModelConfig:
+    """The network of a run's checkpoint, or of its bundle's folder. Raises `CheckpointError` and `BundleError`."""
+    return (_read_bundle(path) if path.is_dir() else _read_checkpoint(path, "cpu"))[2]
 
 
 def load_ancestor(path: Path, config: TrainConfig, holdout: Sequence[str]) -> Ancestor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,15 +17,23 @@ class BatchSampler:
     """Draws batches of `classes` classes with up to `shots` images each, filling them alphabet by alphabet.
 
     Up to `per_group` classes come from one alphabet before the next is opened, so most negatives of an image are its
-    neighbours in the same alphabet: the hard ones, and the ones that the within-alphabet trials ask for. groups: the names of
-    those to draw from.
+    neighbours in the same alphabet: the hard ones, and the ones that the within-alphabet trials ask for. weights: how often
+    each group is opened, by its name, relative to the others; groups without a weight never are.
     """
 
     def __init__(
-        self, canvases: Canvases, groups: list[str], classes: int, shots: int, per_group: int, rng: np.random.Generator
+        self,
+        canvases: Canvases,
+        weights: Mapping[str, float],
+        classes: int,
+        shots: int,
+        per_group: int,
+        rng: np.random.Generator,
     ) -> None:
         self._members = canvases.members()
-        self._groups = [canvases.groups[name] for name in groups]
+        names = [name for name, weight in weights.items() if weight > 0]
+        self._groups = [canvases.groups[name] for name in names]
+        self._chances = np.array([weights[name] for name in names]) / sum(weights[name] for name in names)
         self._classes = min(classes, sum(len(group) for group in self._groups))
         self._shots = shots
         self._per_group = per_group
@@ -35,7 +43,7 @@ class BatchSampler:
         """Indices of one batch's images, `int64 (B,)`; images of a class are adjacent."""
         chosen: list[int] = []
         while len(chosen) < self._classes:
-            for index in self._rng.permutation(len(self._groups)):
+            for index in self._rng.choice(len(self._groups), len(self._groups), replace=False, p=self._chances):
                 group = self._groups[index]
                 room = min(self._per_group, len(group), self._classes - len(chosen))
                 fresh = np.setdiff1d(group, chosen)

@@ -108,14 +108,17 @@ def _preprocess_all(images: list[ImageSource], spec: PreprocessSpec, progress: b
     return np.stack([preprocess(image, spec) for image in shown])
 
 
-def joined(first: Canvases, second: Canvases) -> Canvases:
-    """Both, the classes of `second` numbered on from those of `first`. Only `first` keeps its pens."""
-    start = int(first.classes.max()) + 1
+def joined(first: Canvases, *others: Canvases) -> Canvases:
+    """All of them, the classes of each numbered on from those before it. Only `first` keeps its pens."""
+    parts = (first, *others)
+    starts = np.concatenate(([0], np.cumsum([int(part.classes.max()) + 1 for part in parts])))
     return Canvases(
-        images=np.concatenate((first.images, second.images)),
-        classes=np.concatenate((first.classes, second.classes + start)),
-        drawers=np.concatenate((first.drawers, second.drawers)),
-        groups=first.groups | {name: members + start for name, members in second.groups.items()},
+        images=np.concatenate([part.images for part in parts]),
+        classes=np.concatenate([part.classes + start for part, start in zip(parts, starts, strict=False)]),
+        drawers=np.concatenate([part.drawers for part in parts]),
+        groups={
+            name: members + start for part, start in zip(parts, starts, strict=False) for name, members in part.groups.items()
+        },
         pens=first.pens,
     )
 

@@ -14,7 +14,7 @@ from train.model import SiameseNet
 
 __all__ = ["CheckpointError", "load_checkpoint", "load_model", "save_checkpoint"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class CheckpointError(ValueError):

@@ -15,16 +15,19 @@ __all__ = ["TrainConfig"]
 class TrainConfig:
     """A training run.
 
-    steps is always set: `--minutes` was turned into it once. classes, shots, per_group: see `BatchSampler`. loss: "all-pairs"
-    or "pairs" (then a step takes classes * shots / 2 labelled pairs). precision: "bf16" or "fp32" for the convolutions.
-    validations: how often the held-out alphabets are looked at. redrawn: share of the drawings shown as another pen drew them,
-    where such versions were made. synthetic: share of the batches that come from composed and invented alphabets, of which
-    there are `composed` and `invented`.
+    steps is always set: `--minutes` was turned into it once. minutes: above 0, the run lasts as long by the clock, and its
+    learning rate follows that instead of the steps; `steps` is then what it was expected to do. classes, shots, per_group: see
+    `BatchSampler`. loss: "all-pairs" or "pairs" (then a step takes classes * shots / 2 labelled pairs). precision: "bf16" or
+    "fp32" for the convolutions. validations: how often what was held out is looked at. redrawn: share of the drawings shown as
+    another pen drew them, where such versions were made. shares: of the alphabets in a batch, those from other
+    sources than the split's drawings, by the source: "synthetic" (`composed` and `invented` alphabets), and the kinds of
+    `train.glyphs`; shares of sources that a run does not have count as drawings.
     """
 
     model: ModelConfig
     split: str
     steps: int
+    minutes: float = 0.0
     seed: int = 0
     loss: str = "all-pairs"
     classes: int = 40
@@ -38,7 +41,7 @@ class TrainConfig:
     device: str = "cpu"
     validations: int = 12
     redrawn: float = 0.5
-    synthetic: float = 0.3
+    shares: dict[str, float] = field(default_factory=lambda: {"synthetic": 0.3})
     composed: int = 60
     invented: int = 30
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -1,14 +1,15 @@
-"""What a run learns from and is judged by, put together from a split, held-out groups, other pens and synthetic alphabets."""
+"""What a run learns from and is judged by: a split, held-out groups, other pens, synthetic alphabets and glyphs of fonts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.canvases import Canvases, from_folder, from_image_set, hold_out, joined
 from train.episodes import within_alphabet_episodes
+from train.glyphs import glyph_sets
 from train.omniglot import DatasetError, ImageSet, load_split
 from train.synthetic import composed_alphabets, invented_alphabets
 
@@ -17,11 +18,15 @@ __all__ = ["TrainingData", "load_data"]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """training: the split. validation: the held-out groups, if any. synthetic: composed and invented alphabets, if any."""
+    """training: the split. validation: the held-out groups, if any. sources: what else is learned from, by name: "synthetic",
+    and kinds of glyphs. scripts: glyphs of held-out scripts, if any. families: licence -> font families of the glyphs.
+    """
 
     training: Canvases
     validation: Canvases | None
-    synthetic: Canvases | None
+    sources: dict[str, Canvases]
+    scripts: Canvases | None = None
+    families: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def load_data(
@@ -32,11 +37,27 @@ def load_data(
     composed: int = 0,
     invented: int = 0,
     pens: bool = True,
+    glyphs: Sequence[str] = (),
+    fonts: Sequence[Path] = (),
 ) -> TrainingData:
-    """Load and preprocess a split, redrawn with other `pens` too; see `TrainConfig` for the rest. Raises `DatasetError`.
+    """Load and preprocess a split, redrawn with other `pens` too, and what else a run learns from.
 
     Alphabets are composed of the training alphabets only, and a folder of images has neither these nor other pens: its
     pictures need not be drawings.
+
+    Args:
+        data: folder of Omniglot's zips, or of images.
+        split: see `TrainConfig`.
+        spec: how pictures become canvases.
+        holdout: groups to keep for validation.
+        composed: number of alphabets to compose.
+        invented: number of alphabets to invent.
+        pens: whether drawings are redrawn with other pens.
+        glyphs: kinds of `train.glyphs.KINDS` to draw.
+        fonts: folders of fonts to draw them with.
+
+    Raises:
+        DatasetError: the data cannot be used, or a group is unknown.
     """
     images: ImageSet | None = None
     if split == "folder":
@@ -57,10 +78,13 @@ def load_data(
     if images is not None and composed:
         parts = {name: images.alphabets[name] for name in training.groups}
         synthetic.append(composed_alphabets(images, parts, spec, composed, seed=2, progress=True))
-    return TrainingData(training, validation, _all_of(synthetic))
-
-
-def _all_of(parts: list[Canvases]) -> Canvases | None:
-    if not parts:
-        return None
-    return parts[0] if len(parts) == 1 else joined(parts[0], parts[1])
+    sources = {"synthetic": joined(*synthetic)} if synthetic else {}
+    if not glyphs:
+        return TrainingData(training, validation, sources)
+    sets, scripts = glyph_sets(fonts, spec, glyphs, progress=True)
+    sources |= {each.kind: each.canvases for each in sets}
+    families: dict[str, set[str]] = {}
+    for each in sets:
+        for licence, names in each.families.items():
+            families.setdefault(licence, set()).update(names)
+    return TrainingData(training, validation, sources, scripts, {name: sorted(families[name]) for name in sorted(families)})

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from train.calibrate import fit_calibration, fit_thresholds
-from train.canvases import Canvases
+from train.canvases import Canvases, joined
 from train.curves import draw_curves
 from train.episodes import Score, score_episodes, within_alphabet_episodes
 from train.trainer import Trainer
@@ -33,40 +34,44 @@ class RunResult:
     validation: Score | None
 
 
-def run(trainer: Trainer, validation: Canvases | None, out: Path) -> RunResult:
-    """Train until `config.steps`, writing `last.pt`, `best.pt`, `log.jsonl` and `curves.png` into `out`.
+def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canvases | None = None) -> RunResult:
+    """Train until `trainer.finished`, writing `last.pt`, `best.pt`, `log.jsonl` and `curves.png` into `out`.
 
     Ctrl-C ends the run after the current step, with a checkpoint that resumes; a second one ends it at once. `best.pt` changes
-    only when validation improves.
+    only when validation improves. scripts: glyphs of held-out scripts, which the mean of validation and the thresholds take in.
     """
     out.mkdir(parents=True, exist_ok=True)
     log, checkpoint, steps = out / "log.jsonl", out / "last.pt", trainer.config.steps
     validate_every = max(1, steps // trainer.config.validations)
     meter, saved, score = _Meter(), time.monotonic(), None
     _append(log, {"event": "start", "step": trainer.done, "config": trainer.config.to_dict()})
+    clock = time.monotonic()
     progress = tqdm(total=steps, initial=trainer.done, unit="step", desc="train", smoothing=0.05, mininterval=1.0)
     with _Interruption() as interruption:
-        while trainer.done < steps and not interruption.asked:
+        while not trainer.finished and not interruption.asked:
             start = time.perf_counter()
             loss, images = trainer.step()
             meter.add(loss, images, time.perf_counter() - start)
             progress.update()
-            if meter.steps == _LOG_EVERY or trainer.done == steps:
+            now = time.monotonic()
+            trainer.spent, clock = trainer.spent + now - clock, now
+            if meter.steps == _LOG_EVERY or trainer.finished:
                 progress.set_postfix_str(f"loss {meter.mean_loss:.4f}, {meter.images_per_second:.0f} images/s")
                 _append(log, {"event": "step", "step": trainer.done, **meter.flush()})
-            due = trainer.done % validate_every == 0 and trainer.done + validate_every <= steps
+            more = trainer.config.minutes > 0 or trainer.done + validate_every <= steps
+            due = trainer.done % validate_every == 0 and more and not trainer.finished
             if validation is not None and due:
-                score = _record_validation(trainer, validation, out, log)
+                score = _record_validation(trainer, validation, scripts, out, log)
                 progress.write(f"step {trainer.done}: within-alphabet 20-way on held-out alphabets {score}")
             if time.monotonic() - saved > _SAVE_SECONDS:
                 trainer.save(checkpoint)
                 saved = time.monotonic()
     progress.close()
     trainer.save(checkpoint)
-    finished = trainer.done == steps
+    finished = trainer.finished
     if finished and validation is not None:
         # Also after a resume of a run that was interrupted here.
-        score = _record_validation(trainer, validation, out, log)
+        score = _record_validation(trainer, validation, scripts, out, log)
         trainer.save(checkpoint)
     draw_curves(log, out / "curves.png")
     return RunResult(checkpoint, finished, score)
@@ -74,37 +79,54 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path) -> RunResult:
 
 @dataclass(frozen=True)
 class Validation:
-    """The averaged weights on held-out alphabets.
+    """The averaged weights on held-out alphabets, and on held-out scripts of fonts if there are any.
 
-    score: within-alphabet 20-way, one shot, any two drawers. notes: JSON-ready `calibration` of the head and `thresholds` for
-    refusing strangers, those in calibrated logits.
+    score, scripts: within an alphabet or script, 20-way, one shot, any two drawers. notes: JSON-ready `calibration` of the head
+    and `thresholds` for refusing strangers, those in calibrated logits; fitted on both.
     """
 
     score: Score
+    scripts: Score | None
     notes: dict[str, Any]
 
-
-def validate(trainer: Trainer, validation: Canvases) -> Validation:
-    """Score the averaged weights on held-out alphabets, and fit there what training cannot give."""
-    embeddings = trainer.embed_average(validation.images)
-    episodes = within_alphabet_episodes(validation, way=20, per_group=20, seed=1)
-    score = score_episodes(embeddings, episodes, trainer.compare_average)
-    calibration = fit_calibration(validation, embeddings, trainer.compare_average)
-    thresholds = fit_thresholds(validation, embeddings, calibration.applied(trainer.compare_average))
-    return Validation(score, {"calibration": asdict(calibration), "thresholds": thresholds})
+    @property
+    def mean(self) -> float:
+        """What runs and their checkpoints are chosen by: the mean accuracy of the two."""
+        parts = [part.accuracy for part in (self.score, self.scripts) if part is not None]
+        return sum(parts) / len(parts)
 
 
-def _record_validation(trainer: Trainer, validation: Canvases, out: Path, log: Path) -> Score:
-    found = validate(trainer, validation)
-    score = found.score
-    record = {"accuracy": round(score.accuracy, 5), "interval": [round(end, 5) for end in score.interval]}
+def validate(trainer: Trainer, validation: Canvases, scripts: Canvases | None = None) -> Validation:
+    """Score the averaged weights on held-out alphabets and scripts, and fit there what training cannot give."""
+    parts = [validation] if scripts is None else [validation, scripts]
+    embedded = [trainer.embed_average(part.images) for part in parts]
+    scores = [
+        score_episodes(embeddings, within_alphabet_episodes(part, way=20, per_group=20, seed=1), trainer.compare_average)
+        for part, embeddings in zip(parts, embedded, strict=True)
+    ]
+    everything, embeddings = joined(*parts), np.concatenate(embedded)
+    calibration = fit_calibration(everything, embeddings, trainer.compare_average)
+    thresholds = fit_thresholds(everything, embeddings, calibration.applied(trainer.compare_average))
+    notes = {"calibration": asdict(calibration), "thresholds": thresholds}
+    return Validation(scores[0], scores[1] if len(scores) > 1 else None, notes)
+
+
+def _record_validation(trainer: Trainer, validation: Canvases, scripts: Canvases | None, out: Path, log: Path) -> Score:
+    found = validate(trainer, validation, scripts)
+    record = _figures(found.score)
+    if found.scripts is not None and scripts is not None:
+        record["scripts"] = _figures(found.scripts) | {"names": sorted(scripts.groups)}
     trainer.notes.update(validation=record | {"alphabets": sorted(validation.groups), "step": trainer.done}, **found.notes)
     _append(log, {"event": "validation", "step": trainer.done, **record})
-    if score.accuracy > trainer.best:
-        trainer.best = score.accuracy
+    if found.mean > trainer.best:
+        trainer.best = found.mean
         trainer.save(out / "best.pt")
     draw_curves(log, out / "curves.png")
-    return score
+    return found.score
+
+
+def _figures(score: Score) -> dict[str, Any]:
+    return {"accuracy": round(score.accuracy, 5), "interval": [round(end, 5) for end in score.interval]}
 
 
 class _Interruption:

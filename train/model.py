@@ -61,6 +61,15 @@ PRESETS = {
     "edge": ModelConfig(
         preset="edge",
         spec=PreprocessSpec(height=48, width=48),
+        channels=(48, 96, 192, 384),
+        kernels=(3, 3, 3, 3),
+        dim=384,
+        norm=True,
+        pooled=3,
+    ),
+    "narrow": ModelConfig(
+        preset="narrow",
+        spec=PreprocessSpec(height=48, width=48),
         channels=(32, 64, 128, 256),
         kernels=(3, 3, 3, 3),
         dim=256,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
 import json
 import math
-import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from train.config import TrainConfig
 from train.losses import all_pairs_loss, distillation_loss, pairs_loss
 from train.model import SiameseNet
 from train.unfold import centre_norms
+from train.widen import widened
 
-__all__ = ["Trainer", "measure_step"]
+__all__ = ["Trainer"]
 
 _CENTRED_ON = 500
 
@@ -34,19 +35,21 @@ _CENTRED_ON = 500
 class Trainer:
     """Holds model, averaged weights, optimiser and random states; `step()` advances all of them by one batch.
 
-    notes: JSON-ready facts for the record (command, commit, validation, thresholds) that travel with the checkpoint. synthetic:
-    alphabets that `config.synthetic` of the batches come from. teachers: what half of the all-pairs loss gives way to.
+    done: steps so far. spent: seconds by the clock so far, which whoever drives the run adds up.
+    notes: JSON-ready facts for the record (command, commit, validation, thresholds) that travel with the checkpoint. sources:
+    what `config.shares` of the batches come from, by name. teachers: what half of the all-pairs loss gives way to.
     """
 
     def __init__(
         self,
         config: TrainConfig,
         canvases: Canvases,
-        synthetic: Canvases | None = None,
+        sources: Mapping[str, Canvases] | None = None,
         teachers: Teachers | None = None,
     ) -> None:
         self.config = config
         self.done = 0
+        self.spent = 0.0
         torch.manual_seed(config.seed)
         self.model = SiameseNet(config.model).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
@@ -54,27 +57,27 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.best = -1.0
-        self.notes: dict[str, Any] = {
-            "data": hashlib.blake2b(np.ascontiguousarray(canvases.images).data, digest_size=16).hexdigest()
-        }
+        self.notes: dict[str, Any] = {"data": _digest(canvases)}
+        sources = dict(sources or {})
+        if sources:
+            self.notes["sources"] = {name: _digest(source) for name, source in sources.items()}
         if teachers is not None:
             self.notes["teachers"] = teachers.records
         self._teachers = teachers
         self._real = canvases
-        everything = canvases if synthetic is None else joined(canvases, synthetic)
+        everything = joined(canvases, *sources.values())
         self._images = torch.from_numpy(everything.images)
         self._pens = torch.from_numpy(everything.pens)
         self._classes = torch.from_numpy(everything.classes)
-        shape = (config.classes, config.shots, config.per_group, self.rng)
-        self._sampler = BatchSampler(everything, list(canvases.groups), *shape)
-        self._synthetic = None if synthetic is None else BatchSampler(everything, list(synthetic.groups), *shape)
+        weights = _weights(canvases, sources, config.shares)
+        self._sampler = BatchSampler(everything, weights, config.classes, config.shots, config.per_group, self.rng)
 
     @classmethod
     def resume(
         cls,
         path: Path,
         canvases: Canvases,
-        synthetic: Canvases | None = None,
+        sources: Mapping[str, Canvases] | None = None,
         teachers: Teachers | None = None,
         device: str = "cpu",
     ) -> Trainer:
@@ -83,9 +86,9 @@ class Trainer:
         Raises `CheckpointError` when the run was started with other images or other teachers.
         """
         config, state = load_checkpoint(path, device)
-        trainer = cls(dataclasses.replace(config, device=device), canvases, synthetic, teachers)
+        trainer = cls(replace(config, device=device), canvases, sources, teachers)
         notes = json.loads(state["notes"])
-        for what, option in (("images", "data"), ("teachers", "teachers")):
+        for what, option in (("images", "data"), ("teachers", "teachers"), ("glyphs", "sources")):
             if notes.get(option) != trainer.notes.get(option):
                 raise CheckpointError(f"'{path}' was started with other {what} than these: give --{option} what it was started "
                                       "with")  # fmt: skip
@@ -95,25 +98,31 @@ class Trainer:
         trainer.generator.set_state(state["generator"].cpu())
         trainer.rng.bit_generator.state = json.loads(state["rng"])
         trainer.done = state["done"]
+        trainer.spent = state["spent"]
         trainer.best = state["best"]
         trainer.notes = notes
         return trainer
 
     def start_from(self, path: Path) -> None:
-        """Begin with the averaged weights of another run of the same network, or its bundle's, and note its command.
+        """Begin with the averaged weights of another run or its bundle, widened where this network is wider; note its command.
 
-        Raises `CheckpointError` for another network, and for a run that learned from groups that this one holds out.
+        Raises `CheckpointError` for other layers or a wider network, and for a run that learned from groups that this one holds
+        out.
         """
         ancestor = load_ancestor(path, self.config, self.notes.get("holdout", []))
-        if ancestor.model != self.config.model:
-            preset, own = ancestor.model.preset, self.config.model.preset
-            raise CheckpointError(f"'{path}' is of preset {preset}, this run is of {own}")
-        self.notes["started_from"] = ancestor.record
-        self.average.load_state_dict(ancestor.weights)
+        own, begun = self.config.model, SiameseNet(ancestor.model).to(self.config.device).eval()
+        if replace(ancestor.model, channels=own.channels, dim=own.dim, preset=own.preset) != own:
+            raise CheckpointError(f"'{path}' is of preset {ancestor.model.preset}, this run is of {own.preset}")
+        begun.load_state_dict(ancestor.weights)
         if ancestor.folded:
             sample = self._images[torch.linspace(0, len(self._images) - 1, _CENTRED_ON).long()].to(self.config.device)
-            centre_norms(self.average, augment(sample, self.config.augment, torch.Generator().manual_seed(0)))
-        self.model.load_state_dict(self.average.state_dict())
+            centre_norms(begun, augment(sample, self.config.augment, torch.Generator().manual_seed(0)))
+        weights = begun.state_dict()
+        if replace(ancestor.model, preset=own.preset) != own:
+            weights = widened(weights, ancestor.model, own, self.config.seed)
+        self.notes["started_from"] = ancestor.record
+        self.average.load_state_dict(weights)
+        self.model.load_state_dict(weights)
 
     def save(self, path: Path) -> None:
         """Write everything that `resume` needs."""
@@ -124,10 +133,17 @@ class Trainer:
             "generator": self.generator.get_state(),
             "rng": json.dumps(self.rng.bit_generator.state),
             "done": self.done,
+            "spent": self.spent,
             "best": self.best,
             "notes": json.dumps(self.notes),
         }
         save_checkpoint(path, self.config, state)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or all minutes spent where those count."""
+        config = self.config
+        return self.spent >= 60 * config.minutes if config.minutes else self.done >= config.steps
 
     def step(self) -> tuple[float, int]:
         """One optimiser step. Returns the loss and the number of images embedded."""
@@ -157,7 +173,7 @@ class Trainer:
         return np.asarray(logits.cpu().numpy())
 
     def _all_pairs_step(self) -> tuple[Tensor, int]:
-        index = torch.from_numpy(self._draw())
+        index = torch.from_numpy(self._sampler.draw())
         images, state = self._by_any_pen(index), self.generator.get_state()
         embeddings = self._augmented_embeddings(images)
         logits = self.model.head(embeddings, embeddings)
@@ -177,11 +193,6 @@ class Trainer:
         left, right = self._augmented_embeddings(self._by_any_pen(index)).chunk(2)
         logits = self.model.head.paired(left, right)
         return pairs_loss(logits, torch.from_numpy(batch.targets).to(logits.device)), len(index)
-
-    def _draw(self) -> NDArray[np.int64]:
-        if self._synthetic is not None and self.rng.random() < self.config.synthetic:
-            return self._synthetic.draw()
-        return self._sampler.draw()
 
     def _augmented_embeddings(self, images: Tensor) -> Tensor:
         ink = augment(images.to(self.config.device), self.config.augment, self.generator)
@@ -208,10 +219,12 @@ class Trainer:
         return torch.autocast(torch.device(self.config.device).type, dtype=torch.bfloat16, enabled=enabled)
 
     def _learning_rate(self) -> float:
-        """Linear warm-up, then a cosine to zero at the last step."""
+        """Linear warm-up, then a cosine to zero at the end."""
         config = self.config
         warm = min(1.0, (self.done + 1) / max(1, config.warmup))
         progress = max(0, self.done - config.warmup) / max(1, config.steps - config.warmup)
+        if config.minutes:
+            progress = self.spent / (60 * config.minutes)
         return config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     @torch.no_grad()
@@ -222,17 +235,15 @@ class Trainer:
             average.lerp_(current, 1 - decay)
 
 
-def measure_step(config: TrainConfig, canvases: Canvases, teachers: Teachers | None = None, repeats: int = 8) -> float:
-    """Median seconds of a step, on a throw-away trainer so that the run itself is untouched."""
-    trainer = Trainer(config, canvases, teachers=teachers)
-    for _ in range(3):
-        trainer.step()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        trainer.step()
-        seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds))
+def _digest(canvases: Canvases) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(canvases.images).data, digest_size=16).hexdigest()
+
+
+def _weights(canvases: Canvases, sources: Mapping[str, Canvases], shares: Mapping[str, float]) -> dict[str, float]:
+    """How often each group is opened: each source its share, evenly over its groups, and the drawings what is left."""
+    taken = {name: shares.get(name, 0.0) for name in sources}
+    parts = [(canvases, 1 - sum(taken.values())), *((source, taken[name]) for name, source in sources.items())]
+    return {group: share / len(part.groups) for part, share in parts for group in part.groups}
 
 
 def _generator(state: Tensor) -> torch.Generator:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 
 from oneshot_runtime.model.bundle import Bundle
 from train.checkpoint import CheckpointError
-from train.model import PRESETS, SiameseNet
+from train.model import PRESETS, ModelConfig, SiameseNet
 
 __all__ = ["centre_norms", "unfolded"]
 
@@ -20,15 +22,13 @@ __all__ = ["centre_norms", "unfolded"]
 def unfolded(bundle: Bundle) -> SiameseNet:
     """The network of a bundle, in evaluation mode, with batch norms that only add what the export folded into biases.
 
-    The head is as it was before its calibration. Raises `CheckpointError` when the bundle's graph is not its preset's network,
-    and `BundleError` for a damaged file.
+    The head is as it was before its calibration. Channels, kernels and components are the graph's, whatever the preset of that
+    name has now. Raises `CheckpointError` when the graph has other layers than its preset, and `BundleError` for a damaged
+    file.
     """
-    config = PRESETS.get(bundle.preset)
-    if config is None or config.spec != bundle.spec:
-        raise CheckpointError(f"bundle '{bundle.path}' was exported from another network than any preset: {sorted(PRESETS)}")
-    model = SiameseNet(config).eval()
-    layers = [layer for layer in model.layers if not isinstance(layer, nn.MaxPool2d | nn.AvgPool2d | nn.ReLU)]
     constants = _constants(bundle)
+    model = SiameseNet(_config_of(bundle, [weight.shape for weight, _ in constants])).eval()
+    layers = [layer for layer in model.layers if not isinstance(layer, nn.MaxPool2d | nn.AvgPool2d | nn.ReLU)]
     with torch.no_grad():
         for index, layer in enumerate(layers):
             if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -57,6 +57,23 @@ def centre_norms(model: SiameseNet, ink: Tensor) -> None:
             layer.running_mean.copy_(mean)
             layer.running_var.copy_(variance)
         values = layer(values)
+
+
+def _config_of(bundle: Bundle, shapes: list[tuple[int, ...]]) -> ModelConfig:
+    """The preset of the bundle's name with the sizes of its graph. shapes: of the weights, in the graph's order."""
+    preset = PRESETS.get(bundle.preset)
+    if preset is None:
+        raise CheckpointError(f"bundle '{bundle.path}' was exported from another network than any preset: {sorted(PRESETS)}")
+    *convolutions, last = shapes or [()]
+    if len(convolutions) != len(preset.channels) or len(last) != 2 or any(len(shape) != 4 for shape in convolutions):
+        raise CheckpointError(f"bundle '{bundle.path}' is not of preset {bundle.preset}: it has weights of {shapes}")
+    return replace(
+        preset,
+        spec=bundle.spec,
+        channels=tuple(shape[0] for shape in convolutions),
+        kernels=tuple(shape[2] for shape in convolutions),
+        dim=last[0],
+    )
 
 
 def _constants(bundle: Bundle) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:

@@ -78,7 +78,7 @@ def test_the_contract_of_the_graphs(edge_bundle) -> None:
     (images,), (embeddings,) = graph.graph.input, graph.graph.output
     assert (images.name, images.type.tensor_type.elem_type) == ("images", onnx.TensorProto.UINT8)
     assert [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim] == ["N", 48, 48]
-    assert [d.dim_param or d.dim_value for d in embeddings.type.tensor_type.shape.dim] == ["N", 256]
+    assert [d.dim_param or d.dim_value for d in embeddings.type.tensor_type.shape.dim] == ["N", PRESETS["edge"].dim]
     assert not any(node.op_type == "BatchNormalization" for node in graph.graph.node)
     head = onnx.load(edge_bundle / "head.onnx")
     assert [value.name for value in (*head.graph.input, *head.graph.output)] == ["queries", "supports", "probabilities"]
@@ -130,7 +130,7 @@ def test_a_run_that_went_on_after_its_validation_is_refused(checkpoints, tmp_pat
 def test_a_graph_that_differs_writes_nothing(checkpoints, tmp_path, monkeypatch) -> None:
     def wrong(model):
         graph = embedding_graph(model)
-        bias = next(c for c in graph.graph.initializer if list(c.dims) == [256])
+        bias = next(c for c in graph.graph.initializer if list(c.dims) == [PRESETS["edge"].channels[-1]])
         values = onnx.numpy_helper.to_array(bias) + 0.1
         bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
         return graph

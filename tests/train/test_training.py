@@ -47,7 +47,7 @@ def test_the_head_is_a_weighted_l1_distance() -> None:
     with torch.no_grad():
         model.head.raw.normal_(-2, 1)
     assert (model.head.weights >= 0).all()
-    a, b = torch.rand(5, 256), torch.rand(3, 256)
+    a, b = torch.rand(5, model.config.dim), torch.rand(3, model.config.dim)
     expected = [[(model.head.bias - (model.head.weights * (q - s).abs()).sum()).item() for s in b] for q in a]
     torch.testing.assert_close(model.head(a, b).detach(), torch.tensor(expected), atol=1e-4, rtol=0)
     torch.testing.assert_close(model.head.paired(a[:3], b), model.head(a[:3], b).diagonal())
@@ -98,14 +98,16 @@ def test_pairs_are_balanced_labelled_and_repeatable(canvases, pairs: int, seed: 
 @settings(max_examples=25, deadline=None)
 @given(classes=st.integers(2, 12), shots=st.integers(1, 20), per_group=st.integers(1, 6), seed=st.integers(0, 99))
 def test_batches_hold_what_was_asked_for(canvases, classes: int, shots: int, per_group: int, seed: int) -> None:
-    index = BatchSampler(canvases, list(canvases.groups), classes, shots, per_group, np.random.default_rng(seed)).draw()
+    index = BatchSampler(
+        canvases, dict.fromkeys(canvases.groups, 1.0), classes, shots, per_group, np.random.default_rng(seed)
+    ).draw()
     assert len(set(index.tolist())) == len(index) == classes * shots
     counts = np.bincount(canvases.classes[index])
     assert set(counts[counts > 0]) == {shots}
 
 
 def test_batches_come_from_the_groups_that_are_named(canvases) -> None:
-    sampler = BatchSampler(canvases, ["Bet"], 12, 2, 20, np.random.default_rng(0))
+    sampler = BatchSampler(canvases, {"Bet": 1.0}, 12, 2, 20, np.random.default_rng(0))
     assert set(canvases.classes[sampler.draw()]) == set(canvases.groups["Bet"])
 
 
@@ -120,7 +122,7 @@ def test_other_pens_and_synthetic_alphabets_are_drawn_from(images, config) -> No
 
     synthetic = invented_alphabets(spec, 1, seed=0)
     for share in (0.0, 1.0):
-        trainer = Trainer(dataclasses.replace(config, synthetic=share), real, synthetic)
+        trainer = Trainer(dataclasses.replace(config, shares={"synthetic": share}), real, {"synthetic": synthetic})
         assert ((trainer._draw() >= len(real.images)) == bool(share)).all()
         assert np.isfinite(trainer.step()[0])
 
@@ -194,7 +196,7 @@ def test_a_pickle_in_a_checkpoint_does_not_run(tmp_path) -> None:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "ran"),)
 
-    torch.save({"format": 1, "config": Bomb()}, tmp_path / "last.pt")
+    torch.save({"format": 2, "config": Bomb()}, tmp_path / "last.pt")
     with pytest.raises(CheckpointError):
         load_checkpoint(tmp_path / "last.pt")
     assert not (tmp_path / "ran").exists()
@@ -364,7 +366,7 @@ def test_labelled_pairs_note_no_synthetic_alphabets(data, tmp_path) -> None:
     words = ["--data", str(data), "--steps", "1", "--classes", "4", "--shots", "2", "--precision", "fp32", "--redrawn", "0"]
     assert main([*words, "--loss", "pairs", "--out", str(tmp_path / "run")]) == 0
     config, _ = load_checkpoint(tmp_path / "run" / "last.pt")
-    assert (config.composed, config.invented, config.synthetic) == (0, 0, 0)
+    assert (config.composed, config.invented, config.shares) == (0, 0, {"synthetic": 0})
 
 
 def test_a_run_starts_from_anothers_average_and_remembers_it(data, run_folder, tmp_path, capsys) -> None:

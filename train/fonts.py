@@ -1,0 +1,135 @@
+"""Fonts of a folder whose licences let weights be published: what they draw, and one glyph as a picture."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from fontTools.ttLib import TTFont, TTLibError
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from train.omniglot import DatasetError
+
+__all__ = ["SIDE", "SYSTEM_FOLDERS", "Font", "find_fonts", "glyph_mask"]
+
+SIDE, _GLYPH = 128, 80
+"""Pixels of the square that a glyph is drawn in, and of the longer side of its ink there."""
+
+SYSTEM_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("/Library/Fonts"), Path("C:/Windows/Fonts"))
+
+_LICENCES = (
+    ("OFL-1.1", re.compile(r"open ?font ?licen[cs]e|\bOFL\b|scripts\.sil\.org|fontawesome\.io/license", re.I)),
+    ("Apache-2.0", re.compile(r"apache", re.I)),
+    ("MIT", re.compile(r"\bMIT\b|\bexpat\b", re.I)),
+    ("free for any use", re.compile(r"free for any use", re.I)),
+    ("public domain", re.compile(r"public domain|\bCC0\b", re.I)),
+)
+_UNNAMED = {"forkawesome": "OFL-1.1", "Material Design Icons": "OFL-1.1", "Material Icons": "Apache-2.0"}
+"""Licences of families that are published under these, but do not say so in their files."""
+
+# Print is tested in these: nothing of them is learned from.
+_TESTED = re.compile(
+    r"DejaVu|Liberation|Free(Sans|Serif|Mono)|Libertine|Biolinum|Roboto|Comic Neue|\bLato\b|EB ?Garamond|Cantarell|"
+    r"URW|Nimbus|\bC059|\bP052|\bD050000L|\bZ003|Standard Symbols"
+)
+
+
+@dataclass(frozen=True)
+class Font:
+    """A font file. characters: code point -> name of its glyph."""
+
+    path: Path
+    family: str
+    style: str
+    licence: str
+    characters: dict[int, str]
+
+
+def find_fonts(folders: Sequence[Path], progress: bool = False) -> list[Font]:
+    """The usable fonts below these folders, sorted by family and style; one file for each.
+
+    Left out: fonts that do not state one of the licences under which weights may be published, and the families that print is
+    tested with (DejaVu, Liberation, FreeFont, Libertine, Roboto, Comic Neue, Lato, EB Garamond, Cantarell, URW).
+
+    Raises:
+        DatasetError: there is none.
+    """
+    files = sorted(
+        file for folder in folders if folder.is_dir() for file in folder.rglob("*") if file.suffix in (".ttf", ".otf")
+    )
+    fonts: dict[tuple[str, str], Font] = {}
+    for file in tqdm(files, desc="fonts", unit="font", disable=not progress, leave=False):
+        font = _read(file)
+        if font is not None:
+            fonts.setdefault((font.family, font.style), font)
+    if not fonts:
+        raise DatasetError(
+            f"no fonts under an open licence in {', '.join(map(str, folders))}: install some, as fonts-noto-core"
+        )
+    return [fonts[key] for key in sorted(fonts)]
+
+
+def _read(file: Path) -> Font | None:
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
+    try:
+        with file.open("rb") as opened, TTFont(opened, lazy=True) as font:
+            names, characters = font["name"], font.getBestCmap() or {}
+            family = names.getDebugName(16) or names.getDebugName(1) or file.stem
+            style = names.getDebugName(17) or names.getDebugName(2) or "Regular"
+            said = " ".join(names.getDebugName(number) or "" for number in (0, 13, 14))
+            licence = _UNNAMED.get(family) or next((name for name, words in _LICENCES if words.search(said)), None)
+            if licence is None or _TESTED.search(f"{family} {file.name}"):
+                return None
+            return Font(file, family, style, licence, characters | _ligature_names(font, characters))
+    except (TTLibError, OSError, KeyError, AttributeError, AssertionError):
+        return None
+
+
+def _ligature_names(font: TTFont, characters: dict[int, str]) -> dict[int, str]:
+    """Icon fonts that name their icons by ligatures only ("c h e s s"): those names, by code point."""
+    if "GSUB" not in font or not any(0xE000 <= code < 0xF900 for code in characters) or len(characters) < 200:
+        return {}
+    code_of = {glyph: code for code, glyph in characters.items()}
+    found: dict[int, str] = {}
+    for lookup in font["GSUB"].table.LookupList.Lookup:
+        for table in (getattr(table, "ExtSubTable", table) for table in lookup.SubTable):
+            if table.LookupType != 4:
+                continue
+            for first, ligatures in table.ligatures.items():
+                for ligature in ligatures:
+                    code = code_of.get(ligature.LigGlyph, 0)
+                    letters = [code_of.get(part, 0) for part in (first, *ligature.Component)]
+                    if 0xE000 <= code < 0xF900 and all(letters):
+                        found[code] = "".join(map(chr, letters))
+    return found
+
+
+def glyph_mask(path: str | os.PathLike[str], character: int) -> NDArray[np.uint8] | None:
+    """The glyph of a code point in the middle of a square: uint8 (SIDE, SIDE), ink 255; None when it is blank or no outline."""
+    box = _opened(str(path), _GLYPH).getbbox(chr(character))
+    longer = max(box[2] - box[0], box[3] - box[1])
+    if longer < 2:
+        return None
+    size = round(_GLYPH * _GLYPH / longer)
+    if not 8 <= size <= 2000:
+        return None
+    font = _opened(str(path), size)
+    left, top, right, bottom = font.getbbox(chr(character))
+    sheet = Image.new("L", (SIDE, SIDE), 0)
+    place = ((SIDE - (right - left)) / 2 - left, (SIDE - (bottom - top)) / 2 - top)
+    ImageDraw.Draw(sheet).text((round(place[0]), round(place[1])), chr(character), font=font, fill=255)
+    mask = np.asarray(sheet)
+    return mask if int((mask > 127).sum()) >= 30 else None
+
+
+@lru_cache(maxsize=64)
+def _opened(path: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
