@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from train.omniglot import DatasetError
 
-__all__ = ["SIDE", "SYSTEM_FOLDERS", "Font", "find_fonts", "glyph_mask"]
+__all__ = ["SIDE", "SYSTEM_FOLDERS", "Font", "checking_fonts", "find_fonts", "glyph_mask"]
 
 SIDE, _GLYPH = 128, 80
 """Pixels of the square that a glyph is drawn in, and of the longer side of its ink there."""
@@ -44,7 +44,7 @@ _TESTED = re.compile(
 
 @dataclass(frozen=True)
 class Font:
-    """A font file. characters: code point -> name of its glyph."""
+    """A font file. licence: "" where the file states none that is open. characters: code point -> name of its glyph."""
 
     path: Path
     family: str
@@ -62,19 +62,35 @@ def find_fonts(folders: Sequence[Path], progress: bool = False) -> list[Font]:
     Raises:
         DatasetError: there is none.
     """
-    files = sorted(
-        file for folder in folders if folder.is_dir() for file in folder.rglob("*") if file.suffix in (".ttf", ".otf")
-    )
-    fonts: dict[tuple[str, str], Font] = {}
-    for file in tqdm(files, desc="fonts", unit="font", disable=not progress, leave=False):
-        font = _read(file)
-        if font is not None:
-            fonts.setdefault((font.family, font.style), font)
+    fonts = [font for font in _all_fonts(tuple(folders), progress) if font.licence and not _is_tested(font)]
     if not fonts:
         raise DatasetError(
             f"no fonts under an open licence in {', '.join(map(str, folders))}: install some, as fonts-noto-core"
         )
+    return fonts
+
+
+def checking_fonts(folders: Sequence[Path]) -> list[Font]:
+    """The fonts of the families that print is tested with, whatever their licence; one file for each style."""
+    return [font for font in _all_fonts(tuple(folders), progress=False) if _is_tested(font)]
+
+
+@lru_cache(maxsize=2)
+def _all_fonts(folders: tuple[Path, ...], progress: bool) -> list[Font]:
+    files = [file for folder in folders if folder.is_dir() for file in folder.rglob("*") if file.suffix in (".ttf", ".otf")]
+    fonts: dict[tuple[str, str], Font] = {}
+    for file in tqdm(sorted(files), desc="fonts", unit="font", disable=not progress, leave=False):
+        font = _read(file)
+        if font is not None:
+            key = font.family, font.style
+            # A file that states its licence goes before a copy of the font that does not.
+            if key not in fonts or (font.licence and not fonts[key].licence):
+                fonts[key] = font
     return [fonts[key] for key in sorted(fonts)]
+
+
+def _is_tested(font: Font) -> bool:
+    return bool(_TESTED.search(f"{font.family} {font.path.name}"))
 
 
 def _read(file: Path) -> Font | None:
@@ -85,9 +101,7 @@ def _read(file: Path) -> Font | None:
             family = names.getDebugName(16) or names.getDebugName(1) or file.stem
             style = names.getDebugName(17) or names.getDebugName(2) or "Regular"
             said = " ".join(names.getDebugName(number) or "" for number in (0, 13, 14))
-            licence = _UNNAMED.get(family) or next((name for name, words in _LICENCES if words.search(said)), None)
-            if licence is None or _TESTED.search(f"{family} {file.name}"):
-                return None
+            licence = _UNNAMED.get(family) or next((name for name, words in _LICENCES if words.search(said)), "")
             return Font(file, family, style, licence, characters | _ligature_names(font, characters))
     except (TTLibError, OSError, KeyError, AttributeError, AssertionError):
         return None

@@ -1,0 +1,1 @@
+"""One-shot accuracy on symbols of other kinds than Omniglot's: `python -m benchmarks.domains --sets DIR`."""
