@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,16 @@ from train.batches import sample_pairs
 from train.canvases import Canvases
 from train.episodes import STRANGERS, Compare, open_set_classes
 
-__all__ = ["FARS", "GALLERY_SIZES", "Calibration", "fit_calibration", "fit_platt", "fit_thresholds", "open_set_episodes"]
+__all__ = [
+    "FARS",
+    "GALLERY_SIZES",
+    "OWN_SHARE",
+    "Calibration",
+    "fit_calibration",
+    "fit_platt",
+    "fit_thresholds",
+    "open_set_episodes",
+]
 
 FARS = (0.05, 0.01, 0.001)
 """False accept rates: the share of queries of unknown symbols that are given a label all the same."""
@@ -22,6 +31,8 @@ FARS = (0.05, 0.01, 0.001)
 GALLERY_SIZES = (1, 2, 5, 10, 20, 50, 100, 200)
 """Numbers of enrolled classes for which thresholds are fitted: the best of many supports is closer than the best of few."""
 
+OWN_SHARE = 0.08
+"""Share of strangers from everywhere that are of the gallery's own alphabet: a class of one of a dozen alphabets."""
 
 _PAIRS = 10_000
 _CHUNK = 250
@@ -39,12 +50,15 @@ class Calibration:
         return lambda queries, supports: (self.scale * compare(queries, supports) + self.offset).astype(np.float32)
 
 
-def fit_calibration(canvases: Canvases, embeddings: NDArray[np.float32], compare: Compare, seed: int = 3) -> Calibration:
-    """The scale and offset that give held-out pairs the highest likelihood. embeddings: float32 (N, D) of the canvases."""
-    batch = sample_pairs(canvases, _PAIRS, np.random.default_rng(seed), within_group=True)
-    parts = [slice(start, start + _CHUNK) for start in range(0, _PAIRS, _CHUNK)]
-    logits = np.concatenate([np.diag(compare(embeddings[batch.left[p]], embeddings[batch.right[p]])) for p in parts])
-    return fit_platt(logits, batch.targets > 0)
+def fit_calibration(parts: Sequence[tuple[Canvases, NDArray[np.float32]]], compare: Compare, seed: int = 3) -> Calibration:
+    """The scale and offset that give held-out pairs of one alphabet the highest likelihood; `parts` as for `fit_thresholds`."""
+    rng, logits, targets = np.random.default_rng(seed), [], []
+    for canvases, embeddings in parts:
+        batch = sample_pairs(canvases, _PAIRS // len(parts), rng, within_group=True)
+        chunks = [slice(start, start + _CHUNK) for start in range(0, len(batch.targets), _CHUNK)]
+        logits += [np.diag(compare(embeddings[batch.left[p]], embeddings[batch.right[p]])) for p in chunks]
+        targets.append(batch.targets > 0)
+    return fit_platt(np.concatenate(logits), np.concatenate(targets))
 
 
 def fit_platt(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> Calibration:
@@ -60,19 +74,29 @@ def fit_platt(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> Calibra
 
 
 def fit_thresholds(
-    canvases: Canvases, embeddings: NDArray[np.float32], compare: Compare, seed: int = 2
+    parts: Sequence[tuple[Canvases, NDArray[np.float32]]], compare: Compare, seed: int = 2
 ) -> list[dict[str, Any]]:
     """For each gallery size, the logits at which the false accept rates of `FARS` are met.
 
-    Returns entries `{"classes", "strangers", "logits": {far: logit}}`. embeddings: float32 (N, D) of the canvases.
+    Strangers are from everywhere: `OWN_SHARE` of them of the alphabet that fills the gallery, the others of other alphabets.
     Sizes that the data cannot fill are left out. A logit never falls as the gallery grows: more supports can only come closer
     to a stranger, and what a sample says against that is its noise.
+
+    Args:
+        parts: populations, each with the embeddings of its canvases, float32 (N, D); galleries and their strangers are of one
+            of them, and each gives as many.
+        compare: the calibrated head.
+        seed: of the draw.
+
+    Returns:
+        Entries `{"classes", "strangers", "logits": {far: logit}}`.
     """
     table: list[dict[str, Any]] = []
     floor = {str(far): -np.inf for far in FARS}
     for size in GALLERY_SIZES:
         best = [
             compare(embeddings[strangers], embeddings[supports]).max(axis=1)
+            for canvases, embeddings in parts
             for supports, strangers in open_set_episodes(canvases, size, episodes=500, seed=seed)
         ]
         if not best:
@@ -95,7 +119,7 @@ def open_set_episodes(
     if len(members) < size + STRANGERS:
         return
     for _ in range(episodes):
-        gallery, strangers = open_set_classes(list(canvases.groups.values()), size, rng)
+        gallery, strangers = open_set_classes(list(canvases.groups.values()), size, rng, OWN_SHARE)
         yield (
             np.array([rng.choice(members[number]) for number in gallery]),
             np.array([rng.choice(members[number]) for number in strangers]),

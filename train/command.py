@@ -219,7 +219,7 @@ def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelCon
     trainer = Trainer(config, data.training, data.sources, teachers)
     trainer.notes.update(
         holdout=arguments.holdout,
-        command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision)]),
+        command=shlex.join(["python", "-m", "train", *_repeatable(argv, steps, precision, settings["minutes"])]),
         commit=_commit(),
         torch=torch.__version__,
         fonts=dict(data.families),
@@ -241,8 +241,10 @@ def _timed_validation(config: TrainConfig, data: TrainingData) -> float:
     return time.perf_counter() - start
 
 
-def _repeatable(argv: list[str], steps: int, precision: str) -> list[str]:
+def _repeatable(argv: list[str], steps: int, precision: str, minutes: float) -> list[str]:
     """The command line with the measured number of steps and precision in place of what was asked for, and no local paths.
+
+    minutes: of a run by the clock, in place of steps.
 
     What `--start-from` and `--teachers` name is kept by the trainer, as those runs' own commands.
     """
@@ -254,7 +256,8 @@ def _repeatable(argv: list[str], steps: int, precision: str) -> list[str]:
             skip = word.split("=", 1)[0] in ours
         if not skip:
             kept.append(word)
-    return [*kept, "--data", "DATA", "--steps", str(steps), "--precision", precision]
+    length = ["--minutes", f"{minutes:g}"] if minutes else ["--steps", str(steps)]
+    return [*kept, "--data", "DATA", *length, "--precision", precision]
 
 
 def _commit() -> str | None:

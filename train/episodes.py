@@ -95,15 +95,27 @@ def score_episodes(embeddings: NDArray[np.float32], episodes: list[Episode], com
 
 
 def open_set_classes(
-    groups: Sequence[NDArray[np.int64]], size: int, rng: np.random.Generator
+    groups: Sequence[NDArray[np.int64]], size: int, rng: np.random.Generator, own: float | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The classes of a gallery (size,), and `STRANGERS` classes that are not in it.
 
-    A gallery is filled from one alphabet first, as users' galleries are, then from the others. The strangers are drawn evenly
-    from all classes that are left, those of the gallery's own alphabet among them.
+    A gallery is filled from one alphabet first, as users' galleries are, then from the others.
+
+    Args:
+        groups: class numbers of each alphabet.
+        size: classes in the gallery.
+        rng: of the draw.
+        own: chance that a stranger is of the gallery's first alphabet, as far as that has classes left; without it, strangers
+            are drawn evenly from all classes that are left.
     """
     everyone = np.concatenate(groups)
-    home = rng.permutation(groups[rng.integers(len(groups))])[:size]
+    group = groups[rng.integers(len(groups))]
+    home = rng.permutation(group)[:size]
     others = np.setdiff1d(everyone, home)
     gallery = np.concatenate((home, rng.choice(others, size - len(home), replace=False)))
-    return gallery, rng.choice(np.setdiff1d(everyone, gallery), STRANGERS, replace=False)
+    left = np.setdiff1d(everyone, gallery)
+    if own is None:
+        return gallery, rng.choice(left, STRANGERS, replace=False)
+    near, far = np.intersect1d(left, group), np.setdiff1d(left, group)
+    count = int(np.clip(rng.binomial(STRANGERS, own), max(0, STRANGERS - len(far)), min(STRANGERS, len(near))))
+    return gallery, np.concatenate((rng.choice(near, count, replace=False), rng.choice(far, STRANGERS - count, replace=False)))

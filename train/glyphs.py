@@ -25,7 +25,7 @@ from train.cache import cached
 from train.canvases import Canvases
 from train.fonts import Font, find_fonts, glyph_mask
 from train.omniglot import DatasetError
-from train.restyle import Shape, Style, drawn, shape_of
+from train.restyle import Shape, Style, drawn, plain, shape_of
 
 __all__ = [
     "EXCLUDED_SCRIPTS",
@@ -88,7 +88,7 @@ _MOST_OF_A_SCRIPT = 120
 _FONTS_A_GLYPH = 8
 _ALIKE = 0.965
 _WORTH_PROCESSES = 100
-_VERSION = 1
+_VERSION = 2
 
 _TESTED_SYMBOLS = regex.compile(r"\p{Emoji}|\p{Extended_Pictographic}|\p{Math}")
 _TESTED_NAMES = regex.compile(
@@ -327,7 +327,7 @@ def _draw_all(classes: Sequence[_Class], kind: Kind, spec: PreprocessSpec, progr
 
 def _draw_class(job: tuple[tuple[tuple[str, int], ...], Kind, PreprocessSpec]) -> NDArray[np.uint8]:
     sources, kind, spec = job
-    rng = np.random.default_rng(zlib.crc32(repr(sources).encode()))
+    rng = np.random.default_rng(zlib.crc32(repr([(Path(path).name, code) for path, code in sources]).encode()))
     shapes: list[Shape] = []
     for path, code in sources:
         mask = glyph_mask(path, code)
@@ -335,16 +335,13 @@ def _draw_class(job: tuple[tuple[tuple[str, int], ...], Kind, PreprocessSpec]) -
             shapes.append(shape_of(mask))
     canvases = []
     for number in range(kind.drawings if shapes else 0):
-        # The first is the plain glyph, by which classes that look alike are found.
-        style = kind.style if number else _PLAIN
+        shape = shapes[number % len(shapes)]
         try:
-            canvases.append(preprocess(drawn(shapes[number % len(shapes)], style, rng), spec))
+            # The first is the glyph as it is, by which classes that look alike are found.
+            canvases.append(preprocess(drawn(shape, kind.style, rng) if number else plain(shape), spec))
         except ImageError:
             continue
     return np.stack(canvases) if len(canvases) > 3 else np.empty((0, spec.height, spec.width), np.uint8)
-
-
-_PLAIN = Style(pen=0, filled=1, outlined=0, shaded=0, bent=0, thumbnail=0)
 
 
 def _different(images: NDArray[np.uint8], numbers: NDArray[np.int64]) -> NDArray[np.int64]:

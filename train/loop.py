@@ -6,15 +6,15 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from train.calibrate import fit_calibration, fit_thresholds
-from train.canvases import Canvases, joined
+from train.calibrate import OWN_SHARE, fit_calibration, fit_thresholds
+from train.canvases import Canvases
 from train.curves import draw_curves
 from train.episodes import Score, score_episodes, within_alphabet_episodes
 from train.trainer import Trainer
@@ -104,11 +104,17 @@ def validate(trainer: Trainer, validation: Canvases, scripts: Canvases | None = 
         score_episodes(embeddings, within_alphabet_episodes(part, way=20, per_group=20, seed=1), trainer.compare_average)
         for part, embeddings in zip(parts, embedded, strict=True)
     ]
-    everything, embeddings = joined(*parts), np.concatenate(embedded)
-    calibration = fit_calibration(everything, embeddings, trainer.compare_average)
-    thresholds = fit_thresholds(everything, embeddings, calibration.applied(trainer.compare_average))
-    notes = {"calibration": asdict(calibration), "thresholds": thresholds}
+    populations = list(zip(parts, embedded, strict=True))
+    calibration = fit_calibration(populations, trainer.compare_average)
+    thresholds = fit_thresholds(populations, calibration.applied(trainer.compare_average))
+    notes = {"calibration": asdict(calibration), "thresholds": thresholds, "thresholds_on": _population(parts)}
     return Validation(scores[0], scores[1] if len(scores) > 1 else None, notes)
+
+
+def _population(parts: Sequence[Canvases]) -> dict[str, Any]:
+    """What the false accept rates of the thresholds hold for, for the manifest."""
+    names = [sorted(part.groups) for part in parts]
+    return dict(zip(("alphabets", "scripts"), names, strict=False)) | {"strangers_of_the_gallerys_alphabet": OWN_SHARE}
 
 
 def _record_validation(trainer: Trainer, validation: Canvases, scripts: Canvases | None, out: Path, log: Path) -> Score:

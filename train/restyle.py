@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-__all__ = ["Shape", "Style", "drawn", "shape_of"]
+__all__ = ["Shape", "Style", "drawn", "plain", "shape_of"]
 
 _KNOTS = 5
 _STROKE = 16
@@ -53,6 +53,11 @@ def shape_of(mask: NDArray[np.uint8]) -> Shape:
     width = 2 * float(depth[bones].mean())
     bones = _pruned(bones, round(width / 2))
     return Shape(depth.astype(np.float32), ndimage.distance_transform_edt(~bones).astype(np.float32), width)
+
+
+def plain(shape: Shape) -> NDArray[np.uint8]:
+    """The glyph as it is: uint8 (H, W), dark ink on white."""
+    return np.asarray(255 - 255 * np.clip(shape.depth + 0.5, 0, 1), np.uint8)
 
 
 def drawn(shape: Shape, style: Style, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -138,14 +138,14 @@ def test_preparation_is_kept_and_made_again_when_damaged(fonts, tmp_path, monkey
     np.testing.assert_array_equal(first.canvases.images, again.canvases.images)
 
 
-def test_most_symbols_that_look_alike_are_one_class(tmp_path, monkeypatch) -> None:
+def test_symbols_that_look_alike_are_one_class(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("ONESHOT_TRAIN_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "fonts"
     folder.mkdir()
     build_font(folder / "a.ttf", "A", range(0x5D0, 0x5DA))
     build_font(folder / "b.ttf", "B", range(0x10A0, 0x10AA))  # the same pictures as Georgian letters
     (made,), _ = glyph_sets([folder], SPEC, ["scripts"])
-    assert 10 <= len(made.canvases.members()) < 18  # of 20: a hand that turns a little hides some
+    assert len(made.canvases.members()) == 10
 
 
 @pytest.mark.parametrize("style", [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)])

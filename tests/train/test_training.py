@@ -24,7 +24,7 @@ from train.canvases import Canvases, from_image_set
 from train.checkpoint import CheckpointError, load_checkpoint, load_model
 from train.config import TrainConfig
 from train.curves import read_log
-from train.episodes import Score, score_episodes, within_alphabet_episodes
+from train.episodes import Score, open_set_classes, score_episodes, within_alphabet_episodes
 from train.hausdorff import modified_hausdorff
 from train.losses import all_pairs_loss, distillation_loss, pairs_loss
 from train.model import PRESETS, SiameseNet, WeightedL1Head
@@ -246,7 +246,7 @@ def test_thresholds_meet_their_rates_and_grow(data) -> None:
     def compare(queries, supports):
         return -np.abs(queries - supports.T)
 
-    table = fit_thresholds(canvases, embeddings, compare)
+    table = fit_thresholds([(canvases, embeddings)], compare)
     assert [row["classes"] for row in table] == [1, 2, 5]  # 26 classes hold no more beside twenty strangers
     for far in ("0.05", "0.01", "0.001"):
         logits = [row["logits"][far] for row in table]
@@ -280,7 +280,7 @@ def test_calibration_undoes_a_distortion_of_the_logits(canvases, scale: float, o
     def distorted(queries, supports):
         return (compare(queries, supports) - offset) / scale
 
-    plain, found = (fit_calibration(canvases, embeddings, function) for function in (compare, distorted))
+    plain, found = (fit_calibration([(canvases, embeddings)], function) for function in (compare, distorted))
     expected = plain.applied(compare)(embeddings, embeddings)
     np.testing.assert_allclose(found.applied(distorted)(embeddings, embeddings), expected, atol=0.05)
 
@@ -294,6 +294,27 @@ def test_a_calibrated_head_gives_scaled_and_shifted_logits(scale: float, offset:
     head.calibrate(scale, offset)
     torch.testing.assert_close(head(a, b), expected, rtol=1e-4, atol=1e-3)
     assert head.weights.min().item() > 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(size=st.integers(1, 40), own=st.sampled_from([None, 0.0, 0.1, 1.0]), seed=st.integers(0, 99))
+def test_strangers_from_everywhere_and_from_the_gallerys_own_alphabet(size: int, own: float | None, seed: int) -> None:
+    groups = [np.arange(0, 30), np.arange(30, 50), np.arange(50, 90)]
+    gallery, strangers = open_set_classes(groups, size, np.random.default_rng(seed), own)
+    assert len(set(gallery)) == size
+    assert len(set(strangers)) == 20
+    assert not set(gallery) & set(strangers)
+    home = next(group for group in groups if gallery[0] in group)
+    near = len(set(strangers) & set(home))
+    if own == 0:
+        assert near == 0
+    if own == 1:
+        assert near == min(20, len(set(home) - set(gallery)))
+
+
+def test_strangers_of_a_single_alphabet_are_its_own() -> None:
+    gallery, strangers = open_set_classes([np.arange(40)], 5, np.random.default_rng(0), 0.1)
+    assert len(set(strangers) - set(gallery)) == 20
 
 
 def test_strangers_are_not_in_the_gallery(data) -> None:
