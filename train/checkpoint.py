@@ -14,7 +14,7 @@ from train.model import SiameseNet
 
 __all__ = ["CheckpointError", "load_checkpoint", "load_model", "save_checkpoint"]
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class CheckpointError(ValueError):

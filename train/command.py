@@ -180,7 +180,12 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         few = len(data.validation.members())
         print(f"no thresholds for strangers: {few} held-out classes are too few, {1 + STRANGERS} are needed; the bundle will "
               "load with far=None only", file=sys.stderr)  # fmt: skip
-    print(f"done: {result.checkpoint}" + (f", held-out alphabets {result.validation}" if result.validation else ""))
+    print(f"done: {out / 'last.pt'}" + (f", held-out alphabets {result.validation}" if result.validation else ""))
+    if result.chosen == "start":
+        print("training on did not help: what was held out is recognised best by the weights that the run started from, "
+              "so keep those; to recognise these classes better, enroll more pictures of each")  # fmt: skip
+        return 0
+    print(f"best by what was held out: {result.chosen}" if result.validation else "nothing was held out to choose by")
     print(f"next: python -m export {result.checkpoint} --out bundle")
     return 0
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from train.blend import SHARES
 from train.calibrate import OWN_SHARE, fit_calibration, fit_thresholds
 from train.canvases import Canvases
 from train.curves import draw_curves
@@ -27,11 +28,17 @@ _SAVE_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: its checkpoint, whether all steps were done, and the last validation score, if there was one."""
+    """How a run ended.
+
+    checkpoint: the best by what was held out, or the last where nothing was. finished: whether all steps were done. validation:
+    the last score, if there was one. chosen: what `checkpoint` is: "last", "step N", "start", or "blend S", S of the way from
+    the start.
+    """
 
     checkpoint: Path
     finished: bool
     validation: Score | None
+    chosen: str = "last"
 
 
 def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canvases | None = None) -> RunResult:
@@ -39,12 +46,17 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canva
 
     Ctrl-C ends the run after the current step, with a checkpoint that resumes; a second one ends it at once. `best.pt` changes
     only when validation improves. scripts: glyphs of held-out scripts, which the mean of validation and the thresholds take in.
+
+    A run that started from another is scored before its first step, and at its end so are weights between its start and its
+    end: the best of them all, by what was held out, is `best.pt`.
     """
     out.mkdir(parents=True, exist_ok=True)
     log, checkpoint, steps = out / "log.jsonl", out / "last.pt", trainer.config.steps
     validate_every = max(1, steps // trainer.config.validations)
     meter, saved, score = _Meter(), time.monotonic(), None
     _append(log, {"event": "start", "step": trainer.done, "config": trainer.config.to_dict()})
+    if validation is not None and trainer.start is not None and not trainer.done:
+        _record_validation(trainer, validation, scripts, out, log, "start")
     clock = time.monotonic()
     progress = tqdm(total=steps, initial=trainer.done, unit="step", desc="train", smoothing=0.05, mininterval=1.0)
     with _Interruption() as interruption:
@@ -71,10 +83,16 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canva
     finished = trainer.finished
     if finished and validation is not None:
         # Also after a resume of a run that was interrupted here.
-        score = _record_validation(trainer, validation, scripts, out, log)
+        score = _record_validation(trainer, validation, scripts, out, log, "last")
         trainer.save(checkpoint)
+        for share in SHARES if trainer.start is not None else ():
+            with trainer.blended_with_start(share):
+                _record_validation(trainer, validation, scripts, out, log, f"blend {share}")
     draw_curves(log, out / "curves.png")
-    return RunResult(checkpoint, finished, score)
+    chosen = _chosen(log)
+    if not finished or chosen is None:
+        return RunResult(checkpoint, finished, score)
+    return RunResult(checkpoint if chosen == "last" else out / "best.pt", finished, score, chosen)
 
 
 @dataclass(frozen=True)
@@ -117,18 +135,30 @@ def _population(parts: Sequence[Canvases]) -> dict[str, Any]:
     return dict(zip(("alphabets", "scripts"), names, strict=False)) | {"strangers_of_the_gallerys_alphabet": OWN_SHARE}
 
 
-def _record_validation(trainer: Trainer, validation: Canvases, scripts: Canvases | None, out: Path, log: Path) -> Score:
+def _record_validation(
+    trainer: Trainer, validation: Canvases, scripts: Canvases | None, out: Path, log: Path, weights: str | None = None
+) -> Score:
+    weights = weights or f"step {trainer.done}"
     found = validate(trainer, validation, scripts)
     record = _figures(found.score)
     if found.scripts is not None and scripts is not None:
         record["scripts"] = _figures(found.scripts) | {"names": sorted(scripts.groups)}
     trainer.notes.update(validation=record | {"alphabets": sorted(validation.groups), "step": trainer.done}, **found.notes)
-    _append(log, {"event": "validation", "step": trainer.done, **record})
+    trainer.notes["validation"]["weights"] = weights
+    event = "blend" if weights.startswith("blend") else "validation"
+    _append(log, {"event": event, "step": trainer.done, "weights": weights, "mean": round(found.mean, 5), **record})
     if found.mean > trainer.best:
         trainer.best = found.mean
         trainer.save(out / "best.pt")
     draw_curves(log, out / "curves.png")
     return found.score
+
+
+def _chosen(log: Path) -> str | None:
+    """Which weights were the best by what was held out; the earliest of equals. None where nothing was."""
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    found = [row for row in rows if row["event"] in ("validation", "blend")]
+    return str(max(found, key=lambda row: row["mean"])["weights"]) if found else None
 
 
 def _figures(score: Score) -> dict[str, Any]:

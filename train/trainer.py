@@ -6,7 +6,8 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from train.ancestors import Teachers, load_ancestor
 from train.augment import augment
 from train.batches import BatchSampler, sample_pairs
+from train.blend import blended, refresh_norms
 from train.canvases import Canvases, joined
 from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
@@ -35,7 +37,8 @@ _CENTRED_ON = 500
 class Trainer:
     """Holds model, averaged weights, optimiser and random states; `step()` advances all of them by one batch.
 
-    done: steps so far. spent: seconds by the clock so far, which whoever drives the run adds up.
+    done: steps so far. spent: seconds by the clock so far, which whoever drives the run adds up. start: the weights that the
+    run started from, if it did.
     notes: JSON-ready facts for the record (command, commit, validation, thresholds) that travel with the checkpoint. sources:
     what `config.shares` of the batches come from, by name. teachers: what half of the all-pairs loss gives way to.
     """
@@ -57,6 +60,7 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.best = -1.0
+        self.start: dict[str, Tensor] | None = None
         self.notes: dict[str, Any] = {"data": _digest(canvases)}
         sources = dict(sources or {})
         if sources:
@@ -100,6 +104,7 @@ class Trainer:
         trainer.done = state["done"]
         trainer.spent = state["spent"]
         trainer.best = state["best"]
+        trainer.start = state["start"]
         trainer.notes = notes
         return trainer
 
@@ -115,14 +120,35 @@ class Trainer:
             raise CheckpointError(f"'{path}' is of preset {ancestor.model.preset}, this run is of {own.preset}")
         begun.load_state_dict(ancestor.weights)
         if ancestor.folded:
-            sample = self._images[torch.linspace(0, len(self._images) - 1, _CENTRED_ON).long()].to(self.config.device)
-            centre_norms(begun, augment(sample, self.config.augment, torch.Generator().manual_seed(0)))
+            centre_norms(begun, self._sample())
         weights = begun.state_dict()
         if replace(ancestor.model, preset=own.preset) != own:
             weights = widened(weights, ancestor.model, own, self.config.seed)
         self.notes["started_from"] = ancestor.record
         self.average.load_state_dict(weights)
         self.model.load_state_dict(weights)
+        self.start = _copied(weights)
+
+    @contextmanager
+    def blended_with_start(self, share: float) -> Iterator[None]:
+        """While open, the averaged weights are those `share` of the way from what the run started from to its own.
+
+        Raises `ValueError` when it started from nothing.
+        """
+        if self.start is None:
+            raise ValueError("a run that started from nothing has no weights to blend with")
+        own = _copied(self.average.state_dict())
+        self.average.load_state_dict(blended(self.start, own, share))
+        refresh_norms(self.average, self._sample())
+        try:
+            yield
+        finally:
+            self.average.load_state_dict(own)
+
+    def _sample(self) -> Tensor:
+        """Training canvases, moved as in a step: what statistics of batch norms are measured on."""
+        images = self._images[torch.linspace(0, len(self._images) - 1, _CENTRED_ON).long()].to(self.config.device)
+        return augment(images, self.config.augment, torch.Generator().manual_seed(0))
 
     def save(self, path: Path) -> None:
         """Write everything that `resume` needs."""
@@ -135,6 +161,7 @@ class Trainer:
             "done": self.done,
             "spent": self.spent,
             "best": self.best,
+            "start": self.start,
             "notes": json.dumps(self.notes),
         }
         save_checkpoint(path, self.config, state)
@@ -211,8 +238,8 @@ class Trainer:
         return images
 
     def _embed(self, model: SiameseNet, images: Tensor) -> Tensor:
-        with self._autocast():
-            return model.embed(images.to(self.config.device))
+        """In full precision, as what is exported: thresholds hold for that."""
+        return model.embed(images.to(self.config.device))
 
     def _autocast(self) -> torch.autocast:
         enabled = self.config.precision == "bf16"
@@ -233,6 +260,10 @@ class Trainer:
         decay = min(self.config.ema, (1 + self.done) / (10 + self.done))
         for average, current in zip(_floats(self.average), _floats(self.model), strict=True):
             average.lerp_(current, 1 - decay)
+
+
+def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in weights.items()}
 
 
 def _digest(canvases: Canvases) -> str:

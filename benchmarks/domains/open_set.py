@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.domains.embeddings import Embedding
 from oneshot_runtime.model.thresholds import ThresholdTable
+from train.calibrate import OWN_SHARE
 
 __all__ = ["RATES", "Alphabet", "Curve", "open_set_curve"]
 
@@ -53,7 +54,7 @@ def open_set_curve(
         embedding: what compares vectors.
         enrolled: classes in the gallery.
         supports: pictures of each.
-        own: strangers are of the gallery's own alphabet; else of all, evenly by class.
+        own: strangers are of the gallery's own alphabet; else from everywhere, `OWN_SHARE` of them of that.
         thresholds: the manifest's.
         episodes: galleries.
         seed: of the draw.
@@ -89,14 +90,15 @@ def _drawn(
     own: bool,
     rng: np.random.Generator,
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    home = next(n for n, a in enumerate(alphabets) if a is homes[rng.integers(len(homes))])
+    chosen = homes[rng.integers(len(homes))]
+    home = next(number for number, alphabet in enumerate(alphabets) if alphabet is chosen)
     rows = [(home, int(row)) for row in rng.permutation(len(alphabets[home].vectors))]
-    rest = [each for each in everyone if each[0] != home]
-    gallery = rows[:enrolled]
-    gallery += [rest[index] for index in rng.permutation(len(rest))[: enrolled - len(gallery)]]
-    taken = set(gallery)
-    pool = rows[enrolled:] if own else [each for each in everyone if each not in taken]
-    return gallery, [pool[index] for index in rng.permutation(len(pool))[:_STRANGERS]]
+    rest = [everyone[index] for index in rng.permutation(len(everyone)) if everyone[index][0] != home]
+    gallery, rest = rows[:enrolled] + rest[: max(0, enrolled - len(rows))], rest[max(0, enrolled - len(rows)) :]
+    near = rows[enrolled:]
+    count = _STRANGERS if own else int(rng.binomial(_STRANGERS, OWN_SHARE))
+    strangers = near[:count] + rest[: 0 if own else _STRANGERS - min(count, len(near))]
+    return gallery, strangers
 
 
 def _class_scores(embedding: Embedding, queries: NDArray[np.float32], supports: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -196,7 +196,7 @@ def test_a_pickle_in_a_checkpoint_does_not_run(tmp_path) -> None:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "ran"),)
 
-    torch.save({"format": 2, "config": Bomb()}, tmp_path / "last.pt")
+    torch.save({"format": 3, "config": Bomb()}, tmp_path / "last.pt")
     with pytest.raises(CheckpointError):
         load_checkpoint(tmp_path / "last.pt")
     assert not (tmp_path / "ran").exists()

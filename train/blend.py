@@ -1,0 +1,32 @@
+"""Weights between two networks of one descent: what fine-tuning gained, without all that it forgot (Wortsman et al. 2022)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from train.model import SiameseNet
+
+__all__ = ["SHARES", "blended", "refresh_norms"]
+
+SHARES = (0.25, 0.5, 0.75)
+"""How far from the start to the end of a run the blends lie that it tries."""
+
+
+def blended(start: dict[str, Tensor], end: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The state that lies `share` of the way from `start` to `end`, two states of one network; counters are those of `end`."""
+    return {name: torch.lerp(start[name], value, share) if value.is_floating_point() else value for name, value in end.items()}
+
+
+@torch.no_grad()
+def refresh_norms(model: SiameseNet, ink: Tensor) -> None:
+    """Give every batch norm the statistics that it has on `ink`, float32 (N, 1, H, W): those of a blend are no blend of two."""
+    values = ink
+    for layer in model.layers:
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert layer.running_mean is not None  # batch norms here always track statistics
+            assert layer.running_var is not None
+            axes = [0, *range(2, values.ndim)]
+            layer.running_mean.copy_(values.mean(axes))
+            layer.running_var.copy_(values.var(axes))
+        values = layer(values)
