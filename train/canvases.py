@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from train.omniglot import DatasetError, ImageSet
 from train.pens import PENS, redraw_at_random
 
-__all__ = ["Canvases", "from_folder", "from_image_set", "hold_out", "joined"]
+__all__ = ["Canvases", "from_folder", "from_image_set", "hold_out", "joined", "kept_out"]
 
+_HELD_OUT = ", held out"
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
@@ -121,6 +123,32 @@ def joined(first: Canvases, *others: Canvases) -> Canvases:
         },
         pens=first.pens,
     )
+
+
+def kept_out(canvases: Canvases, asked: Sequence[str] | None) -> tuple[Canvases, list[str]]:
+    """The groups of a folder to validate on, and the canvases with such groups.
+
+    asked: their names; ["none"] for none; None for a quarter of the groups, where there are four, or else a quarter of the
+    classes of each group, where there are sixteen together. Few images hold nothing out.
+    """
+    if asked is not None and list(asked) == ["none"]:
+        return canvases, []
+    by_class = any(name.endswith(_HELD_OUT) for name in asked or ())
+    if asked and not by_class:
+        return canvases, list(asked)
+    names = sorted(canvases.groups)
+    if not by_class and len(names) >= 4:
+        return canvases, names[3::4]
+    if len(canvases.members()) < 16:
+        return canvases, []
+    rng, groups = np.random.default_rng(0), {}
+    for name in names:
+        members = rng.permutation(canvases.groups[name])
+        count = len(members) // 4
+        groups[name] = np.sort(members[count:] if count > 1 else members)
+        if count > 1:
+            groups[name + _HELD_OUT] = np.sort(members[:count])
+    return replace(canvases, groups=groups), [name for name in groups if name.endswith(_HELD_OUT)]
 
 
 def hold_out(canvases: Canvases, names: list[str]) -> tuple[Canvases, Canvases]:

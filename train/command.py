@@ -57,8 +57,9 @@ def _train_parser() -> argparse.ArgumentParser:
                         help="folder: --data is class/image or group/class/image")  # fmt: skip
     parser.add_argument("--data", type=Path, required=True, help="folder with Omniglot's zips or folders, or your images")
     parser.add_argument("--download", action="store_true", help="fetch Omniglot into --data first")
-    parser.add_argument("--holdout", nargs="*", default=[], metavar="GROUP",
-                        help="alphabets to keep out of training, for validation and thresholds")  # fmt: skip
+    parser.add_argument("--holdout", nargs="*", metavar="GROUP",
+                        help="alphabets to keep out of training, for validation and thresholds; of a folder, a quarter of its "
+                        "groups, or of its classes, unless named; `--holdout none` keeps nothing out")  # fmt: skip
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
         "--minutes",
@@ -81,7 +82,7 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--fonts", type=Path, nargs="+", default=[*SYSTEM_FOLDERS], metavar="FOLDER",
                         help="where fonts are; those under open licences are used")  # fmt: skip
     parser.add_argument("--redrawn", type=_share, default=0.5, help="share of the drawings shown as another pen drew them")
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--learning-rate", type=float, help="the highest; 2e-3, or 3e-4 with --start-from, unless given")
     parser.add_argument("--start-from", type=Path, metavar="RUN",
                         help="begin with the weights of a run, a checkpoint or a bundle, instead of random ones")  # fmt: skip
     parser.add_argument("--teachers", type=Path, nargs="*", default=[], metavar="RUN",
@@ -165,6 +166,7 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         arguments.data, arguments.split, model.spec, arguments.holdout, arguments.composed, arguments.invented,
         pens=arguments.redrawn > 0, glyphs=list(arguments.glyphs), fonts=arguments.fonts,
     )  # fmt: skip
+    arguments.holdout = list(data.holdout)
     if arguments.resume:
         teachers = _teachers(arguments, config)
         trainer = Trainer.resume(last, data.training, data.sources, teachers, arguments.device)
@@ -197,9 +199,10 @@ def _network(arguments: argparse.Namespace) -> ModelConfig:
 
 
 def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelConfig, data: TrainingData) -> Trainer:
+    rate = (3e-4 if arguments.start_from else 2e-3) if arguments.learning_rate is None else arguments.learning_rate
     settings = {
         "model": model, "split": arguments.split, "seed": arguments.seed, "loss": arguments.loss, "classes": arguments.classes,
-        "shots": arguments.shots, "learning_rate": arguments.learning_rate, "device": arguments.device,
+        "shots": arguments.shots, "learning_rate": rate, "device": arguments.device,
         "composed": arguments.composed, "invented": arguments.invented,
         "shares": {"synthetic": arguments.synthetic, **arguments.glyphs}, "redrawn": arguments.redrawn,
     }  # fmt: skip
@@ -220,6 +223,7 @@ def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelCon
             budget -= validations * each
         steps = max(10, int(budget / times[precision].wall))
     settings["minutes"] = minutes if arguments.by_the_clock else 0.0
+    settings["warmup"] = min(100, max(1, steps // 10))
     config = TrainConfig(steps=steps, precision=precision, validations=validations, **settings)
     trainer = Trainer(config, data.training, data.sources, teachers)
     trainer.notes.update(

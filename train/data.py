@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oneshot_runtime.vision.preprocess import PreprocessSpec
-from train.canvases import Canvases, from_folder, from_image_set, hold_out, joined
+from train.canvases import Canvases, from_folder, from_image_set, hold_out, joined, kept_out
 from train.episodes import within_alphabet_episodes
 from train.glyphs import glyph_sets
 from train.omniglot import DatasetError, ImageSet, load_split
@@ -19,7 +19,8 @@ __all__ = ["TrainingData", "load_data"]
 @dataclass(frozen=True)
 class TrainingData:
     """training: the split. validation: the held-out groups, if any. sources: what else is learned from, by name: "synthetic",
-    and kinds of glyphs. scripts: glyphs of held-out scripts, if any. families: licence -> font families of the glyphs.
+    and kinds of glyphs. scripts: glyphs of held-out scripts, if any. families: licence -> font families of the glyphs. holdout:
+    names of the groups in `validation` that were taken out of the split.
     """
 
     training: Canvases
@@ -27,13 +28,14 @@ class TrainingData:
     sources: dict[str, Canvases]
     scripts: Canvases | None = None
     families: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    holdout: tuple[str, ...] = ()
 
 
 def load_data(
     data: Path,
     split: str,
     spec: PreprocessSpec,
-    holdout: Sequence[str] = (),
+    holdout: Sequence[str] | None = None,
     composed: int = 0,
     invented: int = 0,
     pens: bool = True,
@@ -49,7 +51,7 @@ def load_data(
         data: folder of Omniglot's zips, or of images.
         split: see `TrainConfig`.
         spec: how pictures become canvases.
-        holdout: groups to keep for validation.
+        holdout: groups to keep for validation; None lets `kept_out` choose them of a folder.
         composed: number of alphabets to compose.
         invented: number of alphabets to invent.
         pens: whether drawings are redrawn with other pens.
@@ -66,6 +68,8 @@ def load_data(
         images, held_out = load_split(data, split)
         training = from_image_set(images, spec, pens=pens, progress=True)
         validation = from_image_set(held_out, spec, progress=True) if held_out else None
+    if split == "folder":
+        training, holdout = kept_out(training, holdout)
     if holdout:
         training, validation = hold_out(training, list(holdout))
     if len(training.members()) < 2:
@@ -80,11 +84,12 @@ def load_data(
         synthetic.append(composed_alphabets(images, parts, spec, composed, seed=2, progress=True))
     sources = {"synthetic": joined(*synthetic)} if synthetic else {}
     if not glyphs:
-        return TrainingData(training, validation, sources)
+        return TrainingData(training, validation, sources, holdout=tuple(holdout or ()))
     sets, scripts = glyph_sets(fonts, spec, glyphs, progress=True)
     sources |= {each.kind: each.canvases for each in sets}
     families: dict[str, set[str]] = {}
     for each in sets:
         for licence, names in each.families.items():
             families.setdefault(licence, set()).update(names)
-    return TrainingData(training, validation, sources, scripts, {name: sorted(families[name]) for name in sorted(families)})
+    named = {name: sorted(families[name]) for name in sorted(families)}
+    return TrainingData(training, validation, sources, scripts, named, tuple(holdout or ()))
