@@ -21,6 +21,9 @@ __all__ = ["VIEWS", "held_out_glyphs", "icons", "printed"]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghijklmnqrtuy23456789ΓΔΘΛΞΠΣΦΨΩαβγδεζηθλμξπρστφχψω&?!@§%"
 
 
+_MARGIN = 20
+
+
 def _turned(degrees: float) -> Callable[[Image.Image], Image.Image]:
     return lambda picture: picture.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
 
@@ -44,7 +47,7 @@ VIEWS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "turned 90 degrees": _turned(90),
     "turned 180 degrees": _turned(180),
 }
-"""How an icon of 128 pixels is shown."""
+"""How an icon of 88 pixels, with a margin of four, is shown."""
 
 
 def printed(folders: Sequence[Path], families: int = 24) -> SymbolSet | None:
@@ -66,7 +69,7 @@ def printed(folders: Sequence[Path], families: int = 24) -> SymbolSet | None:
 
 
 def icons(folders: Sequence[Path], count: int = 100) -> list[NDArray[np.uint8]]:
-    """Pictures uint8 (128, 128) of that many emoji, which nothing was learned from; fewer where no font draws them."""
+    """Pictures uint8 (88, 88) of that many emoji, which nothing was learned from; fewer where no font draws them."""
     fonts = find_fonts(folders)
     emoji = regex.compile(r"\p{Emoji}")
     having = {
@@ -76,7 +79,7 @@ def icons(folders: Sequence[Path], count: int = 100) -> list[NDArray[np.uint8]]:
     for code in np.random.default_rng(0).permutation(sorted(having)):
         mask = glyph_mask(having[int(code)].path, int(code))
         if mask is not None:
-            found.append(255 - mask)
+            found.append(255 - mask[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
         if len(found) == count:
             break
     return found
