@@ -16,7 +16,7 @@ from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from train.omniglot import DatasetError, ImageSet
 from train.pens import PENS, redraw_at_random
 
-__all__ = ["Canvases", "from_folder", "from_image_set", "hold_out", "joined", "kept_out"]
+__all__ = ["Canvases", "from_folder", "from_image_set", "hold_out", "image_files", "joined", "kept_out"]
 
 _HELD_OUT = ", held out"
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
@@ -72,6 +72,11 @@ def _redrawn(
     return pens
 
 
+def image_files(root: Path) -> list[Path]:
+    """The images of a folder, in the order of `from_folder`."""
+    return sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+
+
 def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False) -> Canvases:
     """Preprocess a folder of images: `class/image`, or `group/class/image`; any size, any number per class.
 
@@ -79,7 +84,7 @@ def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False) 
     `ImageError` naming the file for an image that cannot be used.
     """
     root = Path(root)
-    files = sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    files = image_files(root)
     if not files:
         raise DatasetError(f"'{root}' holds no images; expected class/image or group/class/image")
     depths = {len(file.relative_to(root).parts) for file in files}

@@ -27,6 +27,7 @@ from train.loop import run, validate
 from train.memory import keep_freed_memory
 from train.model import PRESETS, ModelConfig
 from train.omniglot import DatasetError, download
+from train.own_images import evaluate_folder
 from train.speed import fastest, measure_steps, precisions
 from train.trainer import Trainer
 
@@ -279,10 +280,17 @@ def _commit() -> str | None:
 
 def _evaluate_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m train evaluate", description="Score a checkpoint or a bundle on Lake's 400 one-shot trials."
+        prog="python -m train evaluate",
+        description="Score a checkpoint or a bundle on Lake's 400 one-shot trials, or on a folder of your own images.",
     )
     parser.add_argument("model", nargs="?", help="a checkpoint (.pt) or a bundle folder; leave out for the one that ships")
-    parser.add_argument("--data", type=Path, required=True, help="folder with all_runs.zip")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--data", type=Path, help="folder with all_runs.zip: the 400 trials")
+    what.add_argument("--folder", type=Path, help="folder of images, class/image or group/class/image")
+    parser.add_argument("--holdout", nargs="*", default=[], metavar="GROUP", help="of --folder: score these groups only")
+    parser.add_argument("--way", type=_at_least(2), default=20, help="of --folder: classes in an episode")
+    parser.add_argument("--shots", type=_at_least(1), default=1, help="of --folder: supports of each class")
+    parser.add_argument("--sheet", type=Path, help="of --folder: draw the worst confusions into this PNG file")
     parser.add_argument("--baseline", action="store_true", help="also run the Modified Hausdorff baseline (published: 61.2 %%)")
     parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto", help="of a bundle")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -290,7 +298,15 @@ def _evaluate_parser() -> argparse.ArgumentParser:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    scores = evaluate(arguments.model, arguments.data, arguments.precision, arguments.baseline)
+    if arguments.folder:
+        report = evaluate_folder(
+            arguments.model, arguments.folder, arguments.holdout, arguments.way, arguments.shots, arguments.precision
+        )
+        scores = report.scores
+        if arguments.sheet:
+            report.save_sheet(arguments.sheet)
+    else:
+        scores = evaluate(arguments.model, arguments.data, arguments.precision, arguments.baseline)
     if arguments.json:
         rows = {
             name: {"accuracy": score.accuracy, "correct": score.correct, "total": score.total, "interval": score.interval}

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 
 pytest.importorskip("torch")
 
@@ -35,3 +39,17 @@ def canvases(images) -> Canvases:
 @pytest.fixture
 def config() -> TrainConfig:
     return TrainConfig(model=PRESETS["edge"], split="background", steps=6, classes=6, shots=2, warmup=2)
+
+
+@pytest.fixture(scope="session")
+def symbols(tmp_path_factory):
+    """Three groups of eight invented symbols, each drawn by four writers."""
+    folder = tmp_path_factory.mktemp("symbols")
+    rng = np.random.default_rng(0)
+    for group in range(3):
+        for index, symbol in enumerate(invent_alphabet(8, seed=group)):
+            (folder / f"g{group}" / f"c{index}").mkdir(parents=True)
+            for number in range(4):
+                picture = Image.fromarray(draw(symbol, random_writer(rng), rng))
+                picture.save(folder / f"g{group}" / f"c{index}" / f"{number}.png")
+    return folder

@@ -5,29 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from train.__main__ import main
 from train.blend import blended, refresh_norms
 from train.canvases import Canvases, hold_out, kept_out
 from train.checkpoint import load_checkpoint
 from train.model import PRESETS, SiameseNet
 from train.trainer import Trainer
-
-
-@pytest.fixture(scope="module")
-def symbols(tmp_path_factory):
-    """Three groups of eight invented symbols, each drawn by four writers."""
-    folder = tmp_path_factory.mktemp("symbols")
-    rng = np.random.default_rng(0)
-    for group in range(3):
-        for index, symbol in enumerate(invent_alphabet(8, seed=group)):
-            (folder / f"g{group}" / f"c{index}").mkdir(parents=True)
-            for number in range(4):
-                picture = Image.fromarray(draw(symbol, random_writer(rng), rng))
-                picture.save(folder / f"g{group}" / f"c{index}" / f"{number}.png")
-    return folder
 
 
 def words(symbols, out, *more):

@@ -1,0 +1,58 @@
+"""`python -m train evaluate --folder`: any model on a folder of one's own images."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from train.__main__ import main
+from train.own_images import evaluate_folder
+
+
+def test_the_shipped_model_on_invented_symbols(symbols, tmp_path, capsys) -> None:
+    sheet = tmp_path / "worst.png"
+    assert main(["evaluate", "--folder", str(symbols), "--json", "--sheet", str(sheet)]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert list(rows)[:2] == ["8-way 1-shot, within a group", "same or different, pairs within a group"]
+    assert rows["8-way 1-shot, within a group"]["accuracy"] > 0.8
+    assert "recognised of 4 enrolled, 1 % of strangers accepted" in rows
+    with Image.open(sheet) as picture:
+        assert picture.width > 300
+
+
+def test_way_shots_and_groups_are_those_asked_for(symbols) -> None:
+    more = evaluate_folder(None, symbols, way=5, shots=3, precision="fp32")
+    assert "5-way 3-shot, within a group" in more.scores
+    one = evaluate_folder(None, symbols, groups=["g1"], precision="fp32")
+    assert set(one.canvases.groups) == {"g1"}
+    assert len(one.canvases.members()) == 8
+    assert not any("strangers" in name for name in one.scores)  # eight classes leave no twenty strangers
+
+
+def test_a_checkpoint_is_scored_as_its_bundle(symbols, tmp_path) -> None:
+    words = [
+        "--split",
+        "folder",
+        "--data",
+        str(symbols),
+        "--holdout",
+        "g2",
+        "--invented",
+        "0",
+        "--steps",
+        "2",
+        "--preset",
+        "narrow",
+    ]
+    assert main([*words, "--precision", "fp32", "--classes", "8", "--shots", "2", "--out", str(tmp_path / "run")]) == 0
+    report = evaluate_folder(str(tmp_path / "run" / "last.pt"), symbols, groups=["g2"])
+    assert report.scores["8-way 1-shot, within a group"].total == 300 * 8
+
+
+def test_an_unknown_group_and_an_empty_folder_are_named(symbols, tmp_path, capsys) -> None:
+    assert main(["evaluate", "--folder", str(symbols), "--holdout", "nowhere"]) == 1
+    assert "nowhere" in capsys.readouterr().err
+    assert main(["evaluate", "--folder", str(tmp_path)]) == 1
+    assert "holds no images" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--folder", str(symbols), "--data", str(tmp_path)])
