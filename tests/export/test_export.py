@@ -142,7 +142,7 @@ def test_a_graph_that_differs_writes_nothing(checkpoints, tmp_path, monkeypatch)
 
 
 def test_int8_that_decides_otherwise_is_left_out(checkpoints, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(bundle_module, "quantize_embedding", lambda graph, canvases: _scrambled(graph))
+    monkeypatch.setattr(bundle_module, "quantize_embedding", lambda graph, canvases: _blind(graph))
     report = export_bundle(checkpoints / "edge.pt", tmp_path / "bundle")
     assert "another partner" in report.int8
     assert not Bundle.open(tmp_path / "bundle").has_int8
@@ -155,9 +155,9 @@ def test_int8_that_the_runtime_would_refuse_is_left_out(checkpoints, tmp_path, m
     assert not Bundle.open(tmp_path / "bundle").has_int8
 
 
-def _scrambled(graph: onnx.ModelProto) -> onnx.ModelProto:
+def _blind(graph: onnx.ModelProto) -> onnx.ModelProto:
     weight = next(c for c in graph.graph.initializer if len(c.dims) == 2)
-    values = np.random.default_rng(0).permutation(onnx.numpy_helper.to_array(weight).ravel()).reshape(weight.dims)
+    values = np.zeros(weight.dims, np.float32)
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     return graph
 
@@ -274,12 +274,21 @@ def test_a_bundle_that_does_not_say_what_it_learned_from_is_refused(edge_bundle,
 
 
 def test_a_bundle_of_no_preset_is_refused(edge_bundle, monkeypatch) -> None:
-    monkeypatch.setitem(PRESETS, "edge", dataclasses.replace(PRESETS["edge"], channels=(32, 64, 128, 200)))
+    edge = PRESETS["edge"]
+    monkeypatch.setitem(PRESETS, "edge", dataclasses.replace(edge, channels=edge.channels[:3], kernels=edge.kernels[:3]))
     with pytest.raises(CheckpointError, match="not of preset edge"):
         unfolded(Bundle.open(edge_bundle))
-    monkeypatch.setitem(PRESETS, "edge", dataclasses.replace(PRESETS["edge"], spec=PRESETS["koch"].spec))
+    monkeypatch.delitem(PRESETS, "edge")
     with pytest.raises(CheckpointError, match="another network"):
         unfolded(Bundle.open(edge_bundle))
+
+
+def test_a_bundle_of_another_width_than_its_preset_has_now_can_be_built_on(edge_bundle, monkeypatch) -> None:
+    before = unfolded(Bundle.open(edge_bundle))
+    monkeypatch.setitem(PRESETS, "edge", dataclasses.replace(PRESETS["edge"], channels=(32, 64, 128, 200), dim=100))
+    after = unfolded(Bundle.open(edge_bundle))
+    assert after.config.channels == before.config.channels
+    assert all(torch.equal(value, after.state_dict()[name]) for name, value in before.state_dict().items())
 
 
 @pytest.mark.parametrize("name", ["embedding.onnx", "embedding.int8.onnx", "head.onnx"])

@@ -123,7 +123,7 @@ def test_other_pens_and_synthetic_alphabets_are_drawn_from(images, config) -> No
     synthetic = invented_alphabets(spec, 1, seed=0)
     for share in (0.0, 1.0):
         trainer = Trainer(dataclasses.replace(config, shares={"synthetic": share}), real, {"synthetic": synthetic})
-        assert ((trainer._draw() >= len(real.images)) == bool(share)).all()
+        assert ((trainer._sampler.draw() >= len(real.images)) == bool(share)).all()
         assert np.isfinite(trainer.step()[0])
 
 
