@@ -78,6 +78,17 @@ def _inverted(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     return 255 - image
 
 
+def _turned(degrees: float) -> Shift:
+    """Turned to one side or the other, on a sheet that holds all of it."""
+
+    def change(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        turn = degrees * (-1 if rng.random() < 0.5 else 1)
+        turned = Image.fromarray(image).rotate(turn, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
+        return np.asarray(turned)
+
+    return change
+
+
 SHIFTS: dict[str, Shift] = {
     "none": lambda image, rng: image,
     "strokes a third as wide": _stroke(1 / 3),
@@ -93,4 +104,5 @@ SHIFTS: dict[str, Shift] = {
     "half scale": _zoomed(0.5),
     "one and a half scale": _zoomed(1.5),
     "grey paper with a shadow": _paper,
+    **{f"turned {degrees} degrees": _turned(degrees) for degrees in (5, 15, 45, 90, 180)},
 }
