@@ -13,6 +13,8 @@ from oneshot_runtime.model.codes import encode, logits, probabilities, sum_absol
 from oneshot_runtime.model.session import create_session
 from oneshot_runtime.search.index import CodeIndex
 
+DIM = Bundle.open().dim
+
 
 def test_another_hand_is_recognised(matcher, drawings) -> None:
     first, second = drawings
@@ -312,12 +314,12 @@ def test_threads_see_whole_enrollments(matcher, drawings) -> None:
 @pytest.mark.parametrize(
     ("labels", "embeddings"),
     [
-        (["a"], np.zeros((2, 256), np.float32)),
+        (["a"], np.zeros((2, DIM), np.float32)),
         (["a"], np.zeros((1, 3), np.float32)),
-        (["a"], np.zeros((1, 256), np.float64)),
-        (["a"], np.full((1, 256), np.nan, np.float32)),
-        (["a"], np.full((1, 256), 2, np.float32)),
-        (["a"], [0.0] * 256),
+        (["a"], np.zeros((1, DIM), np.float64)),
+        (["a"], np.full((1, DIM), np.nan, np.float32)),
+        (["a"], np.full((1, DIM), 2, np.float32)),
+        (["a"], [0.0] * DIM),
     ],
 )
 def test_foreign_embeddings_are_refused(matcher, labels, embeddings) -> None:
