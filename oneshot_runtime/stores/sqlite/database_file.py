@@ -8,10 +8,11 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from oneshot_runtime.errors import GalleryError, OneShotError
+from oneshot_runtime.stores.sqlite.process_lock import FileLock, drop_lock, take_lock
 
 __all__ = ["BUSY_SECONDS", "UNREADABLE", "GalleryFile", "sync_folder", "transaction"]
 
@@ -38,6 +39,7 @@ class GalleryFile:
         self.path = Path(path)
         self._process = os.getpid()
         self._bound: tuple[int, int] | None = None
+        self._lock: FileLock | None = None
         self._least_size = 0
         with self.errors():
             # SQLite names its journal after the target of a link; an absolute path is never one of its special names.
@@ -58,11 +60,22 @@ class GalleryFile:
         self.guard()
         with self.errors():
             uri = f"{self.real.as_uri()}?mode=rw"
-            connection = sqlite3.connect(uri, BUSY_SECONDS, uri=True, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                uri, BUSY_SECONDS, uri=True, isolation_level=None, check_same_thread=False, factory=_Connection
+            )
+            connection.key, self._lock = take_lock(self.real, connection)
             for name, most in _LIMITS.items():
                 if hasattr(connection, "setlimit"):  # since Python 3.11
                     connection.setlimit(getattr(sqlite3, name), most)
         return connection
+
+    def reading(self) -> AbstractContextManager[None]:
+        """No other process writes meanwhile."""
+        return nullcontext() if self._lock is None else self._lock.reading(BUSY_SECONDS)
+
+    def writing(self, seconds: float | None = None) -> AbstractContextManager[None]:
+        """No other process reads or writes meanwhile. seconds: to wait for those who do."""
+        return nullcontext() if self._lock is None else self._lock.writing(BUSY_SECONDS if seconds is None else seconds)
 
     def bind(self, connection: sqlite3.Connection) -> None:
         """Remember which file this is, inside a transaction of a connection that has read from it."""
@@ -73,9 +86,13 @@ class GalleryFile:
             self._bound = _identity(status)
             self.require_size(connection)
 
+    def is_ours(self) -> bool:
+        """Whether this is the process that the file was opened in, not one forked from it."""
+        return os.getpid() == self._process
+
     def guard(self) -> None:
         """Raise when the file was removed, replaced or cut off, or the process forked: what is written would be lost."""
-        if os.getpid() != self._process:
+        if not self.is_ours():
             raise GalleryError(f"gallery '{self.path}' was opened before this process forked: open it again after the fork")
         if self._bound is None:
             return
@@ -187,6 +204,19 @@ class GalleryFile:
         if "memory" in lower or "too big" in lower:
             return f"if there is enough, the file is damaged: {self.repair}"
         return "check that the folder exists and is writable, that the disk has room, and that the file is a gallery"
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that gives its share of the file's lock back when it is closed."""
+
+    key: tuple[int, int] | None = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        super().close()
+        if self.key is not None:
+            drop_lock(self.key)
+            self.key = None
 
 
 @contextmanager

@@ -36,8 +36,7 @@ class FileAccess:
     """Connections to one gallery file, which is made by the first write; threads may share them.
 
     One connection reads and one writes, so that a match never waits for another thread's disk sync. A third, the witness, looks
-    at the file as another process would. It sees when another process wrote at the same time, for the writer's locks were lost:
-    any reader of the file in this process takes them away by closing it (POSIX).
+    at the file as another process would: at the state before a commit, and after it at what was written.
     """
 
     def __init__(self, file: GalleryFile, fingerprint: str, dim: int, partition: Partition | None) -> None:
@@ -73,7 +72,7 @@ class FileAccess:
     def reading(self) -> Iterator[SqliteSnapshot]:
         """The current state of a file that is there, while a transaction keeps it."""
         self.guard()
-        with self._file.errors(), self._read_lock:
+        with self._file.errors(), self._read_lock, self._file.reading():
             reader = self._connected()[0]
             reader.execute("BEGIN DEFERRED")
             try:
@@ -97,14 +96,15 @@ class FileAccess:
                 return
             if position is not None and position.identity == self._missing.identity:
                 self._follower.position = None
-            if self._version() == self._seen:
-                return
-            with self.reading() as snapshot:
-                version = self._version()
-                if self._seen is not None and snapshot.state == self._follower.position:
-                    self._verify(snapshot)  # it was rolled back, or rewritten by another program
-                self._follower.follow(snapshot, apply)
-            self._seen = version
+            with self._file.errors(), self._file.reading():
+                if self._version() == self._seen:
+                    return
+                with self.reading() as snapshot:
+                    version = self._version()
+                    if self._seen is not None and snapshot.state == self._follower.position:
+                        self._verify(snapshot)  # it was rolled back, or rewritten by another program
+                    self._follower.follow(snapshot, apply)
+                self._seen = version
 
     @contextmanager
     def writing(self) -> Iterator[SqliteDraft]:
@@ -114,43 +114,49 @@ class FileAccess:
         """
         self.guard()
         with self._write_lock:
+            if not self.is_there():
+                self._file.create(lambda connection: create_table(connection, self._missing))
+                self.is_there()
+            with self._file.writing():
+                yield from self._transaction(self._connected()[1])
+
+    def _transaction(self, writer: sqlite3.Connection) -> Iterator[SqliteDraft]:
+        with self._file.errors():
+            writer.execute("BEGIN IMMEDIATE")
+        try:
             with self._file.errors():
-                if not self.is_there():
-                    self._file.create(lambda connection: create_table(connection, self._missing))
-                    self.is_there()
-                writer = self._connected()[1]
-                writer.execute("BEGIN IMMEDIATE")
-            try:
-                with self._file.errors():
-                    draft = self._begin(writer)
-                yield draft
-                with self._file.errors():
-                    draft.finish()
-                    if draft.state != draft.before:
-                        self._require_alone(draft)
-                    pages = _pages(writer)
-                    writer.execute("COMMIT")
-            except BaseException:
-                with self._file.errors():
-                    if writer.in_transaction:
-                        writer.execute("ROLLBACK")
-                raise
-            finally:
-                self._held = None
+                draft = self._begin(writer)
+            yield draft
             with self._file.errors():
+                draft.finish()
                 if draft.state != draft.before:
-                    self._require_written(draft, pages)
-                self._last_written = (_version(writer), draft.state)
+                    self._require_alone(draft)
+                pages = _pages(writer)
+                writer.execute("COMMIT")
+        except BaseException:
+            with self._file.errors():
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+            raise
+        finally:
+            self._held = None
+        with self._file.errors():
+            if draft.state != draft.before:
+                self._require_written(draft, pages)
+            self._last_written = (_version(writer), draft.state)
 
     def close(self) -> None:
         """Close the file; later calls raise `GalleryError`."""
         self._closed = True
+        if not self._file.is_ours():
+            return  # of the process that forked this one
         with self._write_lock, self._read_lock:
-            for connection in self._connections or ():
-                with suppress(sqlite3.Error):
-                    connection.execute("PRAGMA journal_mode = DELETE")  # removes the empty journal
-                connection.close()
-            self._connections = None
+            connections, self._connections = self._connections, None
+            if connections is not None:
+                with suppress(sqlite3.Error, GalleryError), self._file.writing(seconds=0):
+                    connections[1].execute("PRAGMA journal_mode = DELETE")  # removes the empty journal
+                for connection in connections:
+                    connection.close()
 
     def _connected(self) -> tuple[sqlite3.Connection, sqlite3.Connection, sqlite3.Connection]:
         if self._connections is None:
@@ -164,11 +170,12 @@ class FileAccess:
                 connections.append(self._file.connect())
                 set_up(connections[-1], self._file)
             connections[1].execute(f"PRAGMA cache_size = -{_WRITE_CACHE_KB}")
-            connections[0].execute("BEGIN DEFERRED")
-            require_gallery(connections[0], self._file)
-            state = self._state(connections[0])
-            self._file.bind(connections[0])
-            connections[0].execute("ROLLBACK")
+            with self._file.reading():
+                connections[0].execute("BEGIN DEFERRED")
+                require_gallery(connections[0], self._file)
+                state = self._state(connections[0])
+                self._file.bind(connections[0])
+                connections[0].execute("ROLLBACK")
         except BaseException:
             for connection in connections:
                 connection.close()
@@ -241,9 +248,8 @@ class FileAccess:
 
     def _interfered(self, what: str) -> GalleryError:
         return GalleryError(
-            f"gallery '{self._file.path}' was written to by two processes at once, so {what}: something in this process has "
-            "opened and closed the file, which takes SQLite's locks away; copy it with `oneshot gallery backup`, and look with "
-            f"`oneshot gallery check --gallery '{self._file.path}'`"
+            f"gallery '{self._file.path}' was written to by two processes at once, so {what}: another program does not keep to "
+            f"its locks; look with `oneshot gallery check --gallery '{self._file.path}'`"
         )
 
 

@@ -46,7 +46,7 @@ def check_file(path: str | os.PathLike[str], fingerprint: str | None = None) -> 
     header is not a gallery's, which a repair may mend.
     """
     file = existing(path)
-    with file.errors(), closing(file.connect()) as connection:
+    with file.errors(), closing(file.connect()) as connection, file.reading():
         set_up(connection, file)
         connection.execute("BEGIN DEFERRED")
         require_gallery(connection, file)

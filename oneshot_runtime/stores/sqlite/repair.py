@@ -50,7 +50,7 @@ def repair_file(path: str | os.PathLike[str], model: tuple[str, int]) -> Repair:
     `GalleryError`, and leaves the file as it is, when no support can be read of a gallery that is not known to be empty.
     """
     file = existing(path)
-    with file.errors(), closing(file.connect()) as connection:
+    with file.errors(), closing(file.connect()) as connection, file.writing():
         set_up(connection, file)
         connection.execute("BEGIN IMMEDIATE")  # who waits for it finds the file replaced, so no write gets lost in the old one
         if _is_gallery(connection, file):

@@ -33,7 +33,7 @@ class GalleryReader:
     def __enter__(self) -> GalleryReader:
         self.connection = sqlite3.connect("", isolation_level=None)  # a temporary file of SQLite's own
         try:
-            with self.file.errors(), closing(self.file.connect()) as source:
+            with self.file.errors(), closing(self.file.connect()) as source, self.file.reading():
                 set_up(source, self.file)
                 source.execute("BEGIN DEFERRED")
                 require_gallery(source, self.file)

@@ -198,3 +198,58 @@ def test_threads_see_the_old_or_the_new_gallery_never_half(path, durable) -> Non
         thread.join()
     gallery.close()
     assert wrong == []
+
+
+@POSIX
+def test_locks_that_a_copy_in_the_same_process_takes_away_are_not_missed(path) -> None:
+    """`shutil.copy` opens and closes the file, and POSIX then drops SQLite's locks of the whole process."""
+    script = (
+        "import shutil, sys, threading, numpy as np\nfrom oneshot_runtime.model.bundle import Bundle\n"
+        "from oneshot_runtime.gallery import Gallery\n"
+        "bundle = Bundle.open(); gallery = Gallery(bundle, sys.argv[1]); stop = threading.Event()\n"
+        "def copy():\n    while not stop.wait(0.0005): shutil.copy(sys.argv[1], sys.argv[1] + sys.argv[2])\n"
+        "thread = threading.Thread(target=copy)\nprint('ready', flush=True); sys.stdin.readline(); thread.start()\n"
+        "for n in range(60): gallery.extend([f'{sys.argv[2]} {n}'], np.full((1, bundle.dim), 0.5, np.float32))\n"
+        "stop.set(); thread.join(); gallery.close()\n"
+    )
+    gallery = Gallery(BUNDLE, path)
+    gallery.extend(["a"], rows(1))
+    gallery.close()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    children = [subprocess.Popen([sys.executable, "-c", script, str(path), f"w{n}"], **pipes) for n in range(2)]
+    for child in children:
+        child.stdout.readline()
+    for child in children:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    for child in children:
+        child.communicate(timeout=100)
+    assert [child.returncode for child in children] == [0, 0]
+    assert sorted(reopened(path)) == sorted(["a", *(f"w{n} {step}" for n in range(2) for step in range(60))])
+
+
+@POSIX
+def test_a_forked_child_answers_at_once_while_threads_write(path) -> None:
+    out = in_a_child(
+        "import signal, threading, time\n"
+        "gallery = Gallery(bundle, path); gallery.extend(['a'], rows(1)); stop = threading.Event()\n"
+        "def write():\n    while not stop.is_set(): gallery.extend(['b'], rows(1)); gallery.remove('b')\n"
+        "def read():\n    while not stop.is_set(): gallery.snapshot(); gallery.supports('a')\n"
+        "threads = [threading.Thread(target=work) for work in (write, read, read)]\n"
+        "for thread in threads: thread.start()\n"
+        "ends = []\n"
+        "for _ in range(15):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        signal.alarm(10)\n"
+        "        try: gallery.snapshot()\n"
+        "        except GalleryError as error: sys.exit(3 if 'fork' in str(error) else 4)\n"
+        "        sys.exit(5)\n"
+        "    ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])); time.sleep(0.02)\n"
+        "stop.set()\n"
+        "for thread in threads: thread.join()\n"
+        "gallery.close(); print(ends)\n",
+        path,
+    )
+    assert out == f"{[3] * 15}\n"
+    assert reopened(path)[0] == "a"
