@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.measure import without_opencv
-from oneshot_runtime import OneShotMatcher, search
+from benchmarks.measure import positive, without_opencv
+from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.session import create_session
+from oneshot_runtime.search import scan
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
 from oneshot_runtime.vision.preprocess import preprocess
 
@@ -41,7 +42,7 @@ Contender = tuple[str, Callable[[], object], int]
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--rounds", type=positive, default=300)
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
@@ -62,12 +63,12 @@ def main(argv: list[str] | None = None) -> int:
 def measure(contenders: list[Contender], rounds: int) -> dict[str, float]:
     """Median milliseconds of each contender. Turns alternate; in its turn a contender runs a few times, as in use it would."""
     seconds: dict[str, list[float]] = {name: [] for name, _, _ in contenders}
-    for round_ in range(rounds // _TURN + 1):
+    for turn in range(1 + -(-rounds // _TURN)):
         for name, call, runs in contenders:
-            for _ in range(min(_TURN, runs - len(seconds[name]))):
+            for _ in range(min(_TURN, min(runs, rounds) - len(seconds[name]))):
                 start = time.perf_counter()
                 call()
-                if round_:  # the first turn warms up
+                if turn:  # the first one warms up
                     seconds[name].append(time.perf_counter() - start)
     return {name: 1000 * statistics.median(taken) for name, taken in seconds.items()}
 
@@ -126,7 +127,7 @@ def _search(query: np.ndarray) -> list[Contender]:
     contenders: list[Contender] = [
         ("match minus embedding, 1,000 supports, numpy alone", lambda: without_opencv(answer), 10**9)
     ]
-    if search._opencv() is not None:
+    if scan._opencv() is not None:
         if answer() != without_opencv(answer):
             raise SystemExit("OpenCV and numpy disagree")
         contenders.append(("match minus embedding, 1,000 supports, OpenCV", answer, 10**9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,16 @@ from typing import TypeVar
 
 from oneshot_runtime.search import scan as search
 
-__all__ = ["resident_bytes", "without_opencv"]
+__all__ = ["positive", "resident_bytes", "without_opencv"]
 
 _Result = TypeVar("_Result")
+
+
+def positive(text: str) -> int:
+    """How many of something a benchmark measures; for argparse. There is no figure of nothing."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 def resident_bytes(process: int | str = "self") -> int:

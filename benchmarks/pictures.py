@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 from benchmarks.picture_kinds import KINDS, ODDITIES, Kind, tight
 from oneshot_runtime import ImageError, OneShotMatcher
 from oneshot_runtime.quality.sheet import font
-from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_hand
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.vision.preprocess import preprocess
 
 __all__ = ["Asked", "ask", "galleries", "main", "odd_enrolments"]
@@ -51,7 +51,8 @@ def galleries(count: int, data: Path | None) -> list[list[NDArray[np.uint8]]]:
     if data is None:
         rng = np.random.default_rng(1)
         return [
-            [draw(s, random_hand(rng), rng, _SIDE) for s in invent_alphabet(_CLASSES, seed)] for seed in range(100, 100 + count)
+            [draw(s, random_writer(rng), rng, _SIDE) for s in invent_alphabet(_CLASSES, seed)]
+            for seed in range(100, 100 + count)
         ]
     from train.omniglot import EVALUATION, load_images
 

@@ -12,6 +12,7 @@ import http.client
 import io
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -23,7 +24,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
-from benchmarks.measure import resident_bytes
+from benchmarks.measure import positive, resident_bytes
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from tests.page_driver import server_process
 
@@ -54,14 +55,14 @@ class Server:
     memory: list[tuple[float, float]] = field(default_factory=list)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     """Teach twenty symbols, ask for them from several clients at once, and count answers, losses and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each round")
-    parser.add_argument("--rounds", type=int, default=3, help="for each number of clients and each server")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--rounds", type=positive, default=3, help="for each number of clients and each server")
+    parser.add_argument("--clients", type=positive, nargs="+", default=[1, 8, 64])
     parser.add_argument("--servers", nargs="+", choices=list(SERVERS), default=list(SERVERS))
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     rng = np.random.default_rng(1)
     symbols = invent_alphabet(20, seed=1)
     taught, bodies = ([_png(draw(symbol, random_writer(rng), rng)) for symbol in symbols] for _ in range(2))
@@ -84,18 +85,25 @@ def main() -> None:
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         for name, server in servers.items():
             _print_memory(name, server)
+    return 0
 
 
 def _print_load(name: str, load: Load, clients: int, seconds: float) -> None:
+    lost = len(load.failures)
+    if not load.times:
+        print(f"{clients:7} {name:>8} no answers, {lost} lost: {load.failures[:1]}", flush=True)
+        return
     p50, p99 = np.percentile(load.times, [50, 99]) * 1000
     rate, share = len(load.times) / seconds, load.right / len(load.times)
     own = 1000 * load.processor / len(load.times)
-    lost = len(load.failures)
     print(f"{clients:7} {name:>8} {rate:10.0f} {p50:7.1f} {p99:7.1f} {own:6.2f} {lost:4} {share:7.1%}", flush=True)
 
 
 def _print_memory(name: str, server: Server) -> None:
     rows = np.array([row for row in server.memory if row[0] >= SETTLED])
+    if len(rows) < 4:
+        print(f"memory {name}: {server.loaded:g} s of load are too few, it settles in {SETTLED:g}")
+        return
     later = rows[len(rows) // 2 :]
     slope = np.polyfit(later[:, 0], later[:, 1], 1)[0] * 60
     first, last, most = rows[0, 1], rows[-1, 1], rows[:, 1].max()
@@ -155,4 +163,4 @@ def _png(grey: np.ndarray) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.film import Film, Scene, Shown, film, lay_out
+from benchmarks.measure import positive
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.camera import FrameReader, Sighting, annotate
 from oneshot_runtime.camera.overlay import draw_aim
@@ -304,9 +305,9 @@ def picture(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy.camera", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--alphabets", type=int, default=6, help="six films each (default: 6)")
-    parser.add_argument("--frames", type=int, default=60, help="in each film (default: 60)")
-    parser.add_argument("--rounds", type=int, default=3, help="of the speed test (default: 3)")
+    parser.add_argument("--alphabets", type=positive, default=6, help="six films each (default: 6)")
+    parser.add_argument("--frames", type=positive, default=60, help="in each film (default: 60)")
+    parser.add_argument("--rounds", type=positive, default=3, help="of the speed test (default: 3)")
     parser.add_argument("--seed", type=int, default=100, help="of the first alphabet (default: 100)")
     parser.add_argument("--far", type=float, default=0.05, help="false accept rate (default: 0.05, the command's)")
     parser.add_argument("--data", type=Path, help="folder with Omniglot's zips: film its drawings instead")

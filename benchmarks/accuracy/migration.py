@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.measure import positive
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
@@ -54,13 +56,13 @@ def _enlarged(page: np.ndarray, times: int) -> np.ndarray:
     return np.asarray(image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC))
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     """Measure, print a table, and write JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--alphabets", type=int, default=20)
-    parser.add_argument("--enlarge", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--alphabets", type=positive, default=20)
+    parser.add_argument("--enlarge", type=positive, nargs="+", default=[1, 4])
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     encoder, results = ImageEncoder(Bundle.open(), precision="fp32"), []
     with tempfile.TemporaryDirectory() as folder:
         for times in arguments.enlarge:
@@ -73,7 +75,8 @@ def main() -> None:
         )
     if arguments.json:
         arguments.json.write_text(json.dumps(results))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

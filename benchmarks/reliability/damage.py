@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.measure import positive
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle
@@ -39,7 +40,7 @@ _PICTURE = thumbnail(np.zeros((8, 8), np.uint8)) + bytes(range(200))
 def main(argv: list[str] | None = None) -> int:
     """Run the harness; returns 0 when no damage gave a wrong answer."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.damage", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--flips", type=int, default=2000, help="places in each file")
+    parser.add_argument("--flips", type=positive, default=2000, help="places in each file")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:

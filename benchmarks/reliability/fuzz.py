@@ -18,6 +18,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.measure import positive
+
 __all__ = ["main"]
 
 _SECONDS = 10
@@ -28,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one target; libFuzzer ends the process, with a code other than 0 when an input broke something."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.fuzz", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("target", choices=_TARGETS)
-    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=positive, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
     try:

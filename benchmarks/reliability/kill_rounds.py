@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import positive
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
@@ -167,13 +168,13 @@ def run(rounds: int, seed: int, folder: Path) -> dict[str, int]:
     return counts
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the rounds and print the counts; the exit code is 1 when anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--rounds", type=positive, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         counts = run(arguments.rounds, arguments.seed, Path(folder) / "rounds")
     for name, value in counts.items():

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measure import resident_bytes
+from benchmarks.measure import positive, resident_bytes
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the soak; returns 0 when no difference was found."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.soak", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--threads", type=int, default=32)
+    parser.add_argument("--threads", type=positive, default=32)
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
@@ -120,12 +120,13 @@ def soak(path: Path, seconds: float, threads: int) -> dict[str, object]:
     counts = sum((worker.counts for worker in workers), Counter())
     when, memory, handles = (np.array(values, float) for values in zip(*samples[len(samples) // 5 :], strict=True))
     minutes = (when - when[0]) / 60
+    slope = round(float(np.polyfit(minutes, memory, 1)[0]), 3) if minutes[-1] > 0 else None  # too short to have one
     return {
         "threads": threads,
         "operations": dict(counts),
         "differences": differences[:20],
         "resident MiB, first and last": [round(float(memory[0]), 1), round(float(memory[-1]), 1)],
-        "resident MiB a minute": round(float(np.polyfit(minutes, memory, 1)[0]), 3),
+        "resident MiB a minute": slope,
         "file handles, least and most": [int(handles.min()), int(handles.max())],
     }
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from benchmarks.measure import resident_bytes
+from benchmarks.measure import positive, resident_bytes
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.registry import open_store
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
@@ -40,10 +40,10 @@ _MILLION = 1_000_000
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.bulk", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--pictures", type=int, default=20_000)
-    parser.add_argument("--classes", type=int, default=1000)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--pictures", type=positive, default=20_000)
+    parser.add_argument("--classes", type=positive, default=1000)
+    parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=positive, default=1)
     parser.add_argument("--folder", type=Path, help="for pictures and galleries (default: a temporary one)")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)

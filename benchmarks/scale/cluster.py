@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import positive
 from benchmarks.scale.bulk import draw_pictures
 from oneshot_runtime.cluster import ClusterStore, encode_on_cluster
 from oneshot_runtime.gallery import Gallery
@@ -40,10 +41,10 @@ _TOP = 5
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.cluster", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--supports", type=int, nargs="+", default=[1000, 100_000])
-    parser.add_argument("--shards", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--queries", type=int, default=200, help="timed one by one")
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--supports", type=positive, nargs="+", default=[1000, 100_000])
+    parser.add_argument("--shards", type=positive, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--queries", type=positive, default=200, help="timed one by one")
+    parser.add_argument("--batch", type=positive, default=64)
     parser.add_argument("--pictures", type=int, default=4000, help="of the bulk enrollment; 0 leaves it out")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measure import resident_bytes, without_opencv
+from benchmarks.measure import positive, resident_bytes, without_opencv
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.search import scan as search
 from oneshot_runtime.search.index import CodeIndex
@@ -36,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.scale.gallery_scale", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--dim", type=int, default=256)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--dim", type=positive, default=256)
+    parser.add_argument("--sizes", type=positive, nargs="+", default=[10, 100, 1000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--out", type=Path, default=Path("out/gallery"), help="folder of the JSON and the plot")
     arguments = parser.parse_args(argv)
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -11,12 +11,14 @@ import os
 import resource
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import positive
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 
@@ -74,14 +76,14 @@ def single(path: Path, rows: int, rounds: int) -> dict[str, float]:
     return {"supports": rows, **medians}
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     """Measure, print a table, and write JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bulk", type=int, default=1_000_000)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 100_000])
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--bulk", type=positive, default=1_000_000)
+    parser.add_argument("--sizes", type=positive, nargs="+", default=[1_000, 100_000])
+    parser.add_argument("--rounds", type=positive, default=200)
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for size in arguments.sizes:
@@ -93,7 +95,8 @@ def main() -> None:
             print(f"  {key:16} {value:12.2f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(results))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

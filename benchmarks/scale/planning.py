@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import resident_bytes
+from benchmarks.measure import positive, resident_bytes
 from oneshot_runtime.cluster.shard import Shard, Source
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
@@ -43,8 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--supports", type=float, default=1e9)
     parser.add_argument("--matches", type=float, default=1e5, help="a second")
     parser.add_argument("--near", type=float, default=1e5, help="supports to compare with when sites are kept apart")
-    parser.add_argument("--rows", type=int, default=200_000, help="supports that are measured with")
-    parser.add_argument("--cores", type=int, default=64, help="assumed of a machine")
+    parser.add_argument("--rows", type=positive, default=200_000, help="supports that are measured with")
+    parser.add_argument("--cores", type=positive, default=64, help="assumed of a machine")
     parser.add_argument("--memory", type=float, default=512, help="GB assumed of a machine")
     parser.add_argument("--busy", type=float, default=0.6, help="share of both that may be used")
     parser.add_argument("--json", type=Path, help="write the figures here")

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.measure import positive
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
@@ -56,10 +57,10 @@ class Row:
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.postgres", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--ef", type=int, nargs="+", default=[10, 40, 100, 200, 400])
+    parser.add_argument("--sizes", type=positive, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--ef", type=positive, nargs="+", default=[10, 40, 100, 200, 400])
     parser.add_argument("--hnsw-up-to", type=int, default=100_000, help="supports up to which the index is built")
-    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--queries", type=positive, default=100)
     parser.add_argument("--seconds", type=float, default=60, help="that the searches of one size may take")
     parser.add_argument("--address", help="of a database to use, postgresql://...")
     parser.add_argument("--json", type=Path, help="write the figures here")

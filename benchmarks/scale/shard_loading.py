@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import positive
 from oneshot_runtime.cluster.shard import Shard, Source
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block
@@ -37,9 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.scale.shard_loading", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--supports", type=int, default=100_000)
-    parser.add_argument("--shards", type=int, nargs="+", default=[1, 2, 16])
-    parser.add_argument("--rounds", type=int, default=3, help="loads of the first shard; the median is shown")
+    parser.add_argument("--supports", type=positive, default=100_000)
+    parser.add_argument("--shards", type=positive, nargs="+", default=[1, 2, 16])
+    parser.add_argument("--rounds", type=positive, default=3, help="loads of the first shard; the median is shown")
     parser.add_argument("--stores", nargs="+", choices=["file", "postgres"], default=["file", "postgres"])
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import positive
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE
 from oneshot_runtime.model.codes import encode
@@ -26,12 +28,12 @@ SIDE = 256
 """The page's drawing area is read at this size."""
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     """Compare and time drawings in Chromium, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--drawings", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=200)
-    arguments = parser.parse_args()
+    parser.add_argument("--drawings", type=positive, default=200)
+    parser.add_argument("--rounds", type=positive, default=200)
+    arguments = parser.parse_args(argv)
     rng = np.random.default_rng(8)
     images = vectors()
     pens, sides = rng.uniform(0.01, 0.06, arguments.drawings), rng.integers(60, 300, arguments.drawings)
@@ -48,6 +50,7 @@ def main() -> None:
                 median, slow = np.percentile(milliseconds, [50, 95])
                 print(f"{name:>12}: median {median:.1f} ms, 95 % within {slow:.1f} ms")
         _sizes(package)
+    return 0
 
 
 def _compare(driver: object, images: list[Drawing], queries: list[Drawing]) -> None:
@@ -84,4 +87,4 @@ def _sizes(package: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.measure import positive
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.quality.audit import audit_gallery
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
@@ -27,9 +28,9 @@ __all__ = ["main"]
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.enrollment", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--supports", type=int, default=100_000, help="in the gallery that is enrolled into")
-    parser.add_argument("--pictures", type=int, default=40)
-    parser.add_argument("--check", type=int, nargs="+", default=[1000, 10_000, 20_000], help="supports that are checked")
+    parser.add_argument("--supports", type=positive, default=100_000, help="in the gallery that is enrolled into")
+    parser.add_argument("--pictures", type=positive, default=40)
+    parser.add_argument("--check", type=positive, nargs="+", default=[1000, 10_000, 20_000], help="supports that are checked")
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(0)
     pages = [draw(symbol, random_writer(rng), rng) for seed in range(10) for symbol in invent_alphabet(20, seed)]

@@ -8,24 +8,26 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import positive
 from oneshot_runtime.synthetic.strokes import invent_alphabet, random_writer
 from tests.page_driver import Page, browser, served
 from tests.web_site import checkout_served, onnxruntime_web
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     """Teach symbols, draw them again and strangers, and print what the page says about its own time."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--drawings", type=int, default=40)
-    parser.add_argument("--taught", type=int, default=8)
+    parser.add_argument("--drawings", type=positive, default=40)
+    parser.add_argument("--taught", type=positive, default=8)
     parser.add_argument("--web", action="store_true", help="the page without a server")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     rng = np.random.default_rng(3)
     symbols = invent_alphabet(20, seed=11)
     with tempfile.TemporaryDirectory() as name, browser() as driver, _page(Path(name), arguments.web) as url:
@@ -45,6 +47,7 @@ def main() -> None:
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     median, slow = statistics.median(times), sorted(times)[int(0.95 * len(times))]
     print(f"{len(times)} drawings: median {median:.0f} ms, 95 % within {slow} ms, slowest {max(times)} ms")
+    return 0
 
 
 def _page(folder: Path, web: bool) -> AbstractContextManager[str]:
@@ -52,4 +55,4 @@ def _page(folder: Path, web: bool) -> AbstractContextManager[str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

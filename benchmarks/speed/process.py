@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.measure import positive
+
 __all__ = ["main"]
 
 _COLD = (
@@ -29,7 +31,7 @@ _IDLE = _COLD + (
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.process", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--starts", type=int, default=9)
+    parser.add_argument("--starts", type=positive, default=9)
     parser.add_argument("--idle", type=float, default=10, help="seconds to be idle")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)

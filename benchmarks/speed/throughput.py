@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import positive
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
 
@@ -23,8 +24,8 @@ __all__ = ["main"]
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.throughput", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--images", type=positive, default=1000)
+    parser.add_argument("--rounds", type=positive, default=9)
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(0)

@@ -1,0 +1,62 @@
+"""Every benchmark at its smallest: what it says is worth nothing then, but it must still run and say it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SMALLEST = {
+    "latency": "--rounds 3 --json",
+    "pictures": "--quick --kind clean --json",
+    "server_load": "--seconds 0.2 --rounds 1 --clients 1",
+    "accuracy.camera": "--alphabets 1 --frames 2 --rounds 1 --json",
+    "accuracy.migration": "--alphabets 1 --enlarge 1 --json",
+    "reliability.damage": "--flips 1 --json",
+    "reliability.soak": "--minutes 0.001 --threads 1 --json",
+    "scale.bulk": "--pictures 1 --classes 1 --threads 1 --json",
+    "scale.cluster": "--supports 1 --shards 1 --queries 1 --batch 1 --pictures 0 --json",
+    "scale.gallery_scale": "--sizes 1 2 --out",
+    "scale.gallery_writes": "--bulk 1 --sizes 1 --rounds 1 --json",
+    "scale.planning": "--rows 1 --json",
+    "scale.postgres": "--sizes 1 --ef 10 --queries 1 --seconds 1 --json",
+    "scale.shard_loading": "--supports 1 --shards 2 --rounds 1 --stores file --json",
+    "speed.browser": "--drawings 1 --rounds 1",
+    "speed.enrollment": "--supports 1 --pictures 1 --check 1",
+    "speed.page_latency": "--drawings 1 --taught 1",
+    "speed.process": "--starts 1 --idle 0.1 --json",
+    "speed.throughput": "--images 1 --rounds 1 --json",
+}
+ELSEWHERE = {
+    "accuracy.scoreboard": "needs Omniglot; tests/train/test_protocols.py has what it measures",
+    "accuracy.training_minutes": "needs the logs of runs",
+    "reliability.fuzz": "needs atheris; tests/test_reliability.py feeds the same targets",
+    "reliability.kill_rounds": "tests/test_kill_rounds.py runs it",
+}
+
+
+def test_none_is_forgotten() -> None:
+    files = [path for path in BENCHMARKS.rglob("*.py") if "argparse.ArgumentParser" in path.read_text()]
+    names = {".".join(path.relative_to(BENCHMARKS).with_suffix("").parts) for path in files}
+    assert names == SMALLEST.keys() | ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_it_runs_at_its_smallest(name, tmp_path, capsys) -> None:
+    benchmark = importlib.import_module(f"benchmarks.{name}")
+    words = SMALLEST[name].split()
+    if words[-1] in ("--json", "--out"):
+        words.append(str(tmp_path / "figures"))
+    assert benchmark.main(words) == 0
+    assert capsys.readouterr().out
+    if "--json" in words:
+        assert json.loads((tmp_path / "figures").read_text())
+
+
+def test_a_size_of_nothing_is_refused(capsys) -> None:
+    with pytest.raises(SystemExit):
+        importlib.import_module("benchmarks.latency").main(["--rounds", "0"])
+    assert "'0' is no whole number of at least 1" in capsys.readouterr().err
