@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -72,7 +72,8 @@ def main(argv: list[str] | None = None) -> int:
             url, process = stack.enter_context(server_process(Path(folder) / f"{name}.db", *SERVERS[name]))
             servers[name] = Server(urlsplit(url).netloc, process)
             for place, body in enumerate(taught):
-                _ask(http.client.HTTPConnection(servers[name].where), f"/v1/classes/symbol-{place}", body)
+                with closing(http.client.HTTPConnection(servers[name].where)) as connection:
+                    _ask(connection, f"/v1/classes/symbol-{place}", body)
         names = ("clients", "server", "requests/s", "p50 ms", "p99 ms", "cpu ms", "lost", "right")
         print("{:>7} {:>8} {:>10} {:>7} {:>7} {:>6} {:>4} {:>7}".format(*names))
         for clients in arguments.clients:
@@ -117,17 +118,17 @@ def _load(server: Server, load: Load, bodies: list[bytes], clients: int, seconds
     end = start + seconds
 
     def client(number: int) -> None:
-        connection = http.client.HTTPConnection(server.where, timeout=60)
-        place = number
-        while (asked := time.perf_counter()) < end:
-            try:
-                answer = _ask(connection, "/v1/match?top_k=1", bodies[place % len(bodies)])
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                load.failures.append(repr(error))
-                return
-            load.times.append(time.perf_counter() - asked)
-            load.right += answer["matches"][0]["candidates"][0]["label"] == f"symbol-{place % len(bodies)}"
-            place += 1
+        with closing(http.client.HTTPConnection(server.where, timeout=60)) as connection:
+            place = number
+            while (asked := time.perf_counter()) < end:
+                try:
+                    answer = _ask(connection, "/v1/match?top_k=1", bodies[place % len(bodies)])
+                except (OSError, http.client.HTTPException, ValueError) as error:
+                    load.failures.append(repr(error))
+                    return
+                load.times.append(time.perf_counter() - asked)
+                load.right += answer["matches"][0]["candidates"][0]["label"] == f"symbol-{place % len(bodies)}"
+                place += 1
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
     for thread in threads:

@@ -13,7 +13,7 @@ SMALLEST = {
     "latency": "--rounds 3 --json",
     "pictures": "--quick --kind clean --json",
     "server_load": "--seconds 0.2 --rounds 1 --clients 1",
-    "accuracy.camera": "--alphabets 1 --frames 2 --rounds 1 --json",
+    "accuracy.camera": "--alphabets 1 --frames 1 --rounds 1 --speed-frames 2 --live-frames 3 --json",
     "accuracy.migration": "--alphabets 1 --enlarge 1 --json",
     "reliability.damage": "--flips 1 --json",
     "reliability.soak": "--minutes 0.001 --threads 1 --json",

@@ -200,7 +200,7 @@ def speed(arguments: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (1280, 720))
-        for image, _ in film(scene, Film(), 150, rng):
+        for image, _ in film(scene, Film(), arguments.speed_frames, rng):
             writer.write(image)
         writer.release()
         stages: dict[str, list[float]] = {}
@@ -220,9 +220,9 @@ def speed(arguments: argparse.Namespace) -> dict[str, float]:
                         stages.setdefault(name, []).append(value)
                     before = now
                     symbols += len(reading.symbols)
-            rates.append(150 / (time.perf_counter() - start))
+            rates.append(arguments.speed_frames / (time.perf_counter() - start))
     report = {"720p frames per second, best round": max(rates), "median round": statistics.median(rates)}
-    report["symbols read in a frame"] = symbols / 150
+    report["symbols read in a frame"] = symbols / arguments.speed_frames
     return report | {f"{name}, ms": statistics.median(values) for name, values in stages.items()}
 
 
@@ -254,16 +254,16 @@ def lag(arguments: argparse.Namespace) -> dict[str, float]:
         matcher.enroll(name, drawing)
     reader = FrameReader(matcher)
     begun, shown = [], []
-    with LiveSource(lambda: _Clock(image, 300), "a simulated camera") as source:
+    with LiveSource(lambda: _Clock(image, arguments.live_frames + 60), "a simulated camera") as source:
         assert isinstance(source, LiveSource)
         for frame in source:
             begun.append(source.newest_number - frame.number)
             reader.read(frame.image)
             shown.append(source.newest_number - frame.number)
             time.sleep(0.06)
-            if frame.number >= 240:
+            if frame.number >= arguments.live_frames:
                 break
-    figures = {"frames read of 240": len(begun)}
+    figures = {f"frames read of {arguments.live_frames}": len(begun)}
     for name, behind in (("begun", begun), ("read", shown)):
         figures[f"frames behind when {name}, mean"] = statistics.mean(behind)
         figures[f"frames behind when {name}, most"] = max(behind)
@@ -308,6 +308,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--alphabets", type=positive, default=6, help="six films each (default: 6)")
     parser.add_argument("--frames", type=positive, default=60, help="in each film (default: 60)")
     parser.add_argument("--rounds", type=positive, default=3, help="of the speed test (default: 3)")
+    parser.add_argument("--speed-frames", type=positive, default=150, help="in the speed test's film (default: 150)")
+    parser.add_argument("--live-frames", type=positive, default=240, help="that the live camera shows (default: 240)")
     parser.add_argument("--seed", type=int, default=100, help="of the first alphabet (default: 100)")
     parser.add_argument("--far", type=float, default=0.05, help="false accept rate (default: 0.05, the command's)")
     parser.add_argument("--data", type=Path, help="folder with Omniglot's zips: film its drawings instead")
