@@ -18,7 +18,6 @@ SMALLEST = {
     "reliability.damage": "--flips 1 --json",
     "reliability.soak": "--minutes 0.001 --threads 1 --json",
     "scale.bulk": "--pictures 1 --classes 1 --threads 1 --json",
-    "scale.cluster": "--supports 1 --shards 1 --queries 1 --batch 1 --pictures 0 --json",
     "scale.gallery_scale": "--sizes 1 2 --out",
     "scale.gallery_writes": "--bulk 1 --sizes 1 --rounds 1 --json",
     "scale.planning": "--rows 1 --json",
@@ -36,6 +35,7 @@ ELSEWHERE = {
     "domains": "needs pictures of other domains, which are no part of the repository",
     "reliability.fuzz": "needs atheris; tests/test_reliability.py feeds the same targets",
     "reliability.kill_rounds": "tests/test_kill_rounds.py runs it",
+    "scale.cluster": "starts a Ray cluster; tests/runtime/cluster has one",
 }
 
 

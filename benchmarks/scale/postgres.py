@@ -157,7 +157,8 @@ def _search(opened: dict[str, Gallery], size: int, queries: NDArray[np.uint8], s
         asked = number
         if time.monotonic() > give_up and number >= 5:
             break
-    rows = [Row(size, name, hits[name] / (_NEAREST * asked), statistics.median(values)) for name, values in taken.items()]
+    there = min(_NEAREST, size) * asked
+    rows = [Row(size, name, hits[name] / there, statistics.median(values)) for name, values in taken.items()]
     for row in rows:
         print(
             f"{size:>9,}  {row.contender:22} {100 * row.recall:6.1f} %  {row.milliseconds:10.3f} ms  ({asked} queries)",
