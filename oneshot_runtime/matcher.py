@@ -33,11 +33,11 @@ from oneshot_runtime.vision.preprocess import canvas_from_grey, preprocess
 if TYPE_CHECKING:
     from oneshot_runtime.transfer.bulk import BulkResult
 
-__all__ = ["OneShotMatcher"]
+__all__ = ["MAX_THREADS", "OneShotMatcher"]
 
 _Images: TypeAlias = "ImageSource | Iterable[ImageSource]"
 
-_MAX_THREADS = 1024
+MAX_THREADS = 1024
 _FEW_ROWS = 1000
 """A search of so few is Python's work more than the processor's; a longer one would keep other threads from embedding."""
 
@@ -88,7 +88,7 @@ class OneShotMatcher:
             DependencyError: When an optional dependency is missing.
         """
         rate = None if far is None else check_far(far)
-        count = available_cpus() if threads is None else _whole("threads", threads, _MAX_THREADS)
+        count = available_cpus() if threads is None else _whole("threads", threads, MAX_THREADS)
         opened = Bundle.open(bundle)
         if rate is not None and not opened.thresholds.logits:
             warnings.warn(

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_FAR = 0.05
-"""A symbol is seen in many frames, and one that is refused for good is more of a nuisance than a stranger with a name."""
 
 
 def register(commands: Any) -> None:
     """Add this group's parser to the command line's sub-parsers."""
     text = "read symbols from a camera, a video or pictures, and teach them by pointing"
-    camera = add_command(commands, "camera", _camera, text, gallery=True, far=_FAR)
+    camera = add_command(commands, "camera", _camera, text, gallery=True, model=True, far=True)
     camera.add_argument("source", help="camera number, video file, picture, folder of pictures, or RTSP/HTTP address")
     camera.add_argument("--enroll", metavar="NAME", help="teach the symbol held still in the middle under this name")
     camera.add_argument(

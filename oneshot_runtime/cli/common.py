@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import os
+import sys
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from oneshot_runtime.errors import GalleryError, OptionError
-from oneshot_runtime.matcher import OneShotMatcher
+from oneshot_runtime.cli.parser import Parser, did_you_mean
+from oneshot_runtime.errors import GalleryError, LabelError, OneShotWarning, OptionError
+from oneshot_runtime.matcher import MAX_THREADS, OneShotMatcher
+from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.thresholds import DEFAULT_FAR, check_far
 from oneshot_runtime.results import Match
 from oneshot_runtime.stores.address import redacted, scheme_of
-from oneshot_runtime.stores.registry import gallery_exists
+from oneshot_runtime.stores.base import GalleryStore
+from oneshot_runtime.stores.registry import gallery_exists, open_store
 
 __all__ = [
     "add_command",
     "count",
+    "existing_store",
     "load",
     "load_existing",
     "load_options",
@@ -24,38 +33,63 @@ __all__ = [
     "rate",
     "require_file",
     "seed",
+    "unknown_labels",
 ]
 
-_DEFAULT_GALLERY = "oneshot.db"
+_GALLERY, _DEFAULT_GALLERY = "ONESHOT_GALLERY", "oneshot.db"
 
 
 def add_command(
-    commands: Any, name: str, run: Callable[..., int], text: str, *, gallery: bool = False, far: float | None = 0.01
-) -> argparse.ArgumentParser:
-    """A sub-parser with the options of every command; `run` gets the arguments and returns the exit code."""
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    command.set_defaults(run=run, gallery=None)
+    commands: Any,
+    name: str,
+    run: Callable[..., int],
+    text: str,
+    *,
+    gallery: bool = False,
+    model: bool = False,
+    far: bool = False,
+    examples: Sequence[str] = (),
+) -> Parser:
+    """A sub-parser with the options that matter for a command; `run` gets the arguments and returns the exit code.
+
+    gallery: whether it has one. model: whether it runs the model. far: whether it refuses. examples: for its help.
+    """
+    description = text[0].upper() + text[1:] + "."
+    command: Parser = commands.add_parser(name, help=text, description=description, examples=examples)
+    command.set_defaults(run=run, parser=command, gallery=None, device="auto", precision="auto", threads=None, far=None)
     if gallery:
-        text_of_gallery = f"gallery file, or postgresql://user@host/database (default: {_DEFAULT_GALLERY})"
-        command.add_argument("--gallery", default=_DEFAULT_GALLERY, help=text_of_gallery)
-    command.add_argument("--bundle", help="model bundle folder (default: the one in the package)")
-    command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    command.add_argument("--precision", default="auto", choices=("auto", "fp32", "int8"))
-    command.add_argument("--threads", type=count, help="threads of one embedding (default: the processors available)")
-    text = f"false accept rate; 'none' never refuses (default: {'none' if far is None else far})"
-    command.add_argument("--far", type=rate, default=far, help=text)
+        default = os.environ.get(_GALLERY) or _DEFAULT_GALLERY
+        text = f"file, or postgresql://user@host/database (default: ${_GALLERY}, else {_DEFAULT_GALLERY})"
+        command.add_argument("--gallery", default=default, metavar="PLACE", help=text)
+    command.add_argument("--bundle", metavar="FOLDER", help="model bundle (default: the one in the package)")
+    if model:
+        command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where it runs (default: auto)")
+        text = "auto takes int8 where it is right and faster (default: auto)"
+        command.add_argument("--precision", default="auto", choices=("auto", "fp32", "int8"), help=text)
+        text = "processor threads (default: all that are available)"
+        command.add_argument("--threads", type=threads, metavar="N", help=text)
+    if far:
+        text = f"false accept rate, up to 0.5; 'none' never refuses (default: {DEFAULT_FAR})"
+        command.add_argument("--far", type=rate, default=DEFAULT_FAR, metavar="RATE", help=text)
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
 
 
 def rate(text: str) -> float | None:
-    """An argument that is a number, or 'none' for None."""
+    """An argument that is a false accept rate, or 'none' for None."""
     if text.lower() == "none":
         return None
     try:
-        return float(text)
+        return check_far(float(text))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number or 'none', got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 0.5, or 'none', got {text!r}") from None
+
+
+def threads(text: str) -> int:
+    """An argument that is a number of threads."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MAX_THREADS}, got {text!r}")
+    return int(text)
 
 
 def seed(text: str) -> int:
@@ -74,9 +108,38 @@ def count(text: str) -> int:
 
 def load_existing(arguments: argparse.Namespace) -> OneShotMatcher:
     """For commands that only make sense on a gallery that is there: a mistyped path must not create one."""
-    if not gallery_exists(arguments.gallery):
-        raise GalleryError(f"gallery '{redacted(arguments.gallery)}' does not exist; `oneshot enroll` creates it")
+    require_gallery(arguments)
     return load(arguments)
+
+
+def require_gallery(arguments: argparse.Namespace) -> None:
+    """Raise `GalleryError` where the gallery is not there."""
+    if not gallery_exists(arguments.gallery):
+        raise GalleryError(
+            f"gallery '{redacted(arguments.gallery)}' does not exist; `oneshot enroll LABEL IMAGE` creates it, and --gallery "
+            "or "
+            f"{_GALLERY} names another"
+        )
+
+
+@contextmanager
+def existing_store(arguments: argparse.Namespace) -> Iterator[GalleryStore]:
+    """The store of a gallery that is there, without the model's session and without reading its codes."""
+    require_gallery(arguments)
+    bundle = Bundle.open(arguments.bundle)
+    store = open_store(arguments.gallery, bundle.fingerprint, bundle.dim)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def unknown_labels(labels: Sequence[str], known: Collection[str]) -> LabelError:
+    """The error for labels that are not enrolled, with what was probably meant."""
+    if not known:
+        return LabelError(f"{', '.join(map(repr, labels))}: nothing is enrolled yet")
+    hints = [hint for label in labels if (hint := did_you_mean(label, known))]
+    return LabelError(f"not in the gallery, so nothing was changed: {', '.join(map(repr, labels))}{hints[0] if hints else ''}")
 
 
 def require_file(arguments: argparse.Namespace, what: str, instead: str) -> None:
@@ -86,8 +149,13 @@ def require_file(arguments: argparse.Namespace, what: str, instead: str) -> None
 
 
 def load(arguments: argparse.Namespace) -> OneShotMatcher:
-    """The matcher that the command's options ask for."""
-    return OneShotMatcher.load(**load_options(arguments))
+    """The matcher that the command's options ask for; what it warns of goes to the error output."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", OneShotWarning)
+        matcher = OneShotMatcher.load(**load_options(arguments))
+    for warning in caught:
+        print(f"oneshot: {warning.message}", file=sys.stderr)
+    return matcher
 
 
 def load_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -98,7 +166,8 @@ def load_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def match_json(match: Match) -> dict[str, Any]:
     """A match as JSON-ready values."""
     candidates = [{"label": c.label, "probability": c.probability} for c in match.candidates]
-    return {"label": match.label, "probability": match.probability, "threshold": match.threshold, "candidates": candidates}
+    values = {"label": match.label, "probably": match.probably, "probability": match.probability}
+    return {**values, "threshold": match.threshold, "candidates": candidates}
 
 
 def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: str) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["load_folder"]
 
-_EVERY_SECONDS = 0.2
+_EVERY_SECONDS, _LOGGED_SECONDS = 0.2, 30.0
+"""Between two looks at a terminal, and between two lines of a log."""
 
 
 def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False) -> int:
@@ -50,7 +51,7 @@ def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False
 
 
 class _ProgressLine:
-    """One line on a terminal that is written again and again; elsewhere only the pictures that failed are named."""
+    """One line on a terminal that is written again and again; in a log a line now and then. Pictures that failed are named."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
@@ -61,13 +62,17 @@ class _ProgressLine:
     def show(self, result: BulkResult) -> None:
         """Where the load is, a few times a second."""
         now = time.monotonic()
-        if not self._live or now - self._shown < _EVERY_SECONDS:
+        if now - (self._shown or self._begun) < (_EVERY_SECONDS if self._live else _LOGGED_SECONDS):
             return
         self._shown = now
         speed = result.done / max(now - self._begun, 1e-9)
         left = (result.pictures - result.done) / max(speed, 1e-9)
         text = f"{result.done:,} of {result.pictures:,} pictures, {speed:,.0f}/s, {left:,.0f} s left"
-        self._write(f"{text}, {result.failed} failed" if result.failed else text)
+        text = f"{text}, {result.failed} failed" if result.failed else text
+        if self._live:
+            self._write(text)
+        else:
+            print(f"oneshot: {text}", file=sys.stderr, flush=True)
 
     def warn(self, reason: str) -> None:
         """Name a picture that failed, above the line."""

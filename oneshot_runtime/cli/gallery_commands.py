@@ -8,9 +8,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneshot_runtime.cli.common import add_command, load, load_existing, print_result, require_file
+from oneshot_runtime.cli.common import (
+    add_command,
+    existing_store,
+    load,
+    load_existing,
+    print_result,
+    require_file,
+    seed,
+    unknown_labels,
+)
 from oneshot_runtime.cli.folder_load import load_folder
-from oneshot_runtime.errors import GalleryError, LabelError, OptionError
+from oneshot_runtime.cli.terminal import columns
+from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.gallery import check_label
 from oneshot_runtime.stores.address import redacted, scheme_of
 
 if TYPE_CHECKING:
@@ -25,32 +36,33 @@ _SHOWN = 20
 def register(commands: Any) -> None:
     """Add this group's parsers to the command line's sub-parsers."""
     add_command(commands, "list", _list, "list the enrolled symbols", gallery=True)
-    remove = add_command(commands, "remove", _remove, "forget symbols", gallery=True)
+    examples = ["oneshot remove alef", "oneshot remove alef --support 2"]
+    remove = add_command(
+        commands, "remove", _remove, "forget symbols, or one picture of a symbol", gallery=True, examples=examples
+    )
     remove.add_argument("labels", nargs="+", metavar="LABEL")
+    text = "only this picture of one LABEL: its place in the order of enrollment, from 0, as `gallery check` names it"
+    remove.add_argument("--support", type=seed, metavar="N", help=text)
 
     text = "look after a gallery"
-    group = commands.add_parser(
-        "gallery", help=f"{text}: backup, check, export, import, index, migrate, rename", description=f"{text}."
-    )
+    names = "backup, check, export, import, index, migrate, rename"
+    group = commands.add_parser("gallery", help=f"{text}: {names}", description=f"{text[0].upper()}{text[1:]}.")
     parts = group.add_subparsers(dest="part", required=True, metavar="PART")
-    check = add_command(parts, "check", _check, "read all of a gallery and report damage (exit code for CI)", gallery=True)
+    text = "read all of a gallery and report damage (exit code for CI)"
+    check = add_command(parts, "check", _check, text, gallery=True, model=True, far=True)
     check.add_argument("--repair", action="store_true", help="save what is intact, keeping the damaged file beside it")
     check.add_argument("--picture", type=Path, metavar="FILE.png", help="save a picture of the symbols that look alike, or odd")
     export = add_command(parts, "export", _export, "write a gallery to an .npz, or its pictures to a new folder", gallery=True)
     export.add_argument("target", metavar="FOLDER_OR_FILE.npz")
-    import_ = add_command(parts, "import", _import, "add an exported .npz, or a folder of pictures per label", gallery=True)
+    text = "add an exported .npz, or a folder of pictures per label"
+    import_ = add_command(parts, "import", _import, text, gallery=True, model=True)
     import_.add_argument("source", metavar="FOLDER_OR_FILE.npz")
     text = "copy the file as it is now, while others may write to it"
     backup = add_command(parts, "backup", _backup, text, gallery=True)
     backup.add_argument("target", metavar="FILE")
     add_command(parts, "index", _index, "build the HNSW index of a gallery at postgresql://...", gallery=True)
-    migrate = add_command(
-        parts,
-        "migrate",
-        _migrate,
-        "bring a gallery to the current format, and to the model --bundle by its pictures",
-        gallery=True,
-    )
+    text = "bring a gallery to the current format, and to the model --bundle by its pictures"
+    migrate = add_command(parts, "migrate", _migrate, text, gallery=True, model=True)
     migrate.add_argument("--force", action="store_true", help="even when the gallery belongs to that model already")
     rename = add_command(parts, "rename", _rename, "give a symbol another name", gallery=True)
     rename.add_argument("old", metavar="OLD")
@@ -58,27 +70,39 @@ def register(commands: Any) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    with load_existing(arguments) as matcher:
-        classes = [{"label": label, "supports": matcher.gallery.count(label)} for label in matcher.labels]
-    text = "\n".join(f"{entry['label']}  ({entry['supports']})" for entry in classes)
-    print_result(
-        arguments,
-        {"gallery": redacted(arguments.gallery), "classes": classes},
-        text or f"{redacted(arguments.gallery)} is empty",
-    )
+    with existing_store(arguments) as store:
+        counts = store.counts()
+    classes = [{"label": label, "supports": supports} for label, supports in counts.items()]
+    if sys.stdout.isatty():
+        lines = columns([(label, f"{supports} picture{'' if supports == 1 else 's'}") for label, supports in counts.items()])
+    else:
+        lines = [f"{label}  ({supports})" for label, supports in counts.items()]
+    place = redacted(arguments.gallery)
+    print_result(arguments, {"gallery": place, "classes": classes}, "\n".join(lines) or f"{place}: nothing is enrolled yet")
     return 0
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    with load_existing(arguments) as matcher:
-        unknown = [label for label in arguments.labels if not matcher.gallery.count(label)]
+    labels = list(dict.fromkeys(arguments.labels))
+    if arguments.support is not None and len(labels) != 1:
+        arguments.parser.error("--support takes one LABEL")
+    with existing_store(arguments) as store:
+        counts = store.counts()
+        unknown = [label for label in labels if label not in counts]
         if unknown:
-            raise LabelError(f"not in the gallery, so nothing was removed: {', '.join(map(repr, unknown))}")
-        for label in dict.fromkeys(arguments.labels):
-            matcher.remove(label)
-        classes = len(matcher.labels)
-    text = f"removed {', '.join(arguments.labels)}; {redacted(arguments.gallery)} now holds {classes} symbol(s)"
-    print_result(arguments, {"removed": arguments.labels, "classes": classes}, text)
+            raise unknown_labels(unknown, counts)
+        if arguments.support is None:
+            for label in labels:
+                store.remove(label)
+        elif not store.remove_support(labels[0], arguments.support):
+            held = counts[labels[0]]
+            raise OptionError(f"{labels[0]!r} has {held} picture(s), counted from 0: there is no picture {arguments.support}")
+        classes = len(store.counts())
+    what = ", ".join(labels) if arguments.support is None else f"picture {arguments.support} of {labels[0]}"
+    values = {"removed": arguments.labels, "classes": classes}
+    if arguments.support is not None:
+        values["support"] = arguments.support
+    print_result(arguments, values, f"removed {what}; {redacted(arguments.gallery)} now holds {classes} symbol(s)")
     return 0
 
 
@@ -231,8 +255,11 @@ def _index(arguments: argparse.Namespace) -> int:
 
 
 def _rename(arguments: argparse.Namespace) -> int:
-    with load_existing(arguments) as matcher:
-        count = matcher.gallery.rename(arguments.old, arguments.new)
+    check_label(arguments.new)
+    with existing_store(arguments) as store:
+        count = store.rename(arguments.old, arguments.new)
+        if not count:
+            raise unknown_labels([arguments.old], store.counts())
     values = {"old": arguments.old, "new": arguments.new, "supports": count}
     print_result(arguments, values, f"{arguments.old} is now {arguments.new} ({count} support(s))")
     return 0

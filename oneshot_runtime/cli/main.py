@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
 import signal
 import sys
 import threading
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn, TextIO
 
 from oneshot_runtime import __version__
 from oneshot_runtime.cli import camera_command, gallery_commands, match_commands, model_commands, serve_command
+from oneshot_runtime.cli.parser import Parser
 from oneshot_runtime.errors import OneShotError
 
 __all__ = ["main"]
 
 _INTERRUPTED, _READER_LEFT, _TERMINATED = 130, 141, 143
 """128 and the number of the signal, as a shell says it."""
+
+_EXAMPLES = (
+    "oneshot demo                          invent twenty symbols and recognise them",
+    "oneshot enroll alef alef.png          teach a symbol from one picture",
+    "oneshot match photo.png drawings/     say what pictures show",
+    "oneshot list                          what is known",
+    "oneshot serve --open                  draw, teach and recognise in the browser",
+    "oneshot camera 0                      read symbols from a camera",
+)
 
 _GROUPS = (match_commands, gallery_commands, camera_command, serve_command, model_commands)
 
@@ -51,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: Namespace) -> int:
     try:
         code: int = arguments.run(arguments)
     except OneShotError as error:
@@ -94,8 +104,9 @@ def _silence(stream: TextIO | None) -> None:
             os.close(nowhere)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="oneshot", description="Recognise symbols after seeing each of them once.")
+def _parser() -> Parser:
+    text = "Recognise symbols after seeing each of them once: show it a picture with a name, and it knows the symbol."
+    parser = Parser(prog="oneshot", description=text, examples=_EXAMPLES)
     parser.add_argument("--version", action="version", version=f"oneshot {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for group in _GROUPS:

@@ -23,16 +23,13 @@ __all__ = ["register", "serve_live"]
 
 _TOKEN = "ONESHOT_TOKEN"
 _PORT = 8765
-_FAR = 0.05
-"""Someone who draws looks at the answer: a symbol that is refused is more of a nuisance than a stranger with a name."""
-
 _BACKLOG = 1024
 
 
 def register(commands: Any) -> None:
     """Add this group's parser to the command line's sub-parsers."""
     text = "open a page to draw and teach symbols on, with an HTTP API beneath it"
-    serve = add_command(commands, "serve", _serve, text, gallery=True, far=_FAR)
+    serve = add_command(commands, "serve", _serve, text, gallery=True, model=True, far=True)
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to bind; beyond loopback needs a token (default: 127.0.0.1)"
     )

@@ -88,7 +88,7 @@ class MatchQueue:
         for asked, match in zip(batch, matches, strict=True):
             if isinstance(match, ImageError):
                 # As it is of the image alone: its place is among those of other clients.
-                asked.answer.set_exception(match.__cause__ or match)
+                asked.answer.set_exception(match.__cause__ if isinstance(match.__cause__, ImageError) else match)
             else:
                 asked.answer.set_result(Answer(match, seconds))
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
+import re
+import shutil
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
 from oneshot_runtime.cli.main import main
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, checksum_of
 
 
 @pytest.fixture
@@ -90,10 +95,25 @@ def test_wrong_usage_has_exit_code_two(capsys) -> None:
         ["match", "x.png", "--device", "tpu"],
         ["match", "x.png", "--top-k", "0"],
         ["demo", "--seed", "-1"],
+        ["demo", "--symbols", "71"],
+        ["match", "x.png", "--far", "0.7"],
+        ["match", "x.png", "--far", "0"],
+        ["match", "x.png", "--threads", "5000"],
+        ["match", "x.png", "y.png", "--explain", "z.png"],
+        ["remove", "a", "b", "--support", "0"],
+        ["remove", "a", "--support", "-1"],
+        ["list", "--precision", "fp32"],
+        ["list", "--nonsense"],
+        ["nonsense"],
     ):
         with pytest.raises(SystemExit) as exit_:
             main(words)
         assert exit_.value.code == 2
+        capsys.readouterr()
+        if words:
+            with pytest.raises(SystemExit):
+                main([*words, "--json"])
+            assert json.loads(capsys.readouterr().out)["error"] == "UsageError"
 
 
 def test_help_of_every_command(capsys) -> None:
@@ -147,3 +167,180 @@ def test_doctor_fails_when_both_wheels_are_installed(capsys, monkeypatch) -> Non
     code, answer = call(capsys, "doctor", "--device", "cpu")
     assert code == 1
     assert any(not check["ok"] and "opencv-python-headless are both" in check["detail"] for check in answer["checks"])
+
+
+def refused(capsys, *words: str) -> str:
+    with pytest.raises(SystemExit):
+        main(list(words))
+    return capsys.readouterr().err
+
+
+def test_what_was_meant_is_said(pictures, capsys) -> None:
+    assert "did you mean 'match'?" in refused(capsys, "mtach", "x.png")
+    assert "did you mean '--gallery'?" in refused(capsys, "list", "--galery", "x.db")
+    assert "there are" in refused(capsys, "xyzzy")
+    assert main(["remove", "alef"]) == 1
+    assert "oneshot enroll" in capsys.readouterr().err
+    main(["enroll", "alef", "a0.png"])
+    for words in (["remove", "alf"], ["gallery", "rename", "alf", "bet"]):
+        assert main(words) == 1
+        assert "did you mean 'alef'?" in capsys.readouterr().err
+
+
+def test_the_help_shows_examples(capsys) -> None:
+    for words in ([], ["--help"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        shown = capsys.readouterr().out
+        assert "oneshot enroll alef alef.png" in shown
+        assert "--version" in shown
+    with pytest.raises(SystemExit):
+        main(["match", "--help"])
+    assert "oneshot match drawings/" in capsys.readouterr().out
+
+
+def test_a_command_has_the_options_that_matter(capsys) -> None:
+    for command, has, lacks in (
+        ("list", "--gallery", "--far"),
+        ("verify", "--threads", "--gallery"),
+        ("info", "--bundle", "--device"),
+    ):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        shown = capsys.readouterr().out
+        assert has in shown
+        assert lacks not in shown
+
+
+def test_standard_input_folders_and_several_pictures(pictures, capsys, monkeypatch) -> None:
+    for index in range(3):
+        main(["enroll", f"s{index}", f"a{index}.png"])
+    (pictures / "deep" / "er").mkdir(parents=True)
+    (pictures / "b0.png").rename(pictures / "deep" / "b0.png")
+    (pictures / "b1.png").rename(pictures / "deep" / "er" / "b1.PNG")
+    (pictures / "deep" / "notes.txt").write_text("no picture")
+    (pictures / "deep" / "broken.png").write_bytes(b"no picture")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO((pictures / "b2.png").read_bytes())))
+    capsys.readouterr()
+    code = main(["match", "-", "deep", "missing.png", "--far", "none", "--json"])
+    output = capsys.readouterr()
+    answer = json.loads(output.out)
+    found = {match["image"]: match.get("label", match.get("error")) for match in answer["matches"]}
+    assert code == 1
+    assert found == {
+        "standard input": "s2",
+        "deep/b0.png": "s0",
+        "deep/broken.png": "ImageError",
+        "deep/er/b1.PNG": "s1",
+        "missing.png": "ImageError",
+    }
+    assert "2 of 5" in answer["message"]
+    assert "missing.png" in output.err
+    assert main(["match", "deep", "--far", "none"]) == 1
+    output = capsys.readouterr()
+    assert "deep/b0.png: s0 (" in output.out
+    assert "\x1b" not in output.out
+    assert "broken.png" in output.err
+    (pictures / "empty").mkdir()
+    assert main(["match", "empty"]) == 1
+    assert "no pictures" in capsys.readouterr().err
+
+
+def test_enroll_says_what_is_there_already_and_what_cannot_be_used(pictures, capsys) -> None:
+    assert call(capsys, "enroll", "alef", "a0.png")[1]["added"] == 1
+    code, answer = call(capsys, "enroll", "alef", "a0.png", "b0.png", "missing.png")
+    assert code == 1
+    assert (answer["added"], answer["present"], answer["supports"]) == (1, ["a0.png"], 2)
+    assert [failure["image"] for failure in answer["failed"]] == ["missing.png"]
+    assert main(["enroll", "alef", "a0.png"]) == 0
+    assert "a0.png was enrolled as 'alef' already" in capsys.readouterr().out
+
+
+def test_one_picture_of_a_symbol_is_removed(pictures, capsys) -> None:
+    main(["enroll", "alef", "a0.png", "a1.png", "a2.png"])
+    capsys.readouterr()
+    code, answer = call(capsys, "remove", "alef", "--support", "1")
+    assert (code, answer) == (0, {"removed": ["alef"], "support": 1, "classes": 1})
+    assert call(capsys, "list")[1]["classes"] == [{"label": "alef", "supports": 2}]
+    code, answer = call(capsys, "remove", "alef", "--support", "2")
+    assert (code, answer["error"]) == (1, "OptionError")
+    assert "from 0" in answer["message"]
+
+
+def test_a_refused_picture_that_is_clearly_ahead_is_probably_known(pictures, capsys) -> None:
+    for index in range(3):
+        main(["enroll", f"s{index}", f"a{index}.png"])
+    capsys.readouterr()
+    assert main(["match", "a0.png", "--far", "1e-12"]) == 0
+    assert re.match(r"a0.png: probably s0 \(over 99.9 %, threshold ", capsys.readouterr().out)
+    (match,) = call(capsys, "match", "a0.png", "--far", "1e-12")[1]["matches"]
+    assert (match["label"], match["probably"]) == (None, "s0")
+
+
+def test_an_empty_gallery_is_why(pictures, capsys) -> None:
+    main(["enroll", "alef", "a0.png"])
+    main(["remove", "alef"])
+    capsys.readouterr()
+    assert main(["match", "a0.png"]) == 0
+    assert "nothing is enrolled yet" in capsys.readouterr().out
+    assert main(["list"]) == 0
+    assert "nothing is enrolled yet" in capsys.readouterr().out
+    assert main(["remove", "alef"]) == 1
+    assert "nothing is enrolled yet" in capsys.readouterr().err
+
+
+def test_the_environment_names_the_gallery(pictures, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("ONESHOT_GALLERY", "mine.db")
+    main(["enroll", "alef", "a0.png"])
+    assert (pictures / "mine.db").exists()
+    assert not (pictures / "oneshot.db").exists()
+    main(["enroll", "alef", "a0.png", "--gallery", "other.db"])
+    assert (pictures / "other.db").exists()
+
+
+def test_a_terminal_gets_columns_and_colour(pictures, capsys, monkeypatch) -> None:
+    for index in range(2):
+        main(["enroll", f"s{index}", f"a{index}.png"])
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["match", "b0.png", "a1.png", "--far", "none"]) == 0
+    assert "\x1b[32ms0" in capsys.readouterr().out
+    assert main(["list"]) == 0
+    assert "s0  1 picture\n" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["match", "b0.png", "--far", "none"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_model_without_thresholds_is_usable(pictures, capsys, tmp_path) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(DEFAULT_BUNDLE, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["thresholds"] = []
+    manifest["checksum"] = checksum_of(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    bundle = ["--bundle", str(folder)]
+    assert main(["enroll", "alef", "a0.png", *bundle]) == 0
+    assert capsys.readouterr().err.count("no thresholds") == 1
+    assert main(["match", "b0.png", *bundle]) == 0
+    output = capsys.readouterr()
+    assert output.out.startswith("b0.png: alef (")
+    assert output.err.count("no thresholds") == 1
+    for words in (["list"], ["info"], ["gallery", "rename", "alef", "bet"], ["remove", "bet"]):
+        assert main([*words, *bundle]) == 0
+        assert capsys.readouterr().err == ""
+    main(["enroll", "alef", "a0.png", *bundle])
+    capsys.readouterr()
+    assert main(["gallery", "migrate", "--force", *bundle]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_info_is_a_page(capsys) -> None:
+    assert main(["info"]) == 0
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) < 40
+    assert max(map(len, shown.splitlines())) < 120
+    for word in ("edge", "fingerprint", "0.05", "--json"):
+        assert word in shown

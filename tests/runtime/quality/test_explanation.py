@@ -179,6 +179,7 @@ def test_the_command_saves_the_picture(tmp_path, drawings, monkeypatch, capsys) 
         # Blue ink for the answer is in it.
         red, green, blue = (channel.astype(int) for channel in np.moveaxis(np.asarray(picture.convert("RGB")), 2, 0))
         assert ((blue > red + 100) & (blue > green + 50)).sum() > 500
-    with pytest.raises(SystemExit, match="one IMAGE"):
+    with pytest.raises(SystemExit, match="2"):
         main(["match", "1.png", "2.png", "--explain", "why.png"])
+    assert "one IMAGE" in capsys.readouterr().err
     assert main(["match", "1.png", "--explain", "why.nonsense"]) == 1

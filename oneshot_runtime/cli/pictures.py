@@ -1,0 +1,42 @@
+"""The pictures that a command is given: files, folders of them, and `-` for the standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from oneshot_runtime.errors import ImageError
+from oneshot_runtime.vision.decode import ImageSource
+
+__all__ = ["named_pictures"]
+
+_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm")
+
+
+def named_pictures(words: Sequence[str]) -> list[tuple[str, ImageSource]]:
+    """Each picture with its name: of a folder all pictures in it and below, sorted; `-` is read from the standard input.
+
+    Raises `ImageError` for a folder without pictures. Other files are not looked at yet.
+    """
+    found: list[tuple[str, ImageSource]] = []
+    for word in words:
+        if word == "-":
+            found.append(("standard input", sys.stdin.buffer.read()))
+        elif os.path.isdir(word):  # noqa: PTH112  a word may be no path at all
+            found += [(path, path) for path in _below(word)]
+        else:
+            found.append((word, word))
+    return found
+
+
+def _below(folder: str) -> list[str]:
+    paths = sorted(
+        str(path)
+        for path in Path(folder).rglob("*")
+        if path.suffix.lower() in _ENDINGS and not path.name.startswith(".") and path.is_file()
+    )
+    if not paths:
+        raise ImageError(f"folder '{folder}' holds no pictures: none of its files ends in {', '.join(_ENDINGS)}")
+    return paths
