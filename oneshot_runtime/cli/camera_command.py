@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 
-
 def register(commands: Any) -> None:
     """Add this group's parser to the command line's sub-parsers."""
     text = "read symbols from a camera, a video or pictures, and teach them by pointing"
