@@ -118,7 +118,7 @@ def test_a_copy_that_fails_leaves_nothing(known, tmp_path, monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise GalleryError("the disk is full")
 
-    monkeypatch.setattr(sqlite_store.SqliteStore, "_insert", fail)
+    monkeypatch.setattr(sqlite_store.SqliteStore, "add", fail)
     with pytest.raises(GalleryError, match="full"):
         known.gallery.save(tmp_path / "copy.db")
     assert not list(tmp_path.glob("copy*"))
