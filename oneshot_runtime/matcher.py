@@ -110,6 +110,11 @@ class OneShotMatcher:
             "a gallery that they share; gallery.save(path) writes one that is in memory"
         )
 
+    def with_far(self, far: float | None) -> OneShotMatcher:
+        """The same model and gallery at another false accept rate; closing one closes both. Raises `OptionError`."""
+        rate = None if far is None else check_far(far)
+        return OneShotMatcher(self.bundle, self._embedder, self.gallery, self.threads, rate)
+
     @property
     def device(self) -> str:
         """What really runs the embedding, "cpu" or "cuda", whatever was asked for."""

@@ -250,6 +250,19 @@ def test_ten_examples_are_loaded_and_one_of_them_is_drawn_explained_and_highligh
     assert not page.element("why").is_displayed()
 
 
+def test_a_slider_makes_the_answer_more_or_less_strict(page, rng) -> None:
+    assert page.text("strict-text") == "names 1 of 20 unknown symbols"  # the server's own
+    teach(page, rng, "river", "fish", "crown")
+    page.draw(SYMBOLS[8], random_writer(rng), rng)
+    assert page.answer() == "Unknown"
+    page.element("strict").send_keys(Keys.HOME)
+    assert page.text("strict-text") == "names everything"
+    page.wait(lambda: page.answer() in ("river", "fish", "crown"))
+    page.element("strict").send_keys(Keys.END)
+    assert page.text("strict-text") == "names 1 of 1000 unknown symbols"
+    page.wait(lambda: page.answer() == "Unknown")
+
+
 def test_single_pictures_are_shown_and_removed(page, rng, tmp_path) -> None:
     both = [picture(tmp_path / f"{place}.png", 4, rng) for place in range(2)]
     page.element("pictures").send_keys("\n".join(map(str, both)))

@@ -33,11 +33,11 @@ guarded = APIRouter(tags=["service"], responses=PROBLEMS, route_class=GuardedRou
 
 
 class HealthBody(BaseModel):
-    """Answered only when the gallery can be read. model: the fingerprint of the network."""
+    """Answered only when the gallery can be read. model: the fingerprint of the network. far: the false accept rate."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {"status": "ok", "version": "0.1.0", "model": "9f2c", "device": "cpu", "precision": "fp32"}
+            "example": {"status": "ok", "version": "0.1.0", "model": "9f2c", "device": "cpu", "precision": "fp32", "far": 0.05}
         }
     )
 
@@ -46,6 +46,7 @@ class HealthBody(BaseModel):
     model: str
     device: str
     precision: str
+    far: float | None
 
 
 def create_app(
@@ -103,6 +104,7 @@ async def health(service: TheService) -> HealthBody:
         model=matcher.bundle.fingerprint,
         device=matcher.device,
         precision=matcher.precision,
+        far=matcher.far,
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from oneshot_runtime.results import Match
 from oneshot_runtime.server.access import GuardedRoute
 from oneshot_runtime.server.problems import PROBLEMS
-from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService
+from oneshot_runtime.server.service import IMAGES_BODY, Far, Images, TheService
 
 __all__ = ["MatchBody", "match_body", "router"]
 
@@ -71,14 +71,19 @@ class EmbeddingsBody(BaseModel):
 
 
 @router.post("/match", openapi_extra=IMAGES_BODY, summary="Which enrolled symbol each image shows")
-async def match(service: TheService, images: Images, top_k: Annotated[int, Query(ge=1, le=100)] = 5) -> MatchesBody:
-    """All images of a request are compared with one state of the gallery."""
-    if len(images) == 1:
+async def match(
+    service: TheService, images: Images, top_k: Annotated[int, Query(ge=1, le=100)] = 5, far: Far | None = None
+) -> MatchesBody:
+    """All images of a request are compared with one state of the gallery. far: the false accept rate, "none" to refuse nothing,
+    in place of the server's own.
+    """
+    matcher = service.at(far)
+    if len(images) == 1 and matcher is service.matcher:
         answer = await service.match(images[0], top_k)
         matches, seconds = [answer.match], answer.seconds
     else:
         start = time.perf_counter()
-        matches = await service.read(lambda: service.matcher.match_batch(images, top_k), images)
+        matches = await service.read(lambda: matcher.match_batch(images, top_k), images)
         seconds = time.perf_counter() - start
     for found in matches:
         service.metrics.match(found.label is not None)

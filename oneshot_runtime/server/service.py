@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import anyio
 from fastapi import Depends, Request
@@ -26,7 +26,7 @@ from oneshot_runtime.server.request_body import BodyRoom
 from oneshot_runtime.server.server_options import ServerOptions
 from oneshot_runtime.vision.decode import MAX_PIXELS, claim_of_bytes
 
-__all__ = ["IMAGES_BODY", "Images", "Service", "TheService", "afterwards", "service_of"]
+__all__ = ["IMAGES_BODY", "Far", "Images", "Service", "TheService", "afterwards", "service_of"]
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -39,6 +39,13 @@ _PICTURE_BYTES = 256 << 20
 
 _SMALL_PICTURE, _SMALL_FILE = 8 << 20, 256 << 10
 """Bytes of memory and of file up to which a picture is decoded in some milliseconds: it takes no turn."""
+
+Far = float | Literal["none"]
+"""A false accept rate; "none" refuses nothing."""
+
+_RATES = 16
+"""False accept rates other than the matcher's own that are kept at hand."""
+
 
 IMAGES_BODY: dict[str, Any] = {
     "requestBody": {
@@ -71,11 +78,22 @@ class Service:
         self.metrics = Metrics()
         self.bodies = BodyRoom(max(_BODY_BYTES, 2 * options.max_bytes))
         self.folders = folders_of(gallery, matcher.bundle.path / "manifest.json")
+        self._at: dict[Far, OneShotMatcher] = {}
         self._matches = MatchQueue(matcher, options.batch)
         self._room = Room(_PICTURE_BYTES)
         cores = available_cpus()
         self._quick, self._pictures = Lane("quick", max(4, cores)), Lane("pictures", max(2, cores))
         self._live, self._writes = Lane("live", max(2, cores)), Lane("writes", max(4, cores))
+
+    def at(self, far: Far | None) -> OneShotMatcher:
+        """The matcher at a false accept rate, None for its own. Raises `OptionError`."""
+        if far is None:
+            return self.matcher
+        if far not in self._at:
+            if len(self._at) >= _RATES:
+                self._at.clear()
+            self._at[far] = self.matcher.with_far(None if far == "none" else far)
+        return self._at[far]
 
     async def read(self, work: Callable[[], _Result], images: Sequence[bytes] = ()) -> _Result:
         """The result of work that changes nothing, in a thread; given up after the time-out with a 503.

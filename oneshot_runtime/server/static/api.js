@@ -51,7 +51,9 @@ function form(pictures) {
   return body;
 }
 
-export const match = (picture) => json("/v1/match?top_k=5", { method: "POST", body: picture }).then((body) => body.matches[0]);
+export const match = (picture, far) =>
+  json(`/v1/match?top_k=5${far === null ? "" : `&far=${far}`}`, { method: "POST", body: picture }).then((body) => body.matches[0]);
+export const health = () => json("/v1/health");
 export const explained = async (picture) => (await call("/v1/explain", { method: "POST", body: picture })).blob();
 export const read = (picture) =>
   json("/v1/read?crops=true&top_k=3", { method: "POST", body: picture }).then((body) => body.pictures[0]);

@@ -8,6 +8,7 @@ import { Live } from "./live.js";
 import { Pad, fileOf } from "./pad.js";
 import { Reading } from "./reading.js";
 import { Stage } from "./stage.js";
+import { Strictness } from "./strictness.js";
 import { ask, element, toast } from "./widgets.js";
 
 const WHILE_DRAWING = 80; // milliseconds between two questions about an unfinished stroke
@@ -21,6 +22,7 @@ const reading = new Reading(stage, {
   taught: (label, { findings }) => taughtLive({ label, findings: (findings ?? []).map(({ message }) => message) }),
   whole: (picture) => pad.show([picture]),
 });
+const strictness = new Strictness(at("strict"), at("strict-text"), () => question(true));
 const failed = (error) => toast(error.message, true);
 
 let newest = 0; // numbers the states of the drawing
@@ -61,7 +63,7 @@ async function question(done, start = performance.now()) {
   const state = newest;
   try {
     const [file] = pad.files();
-    const match = await api.match(file);
+    const match = await api.match(file, strictness.far);
     if (state > emptied && state >= shown) {
       shown = state;
       showMatch(match, performance.now() - start, done, { chosen: choose, picture });
@@ -216,4 +218,5 @@ at("live").addEventListener("click", () => live.start());
 chooseFiles("upload", "pictures");
 chooseFiles("import", "archive");
 acceptDrops();
+api.health().then(({ far }) => strictness.show(far)).catch(failed);
 gallery.refresh().then(() => question(true)).then(() => location.hash === "#live" && live.start()).catch(failed);

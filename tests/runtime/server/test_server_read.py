@@ -107,3 +107,17 @@ def test_one_picture_of_a_symbol_is_forgotten_and_the_symbol_with_its_last(clien
         assert client.delete("/v1/classes/supports/0", params={"label": label}).json()["supports"] == left
     assert client.get("/v1/classes").json()["total"] == 0
     assert client.delete("/v1/classes/supports/0", params={"label": label}).status_code == 404
+
+
+def test_a_match_may_ask_for_its_own_false_accept_rate(client) -> None:
+    for label, drawing in zip("ab", DRAWINGS, strict=False):
+        client.post(f"/v1/classes/{label}", content=png(drawing))
+    thresholds = {}
+    for far in ("none", "0.05", "0.01", None):
+        answer = client.post("/v1/match", params={"far": far} if far else {}, content=png(DRAWINGS[2]))
+        thresholds[far] = answer.json()["matches"][0]["threshold"]
+    assert thresholds["none"] == 0 < thresholds["0.05"] < thresholds["0.01"]
+    assert thresholds[None] == thresholds["0.05"]  # the server's own
+    for far in ("0", "-1", "2", "nan", "some"):
+        assert client.post("/v1/match", params={"far": far}, content=png(DRAWINGS[2])).status_code == 422
+    assert client.get("/v1/health").json()["far"] == 0.05
