@@ -47,8 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _terminable():
             return _run(_parser().parse_args(argv))
     except KeyboardInterrupt as interrupt:
-        if argv is None:  # a second Ctrl-C, while Python shuts down, adds nothing
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
         terminated = isinstance(interrupt, _TerminatedError)
         print(f"oneshot: {'terminated' if terminated else 'interrupted'}", file=sys.stderr)
         return _TERMINATED if terminated else _INTERRUPTED
@@ -59,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with suppress(OSError):
             print(f"oneshot: cannot write {error.filename or 'the output'}: {error.strerror or error}", file=sys.stderr)
         return 1
+    finally:
+        if argv is None:  # a Ctrl-C, or a second one, while Python shuts down adds nothing
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run(arguments: Namespace) -> int:

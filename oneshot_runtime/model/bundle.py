@@ -24,6 +24,7 @@ from oneshot_runtime.errors import BundleError
 from oneshot_runtime.model.onnx_guard import why_refused
 from oneshot_runtime.model.thresholds import ThresholdTable
 from oneshot_runtime.vision.preprocess import PreprocessSpec
+from oneshot_runtime.vision.regular_file import read_regular
 
 __all__ = ["DEFAULT_BUNDLE", "SCHEMA_VERSION", "Bundle", "Golden", "Head", "checksum_of", "fingerprint_of"]
 
@@ -36,6 +37,7 @@ _INT8 = "embedding.int8.onnx"
 _MAX_MANIFEST_BYTES = 4_000_000
 _MAX_GRAPH_BYTES = 1_000_000_000
 _MAX_GOLDEN_BYTES = 64_000_000
+_MAX_MEMBERS = 16
 
 
 @dataclass(frozen=True)
@@ -200,22 +202,21 @@ def checksum_of(manifest: dict[str, Any]) -> str:
 
 
 def _bound_archive(data: bytes) -> None:
-    """Refuse an archive that would unpack to more than the golden vectors may have."""
+    """Refuse an archive that would unpack to more than the golden vectors may have, or in a way that is not bounded."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
+        entries = archive.infolist()
+    odd = [entry for entry in entries if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
+    if odd or len(entries) > _MAX_MEMBERS:
+        raise BundleError(f"has {len(entries)} members, {len(odd)} of them neither stored nor deflated; export the model again")
+    size = sum(entry.file_size for entry in entries)
     if size > _MAX_GOLDEN_BYTES:
         raise BundleError(f"unpacks to {size} bytes, more than the {_MAX_GOLDEN_BYTES} that are read")
 
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise BundleError(f"{path} has {size} bytes, more than the {limit} that are read")
-        return path.read_bytes()
-    except BundleError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        return read_regular(path, limit)
+    except (OSError, ValueError) as error:
         raise BundleError(f"cannot read {path}: {error}; a bundle is the folder that `python -m export` writes") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ half."""
 
 def import_onnxruntime() -> Any:
     """The onnxruntime module. Raises `DependencyError` naming the two extras when neither wheel is installed."""
+    # Unless it is told before the import, ONNX Runtime 1.29 and later writes files into the home folder and looks up a server.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
 
@@ -127,8 +130,26 @@ class Embedder:
     threads: int = 1
 
     def __call__(self, canvases: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embeddings float32 (N, D) of canvases uint8 (N, H, W)."""
-        return self.session.run(None, {"images": canvases})[0]  # type: ignore[no-any-return]
+        """Embeddings float32 (N, D) of canvases uint8 (N, H, W).
+
+        Raises `BundleError` where the graph fails or gives something else: a bundle of others may hold any graph.
+        """
+        try:
+            embeddings = self.session.run(None, {"images": canvases})[0]
+        except Exception as error:  # onnxruntime raises classes of its own, none of them public
+            raise BundleError(
+                f"the {self.precision} embedding fails on {self.device}: {error}; export the model again"
+            ) from error
+        shape, expected = getattr(embeddings, "shape", None), (len(canvases), self._dim)
+        if shape != expected:
+            raise BundleError(f"the {self.precision} embedding gives {shape}, expected {expected}; export the model again")
+        if not np.isfinite(embeddings).all():
+            raise BundleError(f"the {self.precision} embedding gives values that are not finite; export the model again")
+        return embeddings  # type: ignore[no-any-return]
+
+    @functools.cached_property
+    def _dim(self) -> int:
+        return int(self.session.get_outputs()[0].shape[-1])
 
 
 def open_embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embedder:
@@ -169,7 +190,10 @@ def golden_error(embedder: Embedder, golden: Golden, bundle: Bundle) -> str | No
 
     Every component must be within `GOLDEN_TOLERANCE` of its golden value, and every image must find the same partner.
     """
-    embeddings = embedder(golden.images)
+    try:
+        embeddings = embedder(golden.images)
+    except BundleError as error:
+        return str(error)
     worst = float(np.abs(embeddings - golden.embeddings).max())
     if not worst <= GOLDEN_TOLERANCE[embedder.precision]:
         return f"an embedding is off by {worst:.4f}, allowed {GOLDEN_TOLERANCE[embedder.precision]}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias, TypeGuard
@@ -20,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.claim import MAX_PIXELS, Claim
 from oneshot_runtime.vision.decode_limits import claim_of
+from oneshot_runtime.vision.regular_file import read_regular
 from oneshot_runtime.vision.tiff_directory import orientation_of
 
 __all__ = [
@@ -148,24 +148,11 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
             "urllib.request.urlopen(url).read()"
         )
     try:
-        with open(path, "rb", buffering=0, opener=_open_at_once) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageError(f"cannot read {name_of(path)}: it is no regular file")
-            if status.st_size > _MAX_FILE_BYTES:
-                raise ImageError(f"{name_of(path)} has {status.st_size} bytes, more than the {_MAX_FILE_BYTES} that are read")
-            return file.read()
+        return read_regular(path, _MAX_FILE_BYTES)
     except OSError as error:
         raise ImageError(f"cannot read {name_of(path)}: {error.strerror or error}") from error
-    except ImageError:
-        raise
-    except ValueError as error:  # a NUL or a lone surrogate in the path
+    except ValueError as error:
         raise ImageError(f"cannot read {name_of(path)}: {error}") from error
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """For `open`: does not wait for the other end of a pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _grey_from_bytes(data: bytes, name: str) -> NDArray[np.uint8]:
