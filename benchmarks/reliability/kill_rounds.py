@@ -28,7 +28,7 @@ from benchmarks.measure import positive
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.stores.sqlite.repair import check_file
+from oneshot_runtime.stores.sqlite.file_check import check_file
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 Model = dict[str, int]
