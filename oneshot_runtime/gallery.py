@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numbers
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, Optio
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.conformal import GalleryCalibration, calibrate
+from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.thresholds import DEFAULT_FAR
 from oneshot_runtime.search.index import CodeIndex, Neighbour
 from oneshot_runtime.search.ranking import ranked
@@ -51,7 +51,7 @@ class Gallery:
     def __init__(self, bundle: Bundle, place: str | os.PathLike[str] | GalleryStore | None = None, threads: int = 1) -> None:
         self._bundle = bundle
         self._threads = threads
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
         self._place = place if isinstance(place, str | os.PathLike) else None
         self._index = CodeIndex(bundle.dim, threads)
         self._published = self._index.snapshot

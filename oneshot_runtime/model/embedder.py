@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import TypeVar
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.session import Embedder, open_embedder
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.vision.decode import ImageSource, name_of, to_grey
@@ -37,10 +37,10 @@ class BatchEmbedder:
         self._embedder = embedder
         self._workers = Workers(threads)
         self._threads = threads
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         # Two threads in short numpy calls hand Python's lock to and fro thousands of times; one at a time, beside another
         # batch's decoding and embedding, is twice as fast.
-        self._turn = threading.Lock()
+        self._turn = ForkLock()
         self._single: Embedder | None = embedder if embedder.threads == 1 else None
 
     def embed_images(self, images: Sequence[ImageSource]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,20 +120,28 @@ def _session(ort: Any, graph: bytes, device: str, threads: int) -> onnxruntime.I
         ) from error
 
 
-@dataclass(frozen=True)
+@dataclass
 class Embedder:
-    """The embedding graph on a device. Calling it is safe from several threads."""
+    """The embedding graph on a device. Calling it is safe from several threads, and in a process that was forked.
+
+    graph: what the session was made of. A forked process makes one of its own: it has none of this one's threads.
+    """
 
     session: onnxruntime.InferenceSession
     device: str
     precision: str
     threads: int = 1
+    graph: bytes | None = field(default=None, repr=False)
+    _process: int = field(default_factory=os.getpid, init=False, repr=False)
 
     def __call__(self, canvases: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings float32 (N, D) of canvases uint8 (N, H, W).
 
         Raises `BundleError` where the graph fails or gives something else: a bundle of others may hold any graph.
         """
+        if os.getpid() != self._process and self.graph is not None:
+            self.session, _ = create_session(self.graph, self.device, self.threads)
+            self._process = os.getpid()
         try:
             embeddings = self.session.run(None, {"images": canvases})[0]
         except Exception as error:  # onnxruntime raises classes of its own, none of them public
@@ -219,4 +227,4 @@ def _embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embe
             f"the {precision} embedding of bundle '{bundle.path}' takes {inputs} and gives {outputs}, "
             f"expected {expected[0]} and {expected[1]}; export the model again"
         )
-    return Embedder(session, actual, precision, threads)
+    return Embedder(session, actual, precision, threads, graph)

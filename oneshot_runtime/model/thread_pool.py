@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from oneshot_runtime.model.fork_lock import ForkLock
 
 __all__ = ["Workers"]
 
@@ -19,7 +20,7 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._pool: ThreadPoolExecutor | None = None
         self._process = 0
 

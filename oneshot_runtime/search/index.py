@@ -6,7 +6,6 @@ keeps the snapshot it started with, so matches run beside enrollments and see th
 
 from __future__ import annotations
 
-import threading
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.model.codes import sum_absolute_differences
+from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.search.prototypes import ClassRows, Prototypes
 from oneshot_runtime.search.scan import Rows, Scanner
 
@@ -155,7 +155,7 @@ class CodeIndex:
         self.dim = dim
         self._numbered = numbered
         self._revision, self._thinned = revision, 0
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
         self._scanner = Scanner(threads)
         self._clear()
 

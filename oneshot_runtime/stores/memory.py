@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError, LabelError, OptionError
+from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.search.index import CodeIndex, Snapshot
 from oneshot_runtime.stores.base import Block, Changes, Where
 from oneshot_runtime.stores.records import BLOCK, Support, pack_metadata
@@ -33,7 +33,7 @@ class MemoryStore:
 
     def __init__(self, fingerprint: str, dim: int, threads: int = 1) -> None:
         self.fingerprint, self.dim = fingerprint, dim
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
         self._index = CodeIndex(dim, threads)
         self._engine = _MemoryEngine(self._index)
         self._kept: dict[str, dict[int, Support]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from oneshot_runtime.errors import ImageError
 from oneshot_runtime.model import codes
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.embedder import BatchEmbedder
+from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.session import available_cpus, open_embedder
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.vision.decode import thumbnail, to_grey
@@ -48,7 +48,7 @@ class ImageEncoder:
         self.precision = embedder.precision
         self._embedder = BatchEmbedder(bundle, embedder, threads=1)  # in each of this encoder's threads
         self._workers = Workers(self.threads)
-        self._turn = threading.Lock()  # as in `BatchEmbedder`
+        self._turn = ForkLock()  # as in `BatchEmbedder`
         self._part = _PART if embedder.device == "cpu" else _GPU_PART
 
     def encode(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[EncodedImage | str]:

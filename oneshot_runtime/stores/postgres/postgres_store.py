@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from oneshot_runtime.errors import LabelError
+from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.stores.base import Block, Changes
 from oneshot_runtime.stores.follower import Follower
 from oneshot_runtime.stores.partition import Partition
@@ -45,7 +45,7 @@ class PostgresStore:
         self._options = Options.of(address)
         self._database = Database(self._options, fingerprint, dim)
         self.fingerprint, self.dim = fingerprint, dim
-        self._read_lock = threading.RLock()
+        self._read_lock = ForkLock()
         self._seen: tuple[object, ...] | None = None
         self._follower = Follower(self._options.place, RESTORE)
         self._engine = None if self._options.search == "memory" else DatabaseEngine(self._database)
