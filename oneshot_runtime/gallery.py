@@ -55,7 +55,8 @@ class Gallery:
         self._place = place if isinstance(place, str | os.PathLike) else None
         self._index = CodeIndex(bundle.dim, threads)
         self._published = self._index.snapshot
-        self._calibrations: dict[float, GalleryCalibration] = {}
+        self._calibrations: dict[float, tuple[str, GalleryCalibration | None]] = {}
+        self._notes: tuple[int | None, dict[str, str]] | None = None
         self._closed = False
         if place is None:
             self._store: GalleryStore = MemoryStore(bundle.fingerprint, bundle.dim, threads)
@@ -257,8 +258,9 @@ class Gallery:
             copy = open_store(place, self._bundle.fingerprint, self._bundle.dim)
             try:
                 copy.add(counted())
-                if not written:
-                    copy.write_note("saved", None)  # a file is made by its first write
+                copy.write_note("saved", None)  # a file is made by its first write
+                for name, text in store.notes().items():
+                    copy.write_note(name, text)
             finally:
                 copy.close()
         return written
@@ -266,9 +268,12 @@ class Gallery:
     def calibrate(self, far: float = DEFAULT_FAR) -> GalleryCalibration:
         """Fit the threshold for strangers to the enrolled supports, for strangers that are like them.
 
-        Matchers of this gallery with that `far` use it from the next match on; it is not stored with the gallery. Costs a
-        search for each class, for 2,000 at most. Raises `OptionError` for a rate outside (0, 0.5] or a bundle without
-        thresholds, `GalleryError` with too few classes.
+        It is kept with the gallery: matchers with that `far` use it from their next match on, in every process. Costs a search
+        for each class, for 2,000 at most. `GalleryCalibration.is_stale(gallery.labels)` says when to do it again.
+
+        Raises:
+            OptionError: For a rate outside (0, 0.5], or a bundle without thresholds.
+            GalleryError: With too few classes, or where the gallery cannot be written.
         """
         bundle = self._bundle
         view = self.snapshot()
@@ -277,12 +282,29 @@ class Gallery:
             return ranked(view, code, count)
 
         fitted = calibrate(self.labels, self.codes, best, bundle.head, bundle.thresholds, far)
-        self._calibrations[fitted.far] = fitted
+        self.store.write_note(_note_of(fitted.far), fitted.to_note())
+        self._notes = None
         return fitted
 
-    def calibration(self, far: float) -> GalleryCalibration | None:
-        """What `calibrate` found for this `far`, None before it was called."""
-        return self._calibrations.get(far)
+    def calibration(self, far: float, revision: int | None = None) -> GalleryCalibration | None:
+        """What `calibrate` found for this `far`, in whichever process; None before it was called.
+
+        revision: of a view that was just taken; what is known of an older one is asked for again.
+        """
+        text = self._notes_at(revision).get(_note_of(far))
+        if text is None:
+            return None
+        known, fitted = self._calibrations.get(far, (None, None))
+        if known != text:
+            fitted = GalleryCalibration.from_note(text)
+            self._calibrations[far] = text, fitted
+        return fitted
+
+    def _notes_at(self, revision: int | None) -> dict[str, str]:
+        known = self._notes
+        if isinstance(self._store, MemoryStore) or known is None or known[0] != revision:
+            known = self._notes = revision, self._store.notes()
+        return known[1]
 
     def close(self) -> None:
         """Let go of files and connections, and of what was in memory; later calls raise `GalleryError`."""
@@ -311,6 +333,7 @@ class Gallery:
                 self.snapshot()
 
     def _apply(self, changes: Changes) -> int:
+        self._notes = None
         if changes.anew:
             self._index = CodeIndex(self._bundle.dim, self._threads, revision=self._index.snapshot.revision + 1)
         for removed in changes.removed:
@@ -346,6 +369,11 @@ class Gallery:
         if not isinstance(embeddings, np.ndarray) or embeddings.shape != expected or embeddings.dtype != np.float32:
             kind = f"{embeddings.dtype} {embeddings.shape}" if isinstance(embeddings, np.ndarray) else type(embeddings).__name__
             raise GalleryError(f"expected float32 embeddings of shape {expected}, one row a label, got {kind}")
+
+
+def _note_of(far: float) -> str:
+    """The name by which a calibration is kept."""
+    return f"calibration {float(far)!r}"
 
 
 def check_embeddings(embeddings: NDArray[np.float32]) -> None:

@@ -322,7 +322,7 @@ class OneShotMatcher:
     def _answer(self, view: View, best: list[Neighbour], top_k: int) -> Match:
         if not best:
             return Match(None, 0.0, (), None)
-        threshold = self._threshold(view.classes)
+        threshold = self._threshold(view)
         candidates = [Candidate(n.label, probability(n.class_distance, self.bundle.head)) for n in best]
         first, runner_up = candidates[0], candidates[1].probability if len(candidates) > 1 else None
         listed = tuple(candidates[:top_k])
@@ -331,11 +331,12 @@ class OneShotMatcher:
         probably = first.label if clearly_ahead(first.probability, runner_up) else None
         return Match(None, first.probability, listed, threshold, probably)
 
-    def _threshold(self, classes: int) -> float:
-        """The probability at which a gallery of `classes` classes meets the false accept rate; 0 when nothing is refused."""
+    def _threshold(self, view: View) -> float:
+        """The probability at which a gallery of so many classes meets the false accept rate; 0 when nothing is refused."""
         if self.far is None:
             return 0.0
-        key = classes, self.gallery.calibration(self.far)
+        classes = view.classes
+        key = classes, self.gallery.calibration(self.far, view.revision)
         kept = self._threshold_of
         if kept is None or kept[0] != key:
             logit = self.bundle.thresholds.logit(self.far, classes) + (key[1].offset if key[1] else 0.0)

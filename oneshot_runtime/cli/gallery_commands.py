@@ -22,6 +22,7 @@ from oneshot_runtime.cli.folder_load import load_folder
 from oneshot_runtime.cli.terminal import columns
 from oneshot_runtime.errors import GalleryError, OptionError
 from oneshot_runtime.gallery import check_label
+from oneshot_runtime.model.thresholds import DEFAULT_FAR
 from oneshot_runtime.stores.address import redacted, scheme_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def register(commands: Any) -> None:
     remove.add_argument("--support", type=seed, metavar="N", help=text)
 
     text = "look after a gallery"
-    names = "backup, check, export, import, index, migrate, rename"
+    names = "backup, calibrate, check, export, import, index, migrate, rename"
     group = commands.add_parser("gallery", help=f"{text}: {names}", description=f"{text[0].upper()}{text[1:]}.")
     parts = group.add_subparsers(dest="part", required=True, metavar="PART")
     text = "read all of a gallery and report damage (exit code for CI)"
@@ -60,6 +61,8 @@ def register(commands: Any) -> None:
     text = "copy the file as it is now, while others may write to it"
     backup = add_command(parts, "backup", _backup, text, gallery=True)
     backup.add_argument("target", metavar="FILE")
+    text = "fit the threshold for strangers at --far to the enrolled symbols; kept with the gallery"
+    add_command(parts, "calibrate", _calibrate, text, gallery=True, model=True, far=True)
     add_command(parts, "index", _index, "build the HNSW index of a gallery at postgresql://...", gallery=True)
     text = "bring a gallery to the current format, and to the model --bundle by its pictures"
     migrate = add_command(parts, "migrate", _migrate, text, gallery=True, model=True)
@@ -160,9 +163,14 @@ def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     with load_existing(arguments) as matcher:
         if len(matcher.labels) > MAX_SUPPORTS:
             return {"findings": None}, [f"more than {MAX_SUPPORTS} symbols: not compared with each other"]
+        fitted = None if matcher.far is None else matcher.gallery.calibration(matcher.far)
         result = audit_gallery(matcher.gallery, matcher.bundle, matcher.far)
         listed = result.findings[:_SHOWN]
         lines = [f"look at {finding.message}" for finding in listed]
+        if fitted is not None and fitted.is_stale(matcher.labels):
+            lines.append(
+                "a quarter of the symbols came or went since the threshold was fitted: run `oneshot gallery calibrate`"
+            )
         if len(result.findings) > _SHOWN:
             lines.append(f"and {len(result.findings) - _SHOWN} less severe (--json lists all)")
         if arguments.picture:
@@ -207,6 +215,20 @@ def _backup(arguments: argparse.Namespace) -> int:
     supports = backup(arguments.gallery, arguments.target)
     values = {"gallery": arguments.gallery, "target": arguments.target, "supports": supports}
     print_result(arguments, values, f"{arguments.target} holds the {supports} support(s) of {arguments.gallery}, verified")
+    return 0
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    with load_existing(arguments) as matcher:
+        before = None if matcher.far is None else matcher.gallery.calibration(matcher.far)
+        stale = before is not None and before.is_stale(matcher.labels)
+        fitted = matcher.gallery.calibrate(DEFAULT_FAR if matcher.far is None else matcher.far)
+    values = {"gallery": redacted(arguments.gallery), "far": fitted.far, "classes": fitted.classes}
+    values |= {"threshold": fitted.threshold, "exact": fitted.exact, "was_stale": stale}
+    text = f"{redacted(arguments.gallery)}: at far={fitted.far} symbols are known from p = {fitted.threshold:.3f} now"
+    if not fitted.exact:
+        text += f"; {fitted.classes} symbols are few for this rate, so a step of the model's own is in it"
+    print_result(arguments, values, text)
     return 0
 
 

@@ -7,9 +7,12 @@ order statistic that split conformal prediction takes (Vovk, Gammerman, Shafer 2
 
 from __future__ import annotations
 
+import heapq
+import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +29,9 @@ MIN_CLASSES = 19
 """Classes that give a rate of 5 %, the default: of n + 1 the nearest is one."""
 
 _MOST_QUERIES = 2000
+_SKETCHED = 64
+_KEPT = 0.75
+"""Share of the classes that must still be the same."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ class GalleryCalibration:
     far: the false accept rate it is for. classes: how many were enrolled. asked: how many of them were asked for. threshold:
     the probability from which a gallery of this size accepts. offset: by how much its logit lies above the manifest's; it stays
     so when classes are added or removed. exact: whether the supports alone gave it; with fewer than 1 / far - 1 classes the
-    step from the lowest rate that they give to `far` is the manifest's.
+    step from the lowest rate that they give to `far` is the manifest's. sketch: the 64 smallest hashes of the labels, by which
+    to tell how many classes came or went since (Broder 1997).
     """
 
     far: float
@@ -44,6 +51,29 @@ class GalleryCalibration:
     threshold: float
     offset: float
     exact: bool
+    sketch: tuple[int, ...] = field(default=(), repr=False)
+
+    def is_stale(self, labels: Iterable[str]) -> bool:
+        """Whether a quarter of the classes came or went since, as far as the sketch tells: then it should be done again."""
+        now = _sketch(labels)
+        either = sorted({*self.sketch, *now})[:_SKETCHED]
+        both = sum(value in self.sketch and value in now for value in either)
+        return both < _KEPT * len(either)
+
+    def to_note(self) -> str:
+        """As a text to keep with the gallery."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_note(cls, text: str) -> GalleryCalibration | None:
+        """Inverse of `to_note`; None for what it never gives."""
+        try:
+            values = json.loads(text)
+            fitted = cls(**values | {"sketch": tuple(map(int, values["sketch"]))})
+            numbers = (fitted.far, fitted.threshold, fitted.offset, fitted.classes, fitted.asked)
+            return fitted if all(math.isfinite(number) for number in numbers) else None
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return None
 
 
 class _Neighbour(Protocol):
@@ -97,7 +127,11 @@ def calibrate(
     logit, exact = stranger_logit(scores, far, len(labels), thresholds)
     distance = (head.bias - logit) * head.code_scale
     offset = logit - thresholds.logit(far, len(labels))
-    return GalleryCalibration(far, len(labels), len(scores), probability(distance, head), offset, exact)
+    return GalleryCalibration(far, len(labels), len(scores), probability(distance, head), offset, exact, _sketch(labels))
+
+
+def _sketch(labels: Iterable[str]) -> tuple[int, ...]:
+    return tuple(heapq.nsmallest(_SKETCHED, {zlib.crc32(label.encode()) for label in labels}))
 
 
 def stranger_logit(scores: Sequence[float], far: float, classes: int, table: ThresholdTable) -> tuple[float, bool]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 
 from oneshot_runtime import GalleryError, OneShotMatcher, OptionError
+from oneshot_runtime.cli.main import main
 from oneshot_runtime.model.codes import encode, logits, probabilities, sum_absolute_differences
 
 
@@ -105,3 +107,28 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     for far in (0.0, 0.6, -1, "often", True):
         with pytest.raises(OptionError, match="far="):
             matcher.gallery.calibrate(far)
+
+
+def test_a_calibration_is_kept_with_the_gallery_and_seen_by_every_process(tmp_path, capsys) -> None:
+    path = tmp_path / "letters.db"
+    rows = clustered(OneShotMatcher.load(precision="fp32", threads=1), 60, np.random.default_rng(0))
+    with OneShotMatcher.load(gallery=path, precision="fp32", threads=1) as one:
+        one.gallery.extend([f"c{index}" for index in range(40)], rows[:40])
+        with OneShotMatcher.load(gallery=path, precision="fp32", threads=1) as other:
+            before = other.match(np.zeros((9, 9), np.uint8) + np.eye(9, dtype=np.uint8) * 255).threshold
+            fitted = one.gallery.calibrate(0.05)
+            after = other.match(np.zeros((9, 9), np.uint8) + np.eye(9, dtype=np.uint8) * 255).threshold
+            assert other.gallery.calibration(0.05) == fitted
+            assert after == pytest.approx(fitted.threshold)
+            assert after > before
+        assert not fitted.is_stale(one.labels)
+        for index in range(12):
+            one.remove(f"c{index}")
+        assert fitted.is_stale(one.labels)
+    assert main(["gallery", "calibrate", "--gallery", str(path), "--far", "0.05", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["classes"], answer["was_stale"]) == (28, True)
+    with OneShotMatcher.load(gallery=path, precision="fp32", threads=1) as again:
+        assert again.gallery.calibration(0.05).classes == 28
+        again.gallery.store.write_note("calibration 0.05", "{not JSON")
+        assert again.gallery.calibration(0.05) is None
