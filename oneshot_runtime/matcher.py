@@ -6,6 +6,7 @@ import numbers
 import os
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, overload
 
@@ -22,13 +23,16 @@ from oneshot_runtime.model.session import Embedder, available_cpus, open_embedde
 from oneshot_runtime.model.thresholds import DEFAULT_FAR, check_far
 from oneshot_runtime.quality.enrollment import EnrollmentReport, Limits, review
 from oneshot_runtime.quality.explanation import Explanation, explain_canvas
-from oneshot_runtime.results import Candidate, Match, clearly_ahead
+from oneshot_runtime.results import Candidate, Match, ReadSymbol, clearly_ahead
 from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.search.ranking import ranked, ranked_batch
 from oneshot_runtime.search.view import View
 from oneshot_runtime.stores.base import GalleryStore, Where
-from oneshot_runtime.vision.decode import ImageSource, as_image_list, name_of, thumbnail, to_grey
-from oneshot_runtime.vision.preprocess import canvas_from_grey, preprocess
+from oneshot_runtime.vision.decode import ImageSource, Picture, as_image_list, decode, name_of, thumbnail
+from oneshot_runtime.vision.page import symbols_of_page
+from oneshot_runtime.vision.preprocess import canvas_of, ways_to_read
+from oneshot_runtime.vision.readings import Reading
+from oneshot_runtime.vision.segment import Box
 
 if TYPE_CHECKING:
     from oneshot_runtime.transfer.bulk import BulkResult
@@ -40,6 +44,9 @@ _Images: TypeAlias = "ImageSource | Iterable[ImageSource]"
 MAX_THREADS = 1024
 _FEW_ROWS = 1000
 """A search of so few is Python's work more than the processor's; a longer one would keep other threads from embedding."""
+
+_Coded: TypeAlias = "tuple[list[NDArray[np.uint8]], list[Reading]]"
+"""Codes uint8 (D,) of the ways to read a picture, and those ways."""
 
 
 class OneShotMatcher:
@@ -130,7 +137,15 @@ class OneShotMatcher:
         """The enrolled classes, in the order of their first enrollment."""
         return self.gallery.labels
 
-    def enroll(self, label: str, images: _Images, *, metadata: dict[str, Any] | None = None) -> EnrollmentReport:
+    def enroll(
+        self,
+        label: str,
+        images: _Images,
+        *,
+        metadata: dict[str, Any] | None = None,
+        region: Box | None = None,
+        keep_frame: bool = False,
+    ) -> EnrollmentReport:
         """Add one picture, or several, of a symbol; a label that is known already gains supports.
 
         Costs one search a picture beside the embedding.
@@ -140,9 +155,11 @@ class OneShotMatcher:
             images: A path, bytes, a binary file, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB; or any
                 iterable of them. All are added or, when one cannot be used, none.
             metadata: A JSON object to keep with each of them.
+            region: x, y, width and height in pixels of the part of the picture that is looked at.
+            keep_frame: Whether a frame around the symbol is part of it.
 
         Returns:
-            What is odd about them. They were enrolled all the same.
+            What was taken of them, and what is odd about that. They were enrolled all the same.
 
         Raises:
             ImageError: For an image that cannot be used, naming its place among several.
@@ -154,14 +171,14 @@ class OneShotMatcher:
         if not sources:
             raise ImageError(f"no images to enroll for {label!r}: the list is empty")
         head = self.bundle.head
-        pictures = [self._picture(source, place, len(sources)) for place, source in enumerate(sources)]
+        pictures = [self._taken(source, place, len(sources), region, keep_frame) for place, source in enumerate(sources)]
         embeddings = self._batches.embed_canvases([canvas for _, canvas in pictures])
         before, shots = self.gallery.snapshot(), self.gallery.codes(label)
         calibration = None if self.far is None else self.gallery.calibration(self.far)
         offset = 0.0 if calibration is None else calibration.offset
         limits = Limits.of(self.bundle.thresholds, self.far, before.classes - (len(shots) > 0), offset)
         report = review(label, pictures, encode(embeddings, head), before, shots, limits, head)
-        thumbnails = [thumbnail(grey) for grey, _ in pictures]
+        thumbnails = [thumbnail(taken.drawing) for taken, _ in pictures]
         self.gallery.extend([label] * len(sources), embeddings, thumbnails, [metadata] * len(sources))
         return report
 
@@ -222,9 +239,11 @@ class OneShotMatcher:
             OptionError: For a `where` that this gallery has no use for, or a `top_k` below 1.
         """
         top_k = _whole("top_k", top_k)
-        canvas = preprocess(image, self.bundle.spec)
-        code = encode(self._embedder(canvas[None]), self.bundle.head)[0]
-        return self._match_code(self.gallery.snapshot(where), code, top_k)
+        name = name_of(image)
+        ways = ways_to_read(decode(image, name), self.bundle.spec, name)
+        codes = encode(self._embedder(np.stack([canvas_of(way, self.bundle.spec) for way in ways])), self.bundle.head)
+        view = self.gallery.snapshot(where)
+        return _surest([self._match_code(view, code, top_k, len(ways)) for code in codes], ways)
 
     @overload
     def match_batch(
@@ -254,17 +273,50 @@ class OneShotMatcher:
         head, view = self.bundle.head, self.gallery.snapshot(where)
         failures: dict[int, ImageError] | None = {} if on_error == "return" else None
 
-        def answer(embeddings: NDArray[np.float32]) -> list[Match]:
-            return [self._match_code(view, code, top_k) for code in encode(embeddings, head)]
+        def coded(embeddings: NDArray[np.float32], found: list[list[Reading]]) -> list[_Coded]:
+            codes = iter(encode(embeddings, head))
+            return [([next(codes) for _ in ways], ways) for ways in found]
+
+        def answer(embeddings: NDArray[np.float32], found: list[list[Reading]]) -> list[Match]:
+            return [
+                _surest([self._match_code(view, code, top_k, len(ways)) for code in codes], ways)
+                for codes, ways in coded(embeddings, found)
+            ]
 
         sources = as_image_list(images)
         if isinstance(view, Snapshot) and view.rows <= _FEW_ROWS:
             return self._batches.answers(sources, answer, failures)
-        found = self._batches.answers(sources, lambda embeddings: list(encode(embeddings, head)), failures)
-        codes = [code for code in found if not isinstance(code, ImageError)]
-        best = ranked_batch(view, np.stack(codes), self._wanted(top_k)) if codes else []
-        matches = iter([self._answer(view, neighbours, top_k) for neighbours in best])
-        return [code if isinstance(code, ImageError) else next(matches) for code in found]
+        found = self._batches.answers(sources, coded, failures)
+        codes = [code for one in found if not isinstance(one, ImageError) for code in one[0]]
+        best = iter(ranked_batch(view, np.stack(codes), self._wanted(top_k)) if codes else [])
+
+        def matched(ways: list[Reading]) -> Match:
+            return _surest([self._answer(view, next(best), top_k, len(ways)) for _ in ways], ways)
+
+        return [one if isinstance(one, ImageError) else matched(one[1]) for one in found]
+
+    def read(self, image: ImageSource, top_k: int = 5, *, where: Where | None = None) -> list[ReadSymbol]:
+        """Every symbol of a photograph, scan or screenshot: its box, its crop and what it is, from line to line.
+
+        Args:
+            image: As in `match`.
+            top_k: How many candidates to list for each.
+            where: As in `match`.
+
+        Returns:
+            The symbols; none of a picture without ink.
+
+        Raises:
+            ImageError: For an image that cannot be read.
+        """
+        top_k = _whole("top_k", top_k)
+        found = symbols_of_page(decode(image, name_of(image)))
+        if not found:
+            return []
+        codes = encode(self._batches.embed_canvases([canvas_of(one, self.bundle.spec) for one in found]), self.bundle.head)
+        view = self.gallery.snapshot(where)
+        matches = [self._match_code(view, code, top_k) for code in codes]
+        return [ReadSymbol(one.box, one.drawing, match) for one, match in zip(found, matches, strict=True)]
 
     def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
         """Why an image gets its answer: the nearest supports of the `classes` best classes, the margin, what ink decided.
@@ -272,11 +324,15 @@ class OneShotMatcher:
         Costs about a hundred embeddings. Raises `ImageError`, or `GalleryError` when the gallery is empty.
         """
         classes = _whole("classes", classes)
-        canvas = preprocess(image, self.bundle.spec)
-        code = encode(self._batches.embed_canvases([canvas]), self.bundle.head)[0]
+        name = name_of(image)
+        ways = ways_to_read(decode(image, name), self.bundle.spec, name)
+        canvases = [canvas_of(way, self.bundle.spec) for way in ways]
         view = self.gallery.snapshot()
-        best = ranked(view, code, self._wanted(classes))
-        match = self._answer(view, best, classes)
+        codes = encode(self._batches.embed_canvases(canvases), self.bundle.head)
+        near = [ranked(view, code, self._wanted(classes)) for code in codes]
+        matches = [self._answer(view, best, classes, len(ways)) for best in near]
+        at = max(range(len(ways)), key=lambda place: matches[place].probability)
+        canvas, best, match = canvases[at], near[at], _surest(matches, ways)
         return explain_canvas(canvas, match, best[:classes], self.gallery, self.bundle.head, self._batches.embed_canvases)
 
     def verify(self, image_a: ImageSource, image_b: ImageSource) -> float:
@@ -303,26 +359,33 @@ class OneShotMatcher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _picture(self, source: ImageSource, place: int, count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Grey image uint8 (H, W) and canvas uint8 (h, w) of one of `count` images."""
+    def _taken(
+        self, source: ImageSource, place: int, count: int, region: Box | None, keep_frame: bool
+    ) -> tuple[Reading, NDArray[np.uint8]]:
+        """What is taken of one of `count` pictures to be enrolled, and its canvas uint8 (h, w)."""
+        name = name_of(source)
         try:
-            grey = to_grey(source)
-            return grey, canvas_from_grey(grey, self.bundle.spec, name_of(source))
+            picture = decode(source, name)
+            if region is not None:
+                picture = _part(picture, region, name)
+            ways = ways_to_read(picture, self.bundle.spec, name)
         except ImageError as error:
             raise in_batch(error, place, count) from error
+        taken = next((way for way in ways if way.framed), ways[0]) if keep_frame else ways[0]
+        return taken, canvas_of(taken, self.bundle.spec)
 
-    def _match_code(self, view: View, code: NDArray[np.uint8], top_k: int) -> Match:
-        return self._answer(view, ranked(view, code, self._wanted(top_k)), top_k)
+    def _match_code(self, view: View, code: NDArray[np.uint8], top_k: int, readings: int = 1) -> Match:
+        return self._answer(view, ranked(view, code, self._wanted(top_k)), top_k, readings)
 
     @staticmethod
     def _wanted(top_k: int) -> int:
         """How many classes to rank: the runner-up is looked at whether it is listed or not."""
         return max(2, top_k)
 
-    def _answer(self, view: View, best: list[Neighbour], top_k: int) -> Match:
+    def _answer(self, view: View, best: list[Neighbour], top_k: int, readings: int = 1) -> Match:
         if not best:
             return Match(None, 0.0, (), None)
-        threshold = self._threshold(view)
+        threshold = self._threshold(view, readings)
         candidates = [Candidate(n.label, probability(n.class_distance, self.bundle.head)) for n in best]
         first, runner_up = candidates[0], candidates[1].probability if len(candidates) > 1 else None
         listed = tuple(candidates[:top_k])
@@ -331,17 +394,38 @@ class OneShotMatcher:
         probably = first.label if clearly_ahead(first.probability, runner_up) else None
         return Match(None, first.probability, listed, threshold, probably)
 
-    def _threshold(self, view: View) -> float:
-        """The probability at which a gallery of so many classes meets the false accept rate; 0 when nothing is refused."""
+    def _threshold(self, view: View, readings: int = 1) -> float:
+        """The probability at which a gallery of so many classes meets the false accept rate; 0 when nothing is refused.
+
+        The best of several readings is the best of so many times the comparisons, as in a gallery so many times as large.
+        """
         if self.far is None:
             return 0.0
-        classes = view.classes
+        classes = view.classes * readings
         key = classes, self.gallery.calibration(self.far, view.revision)
         kept = self._threshold_of
         if kept is None or kept[0] != key:
             logit = self.bundle.thresholds.logit(self.far, classes) + (key[1].offset if key[1] else 0.0)
             self._threshold_of = kept = key, float(probabilities(np.array([logit]))[0])
         return kept[1]
+
+
+def _part(picture: Picture, region: Box, name: str) -> Picture:
+    """The part of a picture that is looked at. Raises `OptionError` where it is not inside."""
+    height, width = picture.grey.shape
+    whole = isinstance(region, tuple | list) and len(region) == 4 and all(isinstance(v, numbers.Integral) for v in region)
+    if whole:
+        x, y, w, h = (int(value) for value in region)
+        if x >= 0 and y >= 0 and w > 0 and h > 0 and x + w <= width and y + h <= height:
+            return Picture(np.ascontiguousarray(picture.grey[y : y + h, x : x + w]))
+    raise OptionError(f"region is x, y, width and height inside {name}, which has {width}x{height} pixels, got {region!r:.80}")
+
+
+def _surest(matches: list[Match], ways: list[Reading]) -> Match:
+    """Of the answers to all ways of reading one picture, the one that is surest."""
+    if len(ways) == 1 and ways[0].symbols == 1:
+        return matches[0]
+    return replace(max(matches, key=lambda match: match.probability), symbols=ways[0].symbols, readings=len(ways))
 
 
 def _whole(name: str, value: int, most: int | None = None) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Candidate", "Match", "clearly_ahead", "shortened"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Candidate", "Match", "ReadSymbol", "clearly_ahead", "shortened"]
 
 _LEAST, _LEAD = 0.5, 7.0
 """Probability of the best candidate, and how many times the runner-up's odds its odds must be. On alphabets that the network
@@ -37,6 +40,8 @@ class Match:
             empty gallery, which has nothing to accept.
         probably: The best class where it is refused, but clearly ahead: as likely as not at least, and with seven times the
             odds of the runner-up; else None.
+        symbols: How many the picture seems to show; `OneShotMatcher.read` names each of several.
+        readings: In how many ways the picture was tried.
     """
 
     label: str | None
@@ -44,6 +49,8 @@ class Match:
     candidates: tuple[Candidate, ...]
     threshold: float | None
     probably: str | None = None
+    symbols: int = 1
+    readings: int = 1
 
     @property
     def best(self) -> Candidate | None:
@@ -58,6 +65,21 @@ class Match:
             f"Match({label}, probability={self.probability:.4f}, threshold={threshold}{probably}, "
             f"{len(self.candidates)} candidate{'' if len(self.candidates) == 1 else 's'})"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class ReadSymbol:
+    """One symbol of a picture.
+
+    Attributes:
+        box: x, y, width and height of its ink in pixels.
+        crop: uint8 (h, w), its ink dark on white.
+        match: What it is.
+    """
+
+    box: tuple[int, int, int, int]
+    crop: NDArray[np.uint8]
+    match: Match
 
 
 def clearly_ahead(best: float, runner_up: float | None) -> bool:

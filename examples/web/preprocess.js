@@ -79,8 +79,8 @@ function stretch({ pixels, width, height }, paper) {
   }
   const contrast = Math.max(paper - low, high - paper);
   if (contrast < MIN_CONTRAST) {
-    throw new ImageError(`blank, its ${height}x${width} pixels stay within ${contrast} of 255 grey levels of the paper, ` +
-      `and ink needs ${MIN_CONTRAST}`);
+    throw new ImageError(`no symbol found: the picture is blank (its ${height}x${width} pixels stay within ${contrast} of 255 ` +
+      `grey levels of the paper, and ink needs ${MIN_CONTRAST})`);
   }
   const side = paper - low >= high - paper ? 1 : -1;
   const table = Uint8Array.from({ length: 256 }, (_, level) => {

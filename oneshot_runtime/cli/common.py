@@ -166,8 +166,9 @@ def load_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def match_json(match: Match) -> dict[str, Any]:
     """A match as JSON-ready values."""
     candidates = [{"label": c.label, "probability": c.probability} for c in match.candidates]
-    values = {"label": match.label, "probably": match.probably, "probability": match.probability}
-    return {**values, "threshold": match.threshold, "candidates": candidates}
+    values: dict[str, Any] = {"label": match.label, "probably": match.probably, "probability": match.probability}
+    values |= {"threshold": match.threshold, "candidates": candidates}
+    return values if match.symbols == 1 else {**values, "symbols": match.symbols}
 
 
 def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: str) -> None:

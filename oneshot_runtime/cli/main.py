@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn, TextIO
 
 from oneshot_runtime import __version__
-from oneshot_runtime.cli import camera_command, gallery_commands, match_commands, model_commands, serve_command
+from oneshot_runtime.cli import camera_command, gallery_commands, match_commands, model_commands, read_command, serve_command
 from oneshot_runtime.cli.parser import Parser
 from oneshot_runtime.errors import OneShotError
 
@@ -27,12 +27,13 @@ _EXAMPLES = (
     "oneshot demo                          invent twenty symbols and recognise them",
     "oneshot enroll alef alef.png          teach a symbol from one picture",
     "oneshot match photo.png drawings/     say what pictures show",
+    "oneshot read page.jpg                 find and name every symbol of a photograph or a scan",
     "oneshot list                          what is known",
     "oneshot serve --open                  draw, teach and recognise in the browser",
     "oneshot camera 0                      read symbols from a camera",
 )
 
-_GROUPS = (match_commands, gallery_commands, camera_command, serve_command, model_commands)
+_GROUPS = (match_commands, read_command, gallery_commands, camera_command, serve_command, model_commands)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

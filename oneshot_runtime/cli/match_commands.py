@@ -172,6 +172,8 @@ def _match(arguments: argparse.Namespace) -> int:
         else:
             results.append({"image": name, **match_json(answer)})
             lines.append(match_line(name, answer, width))
+            if answer.symbols > 1:
+                lines.append(f"  {answer.symbols} symbols here: read them with `oneshot read {name}`")
     if explanation:
         from oneshot_runtime.quality.sheet import save_sheet
 

@@ -14,8 +14,9 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.session import Embedder, open_embedder
 from oneshot_runtime.model.thread_pool import Workers
-from oneshot_runtime.vision.decode import ImageSource, name_of, to_grey
-from oneshot_runtime.vision.preprocess import canvas_from_grey, reduced
+from oneshot_runtime.vision.decode import ImageSource, Picture, decode, name_of
+from oneshot_runtime.vision.preprocess import canvas_of, ways_to_read
+from oneshot_runtime.vision.readings import Reading
 
 __all__ = ["BatchEmbedder", "in_batch"]
 
@@ -44,22 +45,26 @@ class BatchEmbedder:
         self._single: Embedder | None = embedder if embedder.threads == 1 else None
 
     def embed_images(self, images: Sequence[ImageSource]) -> NDArray[np.float32]:
-        """Embeddings float32 (N, D). Raises `ImageError` for an image that cannot be used, naming its place in a batch."""
-        parts = self._parts(images, lambda embeddings: embeddings, None)
+        """Embeddings float32 (N, D) of images, each read the likeliest way.
+
+        Raises `ImageError` for an image that cannot be used, naming its place in a batch.
+        """
+        parts = self._parts(images, lambda embeddings, _: embeddings, None, every=False)
         return np.concatenate(parts) if parts else np.empty((0, self._bundle.dim), np.float32)
 
     def answers(
         self,
         images: Sequence[ImageSource],
-        answer: Callable[[NDArray[np.float32]], list[_Answer]],
+        answer: Callable[[NDArray[np.float32], list[list[Reading]]], list[_Answer]],
         failures: dict[int, ImageError] | None = None,
     ) -> list[_Answer | ImageError]:
-        """What `answer` makes of the embeddings float32 (n, D) of each batch, for all images in order.
+        """What `answer` makes of each batch, for all images in order: of the embeddings float32 (m, D) of all ways to read
+        its images, one after another, and of those ways for each image.
 
         One `answer` runs at a time. failures: gets the error of each image that cannot be used, by its place, and the result
         has it in the place of the answer; without it the first one is raised.
         """
-        found = chain.from_iterable(self._parts(images, answer, failures))
+        found = chain.from_iterable(self._parts(images, answer, failures, every=True))
         if not failures:
             return list(found)
         return [failures[place] if place in failures else next(found) for place in range(len(images))]
@@ -67,50 +72,55 @@ class BatchEmbedder:
     def _parts(
         self,
         images: Sequence[ImageSource],
-        answer: Callable[[NDArray[np.float32]], _Answer],
+        answer: Callable[[NDArray[np.float32], list[list[Reading]]], _Answer],
         failures: dict[int, ImageError] | None,
+        *,
+        every: bool,
     ) -> list[_Answer]:
         parts = self._slices(len(images))
         if not parts:
             return []
         if self._embedder.device != "cpu":
-            canvases = np.concatenate(self._workers.map(lambda part: self._canvases(images, part, failures), parts))
-            return [answer(self._padded(canvases))] if len(canvases) else []
+            stacks = self._workers.map(lambda part: self._canvases(images, part, failures, every), parts)
+            canvases = np.concatenate([stack for stack, _ in stacks])
+            return [answer(self._padded(canvases), [one for _, ways in stacks for one in ways])] if len(canvases) else []
         embedder = self._embedder if len(parts) == 1 else self._one_thread()
 
         def answered(part: slice) -> list[_Answer]:
-            canvases = self._canvases(images, part, failures)
+            canvases, ways = self._canvases(images, part, failures, every)
             if not len(canvases):
                 return []
             embeddings = embedder(canvases)
             with self._turn:
-                return [answer(embeddings)]
+                return [answer(embeddings, ways)]
 
         return list(chain.from_iterable(self._workers.map(answered, parts)))
 
     def _canvases(
-        self, images: Sequence[ImageSource], part: slice, failures: dict[int, ImageError] | None
-    ) -> NDArray[np.uint8]:
-        """Canvases uint8 (n, H, W) of the images that can be used."""
+        self, images: Sequence[ImageSource], part: slice, failures: dict[int, ImageError] | None, every: bool
+    ) -> tuple[NDArray[np.uint8], list[list[Reading]]]:
+        """Canvases uint8 (m, H, W) of the ways to read the images that can be used, every way or the likeliest, and those."""
         spec, bad = self._bundle.spec, dict[int, ImageError]()
-        greys: dict[int, NDArray[np.uint8]] = {}
+        pictures: dict[int, Picture] = {}
         for place, image in enumerate(images[part], part.start):
             try:
-                greys[place] = reduced(to_grey(image))
+                pictures[place] = decode(image)
             except ImageError as error:
                 bad[place] = in_batch(error, place, len(images))
-        canvases = []
+        found: list[list[Reading]] = []
         with self._turn:
-            for place, grey in greys.items():
+            for place, picture in pictures.items():
                 try:
-                    canvases.append(canvas_from_grey(grey, spec, name_of(images[place])))
+                    ways = ways_to_read(picture, spec, name_of(images[place]))
+                    found.append(ways if every else ways[:1])
                 except ImageError as error:
                     bad[place] = in_batch(error, place, len(images))
+            canvases = [canvas_of(one, spec) for ways in found for one in ways]
         if bad:
             if failures is None:
                 raise bad[min(bad)]
             failures.update(bad)
-        return np.stack(canvases) if canvases else np.empty((0, spec.height, spec.width), np.uint8)
+        return np.stack(canvases) if canvases else np.empty((0, spec.height, spec.width), np.uint8), found
 
     def embed_canvases(self, canvases: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Embeddings float32 (N, D) of canvases uint8 (H, W), one at least."""

@@ -7,7 +7,7 @@ each finding to users.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -20,10 +20,11 @@ from oneshot_runtime.results import shortened
 from oneshot_runtime.search.index import Neighbour
 from oneshot_runtime.search.view import BatchView, View
 from oneshot_runtime.vision.preprocess import ink_at_edges
+from oneshot_runtime.vision.readings import Reading
 
 __all__ = ["EVEN_ODDS", "SHOTS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]
 
-FindingKind = Literal["little-ink", "clipped", "duplicate", "confusable", "outlier"]
+FindingKind = Literal["cut-out", "several", "little-ink", "clipped", "duplicate", "confusable", "outlier"]
 
 _LITTLE_INK = 0.008
 """Share of the canvas below which what is left is a speck: 4,000 drawings of Omniglot's background set have 1.4 % at least."""
@@ -71,12 +72,14 @@ class EnrollmentReport:
     Attributes:
         label: The class.
         supports: How many pictures were added.
+        taken: What was taken of each picture as the symbol: uint8 (h, w).
         findings: What is odd, by comparison with the gallery as it was before.
     """
 
     label: str
     supports: int
     findings: tuple[Finding, ...]
+    taken: tuple[NDArray[np.uint8], ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:
         return f"EnrollmentReport({shortened(self.label)}, supports={self.supports}, findings={len(self.findings)})"
@@ -103,7 +106,7 @@ class Limits:
 
 def review(
     label: str,
-    pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
+    pictures: Sequence[tuple[Reading, NDArray[np.uint8]]],
     codes: NDArray[np.uint8],
     before: View,
     shots: NDArray[np.uint8],
@@ -114,7 +117,7 @@ def review(
 
     Args:
         label: Their class.
-        pictures: Grey image uint8 (H, W) and canvas uint8 (h, w) of each.
+        pictures: What was taken of each, and its canvas uint8 (h, w).
         codes: Their codes uint8 (N, D).
         before: The gallery without them.
         shots: The codes uint8 (n, D) that the class has there.
@@ -124,13 +127,14 @@ def review(
     count = _OTHERS + (len(shots) > 0)
     near = before.nearest_batch(codes, count) if isinstance(before, BatchView) else [before.nearest(c, count) for c in codes]
     findings: list[Finding] = []
-    for image, (code, nearest, (grey, canvas)) in enumerate(zip(codes, near, pictures, strict=True)):
+    for image, (code, nearest, (taken, canvas)) in enumerate(zip(codes, near, pictures, strict=True)):
         others = [neighbour for neighbour in nearest if neighbour.label != label][:_OTHERS]
-        findings += _ink_findings(image, label, grey, canvas) + _close_findings(image, label, others, limits, head)
+        findings += _taken_findings(image, label, taken) + _ink_findings(image, label, taken.drawing, canvas)
+        findings += _close_findings(image, label, others, limits, head)
         if len(shots) + len(codes) >= SHOTS:
             siblings = np.concatenate((shots, np.delete(codes, image, axis=0)))
             findings += _outlier(image, label, sum_absolute_differences(siblings, code).tolist(), head)
-    return EnrollmentReport(label, len(codes), tuple(findings))
+    return EnrollmentReport(label, len(codes), tuple(findings), tuple(taken.drawing for taken, _ in pictures))
 
 
 def too_close(logit: float, limits: Limits) -> Literal["duplicate", "confusable"] | None:
@@ -146,6 +150,22 @@ def _closeness(kind: Literal["duplicate", "confusable"], image: int, label: str,
     else:
         message = f"may be confused with {other!r} (p = {value:.3f}): more drawings of both help to tell them apart"
     return Finding(kind, image, label, other, value, message)
+
+
+def _taken_findings(image: int, label: str, taken: Reading) -> list[Finding]:
+    findings = []
+    if not taken.whole:
+        x, y, width, height = taken.box
+        left_out = f"; left out: {', '.join(taken.dropped)}" if taken.dropped else ""
+        message = (
+            f"the symbol was cut out of the picture: {width}x{height} pixels at {x}, {y}{left_out}. "
+            "Look at what was taken, and choose with region= or keep_frame= if it is not the symbol"
+        )
+        findings.append(Finding("cut-out", image, label, None, None, message))
+    if taken.symbols > 1:
+        message = f"{taken.symbols} symbols here: enroll them one by one, with region= for each"
+        findings.append(Finding("several", image, label, None, None, message))
+    return findings
 
 
 def _ink_findings(image: int, label: str, grey: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> list[Finding]:

@@ -6,13 +6,10 @@ import base64
 import time
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Query
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from oneshot_runtime.matcher import OneShotMatcher
-from oneshot_runtime.results import Match
 from oneshot_runtime.server.access import GuardedRoute
 from oneshot_runtime.server.match_routes import MatchBody, match_body
 from oneshot_runtime.server.problems import PROBLEMS
@@ -89,18 +86,13 @@ async def read(
 
 
 def _picture(matcher: OneShotMatcher, image: bytes, top_k: int, crops: bool) -> PictureBody:
-    grey = to_grey(image)
+    height, width = to_grey(image).shape
     symbols = [
-        SymbolBody(box=box, match=match_body(match), crop=base64.b64encode(thumbnail(crop)).decode() if crops else None)
-        for box, crop, match in _found(matcher, grey, top_k)
+        SymbolBody(
+            box=one.box,
+            match=match_body(one.match),
+            crop=base64.b64encode(thumbnail(one.crop)).decode() if crops else None,
+        )
+        for one in matcher.read(image, top_k)
     ]
-    return PictureBody(width=grey.shape[1], height=grey.shape[0], symbols=symbols)
-
-
-def _found(matcher: OneShotMatcher, grey: NDArray[np.uint8], top_k: int) -> list[tuple[_Box, NDArray[np.uint8], Match]]:
-    """Box, crop and match of every symbol in a grey picture."""
-    from oneshot_runtime.camera.segment import find_symbols
-
-    found = find_symbols(grey)
-    matches = matcher.match_batch([symbol.crop for symbol in found], top_k) if found else []
-    return [(symbol.box, symbol.crop, match) for symbol, match in zip(found, matches, strict=True)]
+    return PictureBody(width=width, height=height, symbols=symbols)

@@ -15,16 +15,16 @@ from oneshot_runtime.model.embedder import BatchEmbedder
 from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.session import available_cpus, open_embedder
 from oneshot_runtime.model.thread_pool import Workers
-from oneshot_runtime.vision.decode import thumbnail, to_grey
-from oneshot_runtime.vision.preprocess import canvas_from_grey, reduced
+from oneshot_runtime.vision.decode import Picture, decode, thumbnail
+from oneshot_runtime.vision.preprocess import canvas_of, ways_to_read
 
 __all__ = ["EncodedImage", "ImageEncoder"]
 
 _PART, _GPU_PART = 16, 256
 """Pictures that one thread decodes and embeds before it takes the next: what a core's cache holds, or a GPU is worth."""
 
-_Decoded = tuple[str, NDArray[np.uint8], bytes]
-"""A picture's name, its grey image uint8 (H, W) as large as preprocessing looks at, and its thumbnail."""
+_Decoded = tuple[str, Picture]
+"""A picture's name, and the picture."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ class ImageEncoder:
             return data
         name = f"image {path!r}"
         try:
-            grey = to_grey(data, name)
+            return name, decode(data, name)
         except ImageError as error:
             return str(error)
-        return name, reduced(grey), thumbnail(grey)
 
     def _canvas(self, decoded: _Decoded) -> tuple[NDArray[np.uint8], bytes] | str:
-        name, grey, small = decoded
+        name, picture = decoded
         try:
-            return canvas_from_grey(grey, self.bundle.spec, name), small
+            reading = ways_to_read(picture, self.bundle.spec, name)[0]
         except ImageError as error:
             return str(error)
+        return canvas_of(reading, self.bundle.spec), thumbnail(reading.drawing)

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
@@ -21,14 +22,17 @@ from oneshot_runtime.vision.claim import MAX_PIXELS, Claim
 from oneshot_runtime.vision.decode_limits import claim_of
 from oneshot_runtime.vision.regular_file import read_regular
 from oneshot_runtime.vision.tiff_directory import orientation_of
+from oneshot_runtime.vision.transparency import Visible
 
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
     "ImageFile",
     "ImageSource",
+    "Picture",
     "as_image_list",
     "claim_of_bytes",
+    "decode",
     "name_of",
     "read_file",
     "resized",
@@ -60,6 +64,7 @@ _ADDRESS = re.compile(r"(?:https?|ftp|s3|gs|data):", re.IGNORECASE)
 _STRIP_PIXELS = 1 << 20
 """Of a picture that is turned into grey piece by piece, where its whole would be copied several times."""
 
+_COLOUR_SIDE = 1024
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
@@ -75,7 +80,21 @@ def as_image_list(images: ImageSource | Iterable[ImageSource]) -> list[ImageSour
     return [images]
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture. grey: uint8 (H, W). colours: gives its colours uint8 (h, w, 3), no longer than 1,024 pixels, for one
+    that has any."""
+
+    grey: NDArray[np.uint8]
+    colours: Callable[[], NDArray[np.uint8]] | None = None
+
+
 def to_grey(source: ImageSource, name: str | None = None) -> NDArray[np.uint8]:
+    """The grey image of `decode`."""
+    return decode(source, name).grey
+
+
+def decode(source: ImageSource, name: str | None = None) -> Picture:
     """Decode `source` into a grey image; errors call it `name`, by default what `name_of` says.
 
     Returns a `uint8 (H, W)` array, black 0 and white 255, turned upright by its EXIF orientation, with transparency
@@ -86,16 +105,16 @@ def to_grey(source: ImageSource, name: str | None = None) -> NDArray[np.uint8]:
     """
     name = name or name_of(source)
     if isinstance(source, np.ndarray):
-        return _grey_from_array(np.asarray(source))
+        return _from_array(np.asarray(source))
     if isinstance(source, Image.Image):
         with _decoding(name):
-            return _grey_from_pillow(source, name)
+            return _from_pillow(source, name)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _grey_from_bytes(bytes(source), name)
+        return _from_bytes(bytes(source), name)
     if isinstance(source, str | os.PathLike):
-        return _grey_from_bytes(read_file(source), name)
+        return _from_bytes(read_file(source), name)
     if _is_file(source):
-        return _grey_from_bytes(_read_open(source, name), name)
+        return _from_bytes(_read_open(source, name), name)
     several = "; several go to match_batch, embed or enroll" if isinstance(source, list | tuple) else ""
     raise ImageError(
         f"cannot read an image from {type(source).__name__}: pass a path, bytes, a binary file, a Pillow image, "
@@ -155,14 +174,14 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise ImageError(f"cannot read {name_of(path)}: {error}") from error
 
 
-def _grey_from_bytes(data: bytes, name: str) -> NDArray[np.uint8]:
+def _from_bytes(data: bytes, name: str) -> Picture:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
     claim = claim_of_bytes(data, name)
     with _decoding(name), Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if claim is None or image.width * image.height > claim.pixels:
             raise ImageError(f"{name} is damaged: its headers contradict each other")
-        return _grey_from_pillow(image, name)
+        return _from_pillow(image, name)
 
 
 def claim_of_bytes(data: bytes, name: str | None = None) -> Claim | None:
@@ -191,7 +210,7 @@ def _decoding(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is damaged or truncated: {error!r}") from error
 
 
-def _grey_from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def _from_pillow(image: Image.Image, name: str) -> Picture:
     width, height = image.size
     if width == 0 or height == 0:
         raise ImageError(f"{name} is empty: {height}x{width} pixels")
@@ -206,7 +225,15 @@ def _grey_from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
         grey = _grey_from_alpha(image)
     else:
         grey = _by_strips(image, lambda strip: np.asarray(strip.convert("RGB").convert("L")))
-    return _upright(grey, _orientation(image))
+        side = _orientation(image)
+        return Picture(_upright(grey, side), lambda: _upright(_colours(image), side))
+    return Picture(_upright(grey, _orientation(image)))
+
+
+def _colours(image: Image.Image) -> NDArray[np.uint8]:
+    factor = -(-max(image.size) // _COLOUR_SIDE)
+    reducible = image if image.mode in ("RGB", "CMYK", "YCbCr") else image.convert("RGB")
+    return np.asarray(reducible.reduce(factor).convert("RGB"))
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
@@ -244,7 +271,7 @@ def _orientation(image: Image.Image) -> int:
 def _upright(grey: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """An image as it is looked at, from the way that EXIF says it is stored."""
     if orientation >= 5:
-        grey = grey.T
+        grey = grey.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         grey = grey[:, ::-1]
     if orientation in (3, 4, 7, 8):
@@ -267,30 +294,27 @@ def _grey_from_levels(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def _grey_from_alpha(image: Image.Image) -> NDArray[np.uint8]:
-    """Lay a transparent drawing on white paper, or on black when what is visible of it is light."""
+    """Lay what is visible on its own paper; ink that is alone on paper that shows it, white or, for light ink, black."""
 
     def levels(strip: Image.Image) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         full = strip.convert("RGBA")
-        return np.asarray(full.convert("RGB").convert("L")).astype(np.uint32), np.asarray(full.getchannel("A")).astype(
-            np.uint32
-        )
+        grey = np.asarray(full.convert("RGB").convert("L")).astype(np.uint32)
+        return grey, np.asarray(full.getchannel("A")).astype(np.uint32)
 
-    visible = weight = 0
+    visible = Visible()
     for _, strip in _strips(image):
-        grey, alpha = levels(strip)
-        visible += int(alpha.sum())
-        weight += int((grey * alpha).sum())
-    opaque = visible == 255 * image.width * image.height
-    paper = 0 if visible and weight > 127 * visible and not opaque else 255
+        visible.add(*levels(strip))
+    paper, premultiplied = visible.paper(), visible.is_premultiplied()
 
     def laid(strip: Image.Image) -> NDArray[np.uint8]:
         grey, alpha = levels(strip)
-        return ((grey * alpha + paper * (255 - alpha) + 127) // 255).astype(np.uint8)
+        ink = 255 * grey if premultiplied else grey * alpha
+        return ((ink + paper * (255 - alpha) + 127) // 255).astype(np.uint8)
 
     return _by_strips(image, laid)
 
 
-def _grey_from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _from_array(array: NDArray[Any]) -> Picture:
     if array.dtype == np.bool_:  # a mask; whether its ink is True or False is found out as for any picture
         array = array.view(np.uint8) * np.uint8(255)
     if array.dtype != np.uint8:
@@ -311,8 +335,9 @@ def _grey_from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.shape[0] * array.shape[1] > MAX_PIXELS:
         raise ImageError(f"the array has {array.shape[0]}x{array.shape[1]} pixels, more than {MAX_PIXELS}: scale it down")
     if array.ndim == 2:
-        return array
-    return np.asarray(Image.fromarray(array).convert("L"))
+        return Picture(np.ascontiguousarray(array))
+    image = Image.fromarray(array)
+    return Picture(np.asarray(image.convert("L")), lambda: _colours(image))
 
 
 def resized(image: Image.Image, width: int, height: int, resample: Image.Resampling) -> Image.Image:

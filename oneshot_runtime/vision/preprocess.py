@@ -9,7 +9,6 @@ box, resize that box so that its longer side takes a fixed share of the canvas, 
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -19,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.errors import BundleError, ImageError
-from oneshot_runtime.vision.background import flatten_paper
-from oneshot_runtime.vision.decode import ImageSource, name_of, resized, to_grey
+from oneshot_runtime.vision.decode import ImageSource, Picture, decode, name_of, resized
+from oneshot_runtime.vision.readings import Reading, readings, whole_picture
 
-__all__ = ["PreprocessSpec", "canvas_from_grey", "ink_at_edges", "preprocess"]
+__all__ = ["PreprocessSpec", "canvas_of", "ink_at_edges", "preprocess", "ways_to_read"]
 
 _MIN_CONTRAST = 24
 """Grey levels between ink and paper below which an image counts as blank: above sensor noise, below pencil."""
@@ -89,18 +88,26 @@ def preprocess(image: ImageSource, spec: PreprocessSpec) -> NDArray[np.uint8]:
     Returns `uint8 (spec.height, spec.width)`: ink towards 255, paper 0. Raises `ImageError` when the image cannot be read
     or shows no ink.
     """
-    return canvas_from_grey(to_grey(image), spec, name_of(image))
+    name = name_of(image)
+    return canvas_of(ways_to_read(decode(image, name), spec, name)[0], spec)
 
 
-def canvas_from_grey(grey: NDArray[np.uint8], spec: PreprocessSpec, name: str) -> NDArray[np.uint8]:
-    """`preprocess` of an image uint8 (H, W) that is decoded already; `name` is what an error calls it."""
+def ways_to_read(picture: Picture, spec: PreprocessSpec, name: str) -> list[Reading]:
+    """The ways to read a decoded picture, likeliest first; `name` is what an error calls it.
+
+    With the fit "frame" there is one, the whole picture. Raises `ImageError` where it shows no ink.
+    """
     try:
-        ink = find_ink(reduced(grey))
+        return readings(picture) if spec.fit == "ink" else [whole_picture(picture)]
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
+
+
+def canvas_of(reading: Reading, spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """The canvas of one way to read a picture."""
     if spec.fit == "frame":
-        return np.asarray(resized(Image.fromarray(ink), spec.width, spec.height, Image.Resampling.BILINEAR))
-    return _fit_ink(ink, spec)
+        return np.asarray(resized(Image.fromarray(reading.ink), spec.width, spec.height, Image.Resampling.BILINEAR))
+    return _fit_ink(reading.ink, spec)
 
 
 def ink_at_edges(grey: NDArray[np.uint8]) -> list[str]:
@@ -108,51 +115,9 @@ def ink_at_edges(grey: NDArray[np.uint8]) -> list[str]:
 
     Raises `ImageError` when it shows no ink.
     """
-    ink = find_ink(reduced(grey)) > 127
+    ink = whole_picture(Picture(grey)).ink > 127
     edges = {"top": ink[0], "bottom": ink[-1], "left": ink[:, 0], "right": ink[:, -1]}
     return [name for name, edge in edges.items() if edge.any()]
-
-
-def find_ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Ink intensity `uint8 (H, W)` of a grey image: 0 paper, 255 full ink, whichever of the two was darker.
-
-    The paper is the border's median level; the ink is on the side where the image departs furthest from it. Raises
-    `ImageError` when nothing departs by `_MIN_CONTRAST` levels.
-    """
-    border = np.sort(np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1])))
-    quarter = border.size // 4
-    if int(border[-1 - quarter]) - int(border[quarter]) > _EVEN_PAPER:
-        return _stretch(flatten_paper(grey), paper=0)
-    return _stretch(grey, paper=int(border[border.size // 2]))
-
-
-def _stretch(grey: NDArray[np.uint8], paper: int) -> NDArray[np.uint8]:
-    """Map the paper's level to 0 and the ink's to 255, with a soft threshold between 1/4 and 3/4 of the contrast."""
-    low, high = int(grey.min()), int(grey.max())
-    contrast = max(paper - low, high - paper)
-    if contrast < _MIN_CONTRAST:
-        raise ImageError(
-            f"blank, its {grey.shape[0]}x{grey.shape[1]} pixels stay within {contrast} of 255 grey levels of "
-            f"the paper, and ink needs {_MIN_CONTRAST}"
-        )
-    # Translating bytes is the fastest way to map 256 levels that numpy and Python have.
-    table = _stretch_table(paper, contrast, dark_ink=paper - low >= high - paper)
-    return np.frombuffer(grey.tobytes().translate(table), np.uint8).reshape(grey.shape)
-
-
-@functools.lru_cache(maxsize=256)
-def _stretch_table(paper: int, contrast: int, dark_ink: bool) -> bytes:
-    levels = np.arange(256, dtype=np.int32)
-    depth = paper - levels if dark_ink else levels - paper
-    return np.clip((depth * 4 - contrast) * 255 // (2 * contrast), 0, 255).astype(np.uint8).tobytes()
-
-
-def reduced(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A grey image uint8 (H, W) no larger than preprocessing looks at; `canvas_from_grey` of either is the same."""
-    longer = max(grey.shape)
-    if longer <= _MAX_SIDE:
-        return grey
-    return np.asarray(Image.fromarray(grey).reduce(-(-longer // _MAX_SIDE)))
 
 
 def _fit_ink(ink: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.uint8]:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from oneshot_runtime import ImageError
-from oneshot_runtime.vision.decode import FORMATS, MAX_PIXELS, thumbnail, to_grey
-from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
+from oneshot_runtime.vision.decode import FORMATS, MAX_PIXELS, Picture, thumbnail, to_grey
+from oneshot_runtime.vision.preprocess import PreprocessSpec, canvas_of, preprocess
+from oneshot_runtime.vision.readings import whole_picture
 
 SPEC = PreprocessSpec(48, 48)
 PAGE = np.full((60, 80), 255, np.uint8)
@@ -198,7 +199,8 @@ def test_a_tall_picture_has_the_same_canvas_with_every_pillow(spec, shade, expec
     tall[:20] = tall[-20:] = tall[:, :30] = tall[:, -30:] = 240
     if shade:
         tall = (tall - y // shade).clip(0, 255)
-    assert zlib.crc32(preprocess(tall.astype(np.uint8), spec).tobytes()) == expected
+    canvas = canvas_of(whole_picture(Picture(tall.astype(np.uint8))), spec)
+    assert zlib.crc32(canvas.tobytes()) == expected
 
 
 def test_a_dot_stays_small() -> None:

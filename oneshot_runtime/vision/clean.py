@@ -1,0 +1,171 @@
+"""Clean drawings: evenly lit paper, and ink that stands out from it everywhere alike. What needs no search for ink.
+
+A drawing is clean when nothing in it calls for a closer look: no ink at the picture's edges, nothing far from the rest, no
+frame, nothing wide and filled. Then its ink is the symbol, all of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from oneshot_runtime.errors import ImageError
+
+__all__ = ["EvenInk", "border_levels", "even_ink", "even_paper", "reduced", "stretch"]
+
+_MIN_CONTRAST = 24
+"""Grey levels between ink and paper below which an image counts as blank: above sensor noise, below pencil."""
+
+_EVEN_PAPER = 8
+"""Spread between the border's quartiles up to which the paper counts as evenly lit."""
+
+_MAX_SIDE = 512
+"""Longer sides are reduced first: no canvas needs more."""
+
+_MOSTLY_INK = bytes(128) + bytes([255]) * 128
+"""Translation table that keeps what is more ink than paper."""
+
+_LARGE = 8
+"""The ink's longer side is one part in so many of the picture's, at least, or it is cut from the picture itself."""
+
+_FILLED = 0.5
+"""Share of its box that ink takes at most; what takes more may be a sheet, a tile, or a blot."""
+
+_HAZE = 4
+"""How many times the ink's area its faint edges take at most."""
+
+_FRAMED = 0.85
+"""Share of each side of its box that a frame runs along."""
+
+_GAP, _PIECE = 0.35, 0.25
+"""Shares of the ink's longer side: the widest gap, and the least piece beside a gap, that belong to a symbol without a look."""
+
+
+@dataclass(frozen=True)
+class EvenInk:
+    """Ink on evenly lit paper. ink: uint8 (h, w), 0 paper, 255 full ink. paper: its level. dark: whether ink is darker.
+
+    contrast: grey levels between them. other: how far the picture departs from the paper to the other side.
+    """
+
+    ink: NDArray[np.uint8]
+    paper: int
+    dark: bool
+    contrast: int
+    other: int
+
+    @functools.cached_property
+    def _mask(self) -> Image.Image:
+        height, width = self.ink.shape
+        return Image.frombuffer("L", (width, height), self.ink.tobytes().translate(_MOSTLY_INK), "raw", "L", 0, 1)
+
+    @functools.cached_property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of the pixels that are more ink than paper; never empty after a stretch."""
+        height, width = self.ink.shape
+        return self._mask.getbbox() or (0, 0, width, height)
+
+    def is_clean(self) -> bool:
+        """Whether nothing in the picture calls for a closer look."""
+        height, width = self.ink.shape
+        left, top, right, bottom = self.box
+        side = max(right - left, bottom - top)
+        if left == 0 or top == 0 or right == width or bottom == height or 2 * self.other > self.contrast:
+            return False
+        if side * _LARGE < max(height, width):
+            return False
+        if self.is_hazy():
+            return False
+        columns, rows = self._mask.getprojection()
+        if not (_is_whole(columns[left:right], side) and _is_whole(rows[top:bottom], side)):
+            return False
+        return not (self._is_filled() or self._may_be_framed())
+
+    def is_hazy(self) -> bool:
+        """Whether far more of the picture is faint than ink, more than soft edges are: a tile or a shadow behind the symbol."""
+        return int(np.count_nonzero(self.ink)) > _HAZE * int(np.count_nonzero(self.ink > 127))
+
+    def _is_filled(self) -> bool:
+        left, top, right, bottom = self.box
+        count = self._mask.histogram()[255]
+        return min(right - left, bottom - top) * 5 > max(self.ink.shape) and count > _FILLED * (right - left) * (bottom - top)
+
+    def _may_be_framed(self) -> bool:
+        left, top, right, bottom = self.box
+        band = max(3, max(right - left, bottom - top) // 10)
+        bands = [(left, top, right, top + band), (left, bottom - band, right, bottom)]
+        bands += [(left, top, left + band, bottom), (right - band, top, right, bottom)]
+        for number, box in enumerate(bands):
+            along = self._mask.crop(box).getprojection()[number // 2]
+            if sum(along) < _FRAMED * len(along):
+                return False
+        return True
+
+
+def _is_whole(inked: list[int], side: int) -> bool:
+    """Whether a projection has no gaps, or only such as any symbol may have."""
+    if 0 not in inked:
+        return True
+    pieces = [len(piece) for piece in bytes(inked).split(b"\0")]
+    gaps = [len(gap) for gap in bytes(inked).split(b"\1")]
+    return max(gaps) <= _GAP * side and min(piece for piece in pieces if piece) >= _PIECE * side
+
+
+def reduced(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image uint8 (H, W) as large as clean drawings are looked at."""
+    longer = max(grey.shape)
+    if longer <= _MAX_SIDE:
+        return grey
+    return np.asarray(Image.fromarray(grey).reduce(-(-longer // _MAX_SIDE)))
+
+
+def border_levels(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The levels along the border of an image uint8 (H, W), sorted."""
+    border = np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1]))
+    border.sort()
+    return border
+
+
+def even_paper(border: NDArray[np.uint8]) -> int | None:
+    """The paper's level where the border (`border_levels`) is evenly lit."""
+    quarter = border.size // 4
+    if int(border[-1 - quarter]) - int(border[quarter]) > _EVEN_PAPER:
+        return None
+    return int(border[border.size // 2])
+
+
+def even_ink(grey: NDArray[np.uint8], paper: int) -> EvenInk | None:
+    """The ink of an image uint8 (H, W) on paper of that level, on the side that departs furthest; None where it is blank."""
+    low, high = int(grey.min()), int(grey.max())
+    contrast = max(paper - low, high - paper)
+    if contrast < _MIN_CONTRAST:
+        return None
+    dark = paper - low >= high - paper
+    # Translating bytes is the fastest way to map 256 levels that numpy and Python have.
+    table = _stretch_table(paper, contrast, dark)
+    ink = np.frombuffer(grey.tobytes().translate(table), np.uint8).reshape(grey.shape)
+    return EvenInk(ink, paper, dark, contrast, min(paper - low, high - paper))
+
+
+def stretch(grey: NDArray[np.uint8], paper: int) -> NDArray[np.uint8]:
+    """The ink of a drawing: the paper's level becomes 0 and the ink's 255. Raises `ImageError` for one that is blank."""
+    even = even_ink(grey, paper)
+    if even is None:
+        contrast = max(paper - int(grey.min()), int(grey.max()) - paper)
+        raise ImageError(
+            f"no symbol found: the picture is blank (its {grey.shape[0]}x{grey.shape[1]} pixels stay within {contrast} of 255 "
+            f"grey levels of the paper, and ink needs {_MIN_CONTRAST})"
+        )
+    return even.ink
+
+
+@functools.lru_cache(maxsize=256)
+def _stretch_table(paper: int, contrast: int, dark_ink: bool) -> bytes:
+    """The levels, with a soft threshold between 1/4 and 3/4 of the contrast."""
+    levels = np.arange(256, dtype=np.int32)
+    depth = paper - levels if dark_ink else levels - paper
+    return np.clip((depth * 4 - contrast) * 255 // (2 * contrast), 0, 255).astype(np.uint8).tobytes()

@@ -1,0 +1,287 @@
+"""What a picture may be a picture of: the few ways to read it, each as a clean drawing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from oneshot_runtime.vision.background import flatten_paper
+from oneshot_runtime.vision.clean import EvenInk, border_levels, even_ink, even_paper, reduced, stretch
+from oneshot_runtime.vision.colours import colour_plane
+from oneshot_runtime.vision.decode import Picture
+from oneshot_runtime.vision.grouping import union
+from oneshot_runtime.vision.ink import Ink
+from oneshot_runtime.vision.lines import count_lines
+from oneshot_runtime.vision.morphology import connected_parts
+from oneshot_runtime.vision.segment import Box, Found, Scene, cut, gap, look, scene_of, working
+
+__all__ = ["Reading", "reading_of", "readings", "scene_of_page", "whole_picture"]
+
+_REACH = 0.8
+"""Strokes belong to one symbol up to this gap, as a share of the longer side of its largest group."""
+
+_PUNCHED, _PUNCHED_SHARE = 2.2, 0.25
+"""Pen widths from which a dot may be a hole, and its share of the largest symbol's side at most."""
+
+_DOT_REACH = 0.5
+"""The same for dots."""
+
+_SHARE = 0.25
+"""Share of the largest group's side that another has at least, to be part of the same symbol."""
+
+_MOST_PAGE_PARTS = 600
+"""The same for a page of symbols."""
+
+_FEW = 4
+"""Groups of more than so many are several symbols."""
+
+_LARGE, _SMALLEST = 8, 16
+"""Ink that takes less than one part in so many of the longer side is cut out, if it has so many pixels."""
+
+_THIN = 10
+"""The shorter side of a picture over the width of pens that may write across all of it."""
+
+_EDGE = 0.5
+"""Share of an edge of the picture that a symbol's ink covers at most."""
+
+_SHEET, _SHEET_SIDE, _TILE_SIDE = 0.75, 0.2, 0.42
+"""What fills so much of its rows, and takes so much of the picture's shorter side both ways, may be a sheet or a tile; from
+the last on it is likely one."""
+
+_MOST_EVEN_PARTS = 60
+"""Parts of ink on even paper above which they are noise, dots of a raster, or squared paper."""
+
+
+_WEAK = 48
+"""Grey levels of contrast below which colours may say more."""
+
+_ICON = 48
+"""Pixels of the longer side below which a picture is all symbol, and twice of the shorter one that a raster has at least."""
+
+_RASTER_DOT = 4
+"""Pixels of a raster's usual dot at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One way to read a picture.
+
+    drawing: uint8 (h, w), what is read, as a clean drawing. ink: uint8 (h, w), its ink, 255 where full. box: of the ink in the
+    picture. whole: whether nothing was left out. framed: whether a frame is taken as part of the symbol. dropped: what was
+    left out, for people. symbols: how many the picture shows.
+    """
+
+    drawing: NDArray[np.uint8]
+    ink: NDArray[np.uint8]
+    box: Box
+    whole: bool = True
+    framed: bool = False
+    dropped: tuple[str, ...] = ()
+    symbols: int = 1
+
+
+def readings(picture: Picture) -> list[Reading]:
+    """The ways to read a picture, likeliest first. Raises `ImageError` where it shows no ink."""
+    grey = picture.grey
+    small = reduced(grey)
+    border = border_levels(small)
+    paper = even_paper(border)
+    even = even_ink(small, paper) if paper is not None else None
+    is_icon = max(grey.shape) < _ICON
+    if even is not None and (is_icon or even.is_clean()) and (even.contrast >= _WEAK or picture.colours is None):
+        return [_whole(small, even.ink, even, grey)]
+    if even is None or even.contrast < _WEAK:
+        plane = None if picture.colours is None else colour_plane(picture.colours(), 0 if even is None else even.contrast)
+        if plane is not None:
+            return _scaled(readings(Picture(plane)), max(grey.shape), max(plane.shape))
+    found = [] if is_icon else _grey_readings(grey, small, even)
+    return found or [whole_picture(picture)]
+
+
+def whole_picture(picture: Picture) -> Reading:
+    """A picture read as it is, nothing left out. Raises `ImageError` where it shows no ink."""
+    small = reduced(picture.grey)
+    paper = even_paper(border_levels(small))
+    ink = stretch(small, paper) if paper is not None else stretch(flatten_paper(small), 0)
+    return Reading(small, ink, (0, 0, picture.grey.shape[1], picture.grey.shape[0]))
+
+
+def _scaled(found: list[Reading], to: int, of: int) -> list[Reading]:
+    """Readings of a picture of another size, `to` over `of` times as large."""
+    boxes = [tuple((2 * value * to + of) // (2 * of) for value in one.box) for one in found]
+    return [replace(one, box=box) for one, box in zip(found, boxes, strict=True)]  # type: ignore[arg-type]
+
+
+def _grey_readings(grey: NDArray[np.uint8], small: NDArray[np.uint8], even: EvenInk | None) -> list[Reading]:
+    found: list[Reading] = []
+    likely = False
+    if even is not None:
+        scene, trusted, likely = _even_scene(small, even)
+        if _is_raster(scene.ink) and min(small.shape) >= _ICON * 2:
+            halved = np.asarray(Image.fromarray(grey).reduce(2))
+            return _scaled(readings(Picture(halved)), 2, 1)
+        found = _of_scene(grey, scene, -(-max(grey.shape) // max(small.shape)), _whole(small, even.ink, even, grey), likely)
+        if found and trusted:
+            return found
+    picture, factor = working(grey)
+    for scene in look(picture)[:1]:
+        searched = _of_scene(grey, scene, factor, None, False)
+        found = [*found[:1], *searched] if found and likely else [*searched, *found[:1]]
+    return found
+
+
+def scene_of_page(grey: NDArray[np.uint8]) -> tuple[Scene | None, int]:
+    """What a page shows, and by how much its working picture is smaller than the page uint8 (H, W)."""
+    picture, factor = working(grey)
+    paper = even_paper(border_levels(picture))
+    even = even_ink(picture, paper) if paper is not None else None
+    if even is not None:
+        parts = connected_parts(even.ink > 127)
+        if len(parts.areas) <= _MOST_PAGE_PARTS:
+            scene, trusted, _ = _even_scene(picture, even, _MOST_PAGE_PARTS)
+            if trusted:
+                return scene, factor
+    return next(iter(look(picture)), None), factor
+
+
+def _is_raster(ink: Ink) -> bool:
+    """Whether the ink is mostly dots: of a raster, or of noise."""
+    areas = np.sort(ink.parts.areas)
+    return len(areas) > _MOST_EVEN_PARTS and int(areas[len(areas) // 2]) <= _RASTER_DOT
+
+
+def _whole(small: NDArray[np.uint8], ink: NDArray[np.uint8], even: EvenInk, grey: NDArray[np.uint8]) -> Reading:
+    left, top, right, bottom = even.box
+    factor = -(-max(grey.shape) // max(small.shape))
+    return Reading(small, ink, (left * factor, top * factor, (right - left) * factor, (bottom - top) * factor))
+
+
+def _even_scene(small: NDArray[np.uint8], even: EvenInk, most: int = _MOST_EVEN_PARTS) -> tuple[Scene, bool, bool]:
+    """The parts of ink on even paper, whether they are what they seem, and whether that is likely."""
+    mask = even.ink > 127
+    parts = connected_parts(mask)
+    levels = np.full(small.shape, even.paper, np.uint8)
+    ink = Ink(not even.dark, small, levels, even.ink, 128, parts, *parts.levels(even.ink), False)
+    few = len(parts.areas) <= most and 2 * even.other <= even.contrast and not even.is_hazy()
+    filled = _filled_side(ink) if few else 0
+    crossings = _crossings(mask) if few else 0
+    thin = int(parts.pens.max()) * _THIN <= 4 * min(small.shape)
+    drawn = crossings == 0 or (crossings == 1 and thin and len(parts.areas) <= _FEW)
+    likely = few and drawn and filled < _TILE_SIDE * min(small.shape)
+    return scene_of(ink, None), few and not crossings and not filled, likely
+
+
+def _filled_side(ink: Ink) -> int:
+    """The shorter side of the widest thing that is full of ink from side to side: a sheet, a tile, a blot; 0 for none."""
+    parts = ink.parts
+    w, h = parts.boxes[:, 2:].T
+    narrow = np.minimum(w, h)
+    filled = (parts.areas > _SHEET * parts.spans()) & (5 * parts.areas > 2 * w * h)
+    filled &= narrow >= _SHEET_SIDE * min(ink.grey.shape)
+    return int(narrow[filled].max()) if filled.any() else 0
+
+
+def _crossings(mask: NDArray[np.bool_]) -> int:
+    """How often ink runs along an edge of the picture, or in a line from one to the other."""
+    edges = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
+    count = sum(bool(edge.mean() > _EDGE) for edge in edges)
+    for turned, first, last in ((mask, edges[2], edges[3]), (mask.T, edges[0], edges[1])):
+        count += count_lines(turned) if first.any() and last.any() else 0
+    return count
+
+
+def _of_scene(grey: NDArray[np.uint8], scene: Scene, factor: int, whole: Reading | None, even: bool) -> list[Reading]:
+    """The ways to read a scene; `whole` is that of the whole picture, to be taken where nothing is left out."""
+    everything = len(scene.ink.parts.areas)
+    symbols = _count(scene, even)
+    found: list[Reading] = []
+    for one in _ways(scene, even):
+        framed = one is scene.framed
+        if whole is not None and len(one.numbers) == everything and (_is_large(one.side * factor, grey) or _is_dot(one)):
+            found.append(replace(whole, framed=framed, symbols=symbols))
+            if even and len(found) == 1 and symbols == 1 and scene.points is None:
+                break
+            continue
+        dropped = [*scene.dropped, "the frame around it"] if scene.framed is not None and not framed else scene.dropped
+        found.append(reading_of(grey, one, factor, framed=framed, dropped=tuple(dropped), symbols=symbols))
+    return found
+
+
+def reading_of(
+    grey: NDArray[np.uint8], one: Found, factor: int, *, framed: bool = False, dropped: tuple[str, ...] = (), symbols: int = 1
+) -> Reading:
+    """A symbol cut out of the picture uint8 (H, W) whose working picture is `factor` times smaller."""
+    drawing = cut(grey, factor, one)
+    x, y, width, height = (int(value) * factor for value in one.box)
+    return Reading(drawing, stretch(drawing, 255), (x, y, width, height), False, framed, dropped, symbols)
+
+
+def _count(scene: Scene, even: bool) -> int:
+    """How many symbols a scene shows: one where its strokes are near each other, or few on even paper, or dots."""
+    strokes = [one for one in scene.symbols if not _is_dot(one)]
+    if not strokes:
+        return 1
+    if len(strokes) > _FEW:
+        return len(strokes)
+    return 1 if even else 1 + len(strokes) - len(_members(strokes))
+
+
+def _members(symbols: list[Found]) -> list[Found]:
+    """The largest group of strokes, with those that are near enough and large enough to be of the same symbol."""
+    largest = symbols[0]
+    members = [largest]
+    for one in symbols[1:]:
+        near = min(gap(one.box, other.box) for other in members) <= _REACH * largest.side
+        if near and one.side >= _SHARE * largest.side:
+            members.append(one)
+    return members
+
+
+def _ways(scene: Scene, even: bool) -> list[Found]:
+    """The ways to read a scene as one symbol; where the paper is even, all ink is one before it is not."""
+    sides = [one.side for one in scene.symbols]
+    dots = [one for one in scene.symbols if _PUNCHED * scene.pen <= one.side <= _PUNCHED_SHARE * max(sides) and _is_dot(one)]
+    symbols = [one for one in scene.symbols if all(one is not dot for dot in dots)]
+    if not symbols:
+        symbols, dots = dots, []
+    if not symbols:
+        return []
+    largest = symbols[0]
+    members = _members(symbols)
+    beside = [dot for dot in dots if gap(dot.box, largest.box) <= _DOT_REACH * largest.side]
+    points = [scene.points] if scene.points is not None else []
+    ways: list[list[Found]] = []
+    if even:
+        ways.append([*symbols, *beside, *points])
+    if len(symbols) <= _FEW:
+        ways.append([*members, *beside, *points])
+    if len(symbols) > 1 or points:
+        ways.append([*members, *beside] if len(symbols) <= _FEW and points else [largest])
+    if not ways:
+        ways.append([largest])
+    found: list[Found] = []
+    for way in ways:
+        one = _together(way)
+        if all(len(one.numbers) != len(other.numbers) for other in found):
+            found.append(one)
+    return [*found, scene.framed] if scene.framed is not None else found
+
+
+def _is_large(side: int, grey: NDArray[np.uint8]) -> bool:
+    """Whether nothing is gained by cutting ink of that side out of a picture."""
+    return side * _LARGE >= max(grey.shape) or side < _SMALLEST
+
+
+def _is_dot(found: Found) -> bool:
+    """Whether it is a blob, about as wide as high, that a pen or a punch leaves."""
+    width, height = (int(value) for value in found.box[2:])
+    area = int(found.ink.parts.areas[found.numbers].sum())
+    return len(found.numbers) == 1 and 5 * area >= 3 * width * height and 4 * max(width, height) <= 6 * min(width, height)
+
+
+def _together(members: list[Found]) -> Found:
+    numbers = np.concatenate([one.numbers for one in members])
+    return Found(members[0].ink, numbers, union(np.stack([one.box for one in members])))

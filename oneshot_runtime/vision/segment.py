@@ -1,0 +1,270 @@
+"""From a picture to its symbols: ink is found, what is no symbol left out, parts are grouped, and each group is cut out.
+
+A cut-out is what a clean drawing is: dark ink on white, free of shadow, of rules and of neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from oneshot_runtime.vision.decode import resized
+from oneshot_runtime.vision.grouping import group_parts, union
+from oneshot_runtime.vision.ink import Ink, find_ink
+from oneshot_runtime.vision.morphology import spread
+
+__all__ = ["Box", "Found", "Scene", "cut", "gap", "look", "scene_of", "working", "worth"]
+
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels of the picture."""
+
+_WORKING_SIDE = 1024
+"""Longer side of the picture in which ink is looked for; cut-outs are made from the picture itself."""
+
+_MARGIN = 0.1
+"""White around a cut-out, as a share of the ink's longer side."""
+
+_CUT_SIDE = 160
+"""Longer side of the ink in a cut-out at most: three times what the model's canvas shows."""
+
+_CUT_LEAST = 96
+"""Cut-outs of less than half of that are made so large, before their soft edges are cut off."""
+
+_SPILL = 2
+"""Pixels of the working picture around a part that still belong to its soft edge."""
+
+_MOST_PARTS = 400
+"""Parts that are looked at, largest first: a page of print must not stall a reader."""
+
+_SPECK = 0.5
+"""Share of the pen's width below which a part is a speck, when it is both as wide and as high."""
+
+_PEN_SHARES = (18, 6)
+"""The shorter side of a picture over the width of the widest pen: pens as they usually are, and wide ones."""
+
+_PLAIN = 20
+"""A symbol that takes one part in so many of the shorter side is there: wider pens need not be looked for."""
+
+_POINT, _POINT_REACH, _MOST_POINTS = 1.3, 0.5, 8
+"""Pen widths of a point, the dot of an i or a speck; how far from the symbol it is one of its own, as a share of the longer
+side; and more of them are specks."""
+
+_FAR_POINT = 0.8
+"""Pen widths of a point that belongs to a symbol from afar, where the paper is even."""
+
+_THIN = 6
+"""Pen widths that a symbol's longer side has usually; of wider pens it is less sure that they are any."""
+
+_WIDEST = 0.75
+"""Share of the window that strokes are wide at most; of wider ones only bits are seen."""
+
+_FRAMED = 0.9
+"""Share of each side of its box that a frame runs along."""
+
+_SMALLEST = 4
+"""Pixels of the working picture that a symbol's longer side has at least."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Parts of ink that make up one symbol. numbers: int64, of the ink's parts. box: x, y, width, height in pixels of the
+    working picture, int64 (4,)."""
+
+    ink: Ink
+    numbers: NDArray[np.int64]
+    box: NDArray[np.int64]
+
+    @property
+    def side(self) -> int:
+        """The longer side of the box."""
+        return int(self.box[2:].max())
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a picture shows in one kind of ink at one strength.
+
+    symbols: largest first. framed: with the frame that is drawn around them, where there is one. points: parts no larger than
+    the pen, near the largest, that belong to it or are specks. pen: about its width.
+    dropped: what was left out, for people.
+    """
+
+    ink: Ink
+    symbols: list[Found]
+    framed: Found | None
+    points: Found | None
+    pen: float
+    dropped: list[str]
+
+
+def working(grey: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """The picture in which ink is looked for, and by how much it is smaller."""
+    factor = -(-max(grey.shape) // _WORKING_SIDE)
+    return (grey, 1) if factor == 1 else (np.asarray(Image.fromarray(grey).reduce(factor)), factor)
+
+
+def look(grey: NDArray[np.uint8]) -> list[Scene]:
+    """What the working picture may show, likeliest first."""
+    scenes: list[Scene] = []
+    for share in _PEN_SHARES:
+        window = max(7, min(grey.shape) // share) | 1
+        scenes += [scene_of(ink, window) for light in (False, True) for ink in find_ink(grey, light, window)]
+        scenes = sorted([scene for scene in scenes if scene.symbols], key=worth, reverse=True)
+        if scenes and scenes[0].symbols[0].side * _PLAIN >= min(grey.shape):
+            break
+    return scenes
+
+
+def worth(scene: Scene) -> float:
+    """How much a scene looks as if it showed a symbol: large, strong, and thin, as gaps between strokes are not."""
+    largest = scene.symbols[0]
+    strength = float(scene.ink.means[largest.numbers].max())
+    pen = _pen(scene.ink, largest.numbers[np.argmax(scene.ink.parts.areas[largest.numbers])])
+    return largest.side * (strength / 255.0) ** 2 * min(1.0, largest.side / (_THIN * pen))
+
+
+def scene_of(ink: Ink, window: int | None) -> Scene:
+    """What ink shows. window: that it was found with; parts not much narrower are no ink. None where the paper is even."""
+    height, width = ink.contrast.shape
+    parts = ink.parts
+    x, y, w, h = parts.boxes.T
+    sides = np.maximum(w, h)
+    dropped = []
+    inside = (x > 0) & (y > 0) & (x + w < width) & (y + h < height)
+    if window is None or not (inside & (sides >= _SMALLEST)).any():
+        inside[:] = True
+    elif not inside.all():
+        dropped.append("what the picture's border cuts off")
+    keep = np.flatnonzero(inside & ((parts.areas >= 2) | (window is None)))
+    keep = keep[np.argsort(-parts.areas[keep], kind="stable")][:_MOST_PARTS]
+    nothing = Scene(ink, [], None, None, 0.0, dropped)
+    if not len(keep):
+        return nothing
+    pen = _pen(ink, keep[np.argmax(sides[keep])])
+    large = sides[keep] >= _SPECK * pen
+    if window is None and (~large).sum() == 1 and parts.areas[keep[~large]][0] == 1:
+        large[:] = True  # one pixel in a drawing is nothing
+    if window is not None:
+        large[large] = [_is_on_paper(ink, int(number)) for number in keep[large]]
+        if not large.any():
+            return nothing
+        pen = _pen(ink, keep[large][np.argmax(sides[keep][large])])
+        if pen > _WIDEST * window:
+            return nothing
+    keep = keep[large]
+    frames = _frames(ink, keep, pen)
+    rest = keep[~np.isin(keep, frames)]
+    is_point = sides[rest] < _POINT * pen
+    points, rest = (rest[is_point], rest[~is_point]) if not is_point.all() else (rest[:0], rest)
+    groups = [_found(ink, rest[group]) for group in group_parts(parts.boxes[rest])]
+    groups = sorted([group for group in groups if group.side >= _SMALLEST], key=lambda group: -group.side)
+    if not groups:
+        return nothing
+    reach = np.inf if window is None else _POINT_REACH * groups[0].side
+    if window is None:
+        far = np.array([gap(parts.boxes[point], groups[0].box) > _POINT_REACH * groups[0].side for point in points], bool)
+        points = points[~(far & (sides[points] < _FAR_POINT * pen))]
+    near = np.array([point for point in points if gap(parts.boxes[point], groups[0].box) <= reach], np.int64)
+    if len(near) > _MOST_POINTS:
+        near = near[:0]
+    specks = len(parts.areas) - len(frames) - sum(len(group.numbers) for group in groups) - len(near)
+    if specks:
+        dropped.append(f"{specks} speck(s)")
+    framed = _found(ink, np.concatenate((frames, rest, near))) if len(frames) else None
+    return Scene(ink, groups, framed, _found(ink, near) if len(near) else None, pen, dropped)
+
+
+def _found(ink: Ink, numbers: NDArray[np.int64]) -> Found:
+    return Found(ink, numbers, union(ink.parts.boxes[numbers]))
+
+
+def gap(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """The distance between two boxes int64 (4,), 0 where they overlap."""
+    apart = np.maximum(0, np.maximum(other[:2] - one[:2] - one[2:], one[:2] - other[:2] - other[2:]))
+    return float(np.hypot(*apart))
+
+
+def _frames(ink: Ink, numbers: NDArray[np.int64], pen: float) -> NDArray[np.int64]:
+    """Parts that are frames around others: their ink runs along all four sides of their box, and nowhere else."""
+    frames: list[int] = []
+    boxes = ink.parts.boxes
+    for number in sorted(numbers.tolist(), key=lambda one: -int(boxes[one, 2:].max())):
+        x, y, w, h = (int(value) for value in boxes[number])
+        if frames and not _encloses(boxes[frames[-1]], boxes[number], 0):
+            break
+        band = max(2, round(2 * pen), max(w, h) // 12)
+        inner = [other for other in numbers.tolist() if other != number and _encloses(boxes[number], boxes[other], band // 2)]
+        if not inner or min(w, h) < 4 * band or 4 * int(union(boxes[inner])[2:].max()) < max(w, h):
+            break
+        mask = ink.parts.mask(np.array([number]), (x, y, x + w, y + h)) > 0
+        sides = (mask[:band].any(axis=0), mask[-band:].any(axis=0), mask[:, :band].any(axis=1), mask[:, -band:].any(axis=1))
+        if min(float(side.mean()) for side in sides) < _FRAMED or mask[band:-band, band:-band].any():
+            break
+        frames.append(number)
+    return np.array(frames, np.int64)
+
+
+def _encloses(outer: NDArray[np.int64], inner: NDArray[np.int64], gap: int) -> bool:
+    return bool((inner[:2] >= outer[:2] + gap).all() and (inner[:2] + inner[2:] <= outer[:2] + outer[2:] - gap).all())
+
+
+def _is_on_paper(ink: Ink, number: int) -> bool:
+    """Whether paper surrounds a part on all sides: a gap between strokes, or the tip of something wide, borders on its like."""
+    height, width = ink.contrast.shape
+    x, y, w, h = (int(value) for value in ink.parts.boxes[number])
+    around = 4 + max(w, h) // 8
+    left, top, right, bottom = max(0, x - around), max(0, y - around), min(width, x + w + around), min(height, y + h + around)
+    step = 1 + (right - left) * (bottom - top) // 16384
+    own = ink.parts.mask(np.array([number]), (left, top, right, bottom))[::step, ::step] > 0
+    grey, paper = ink.grey[top:bottom:step, left:right:step], ink.paper[top:bottom:step, left:right:step]
+    levels = np.sort(grey[own])
+    if not len(levels):
+        return True
+    level = int(levels[-1 - len(levels) // 10 if ink.light else len(levels) // 10])
+    limit = level + (int(paper.mean()) - level) // 4
+    return bool((paper > limit if ink.light else paper < limit).mean() < 0.12)
+
+
+def _pen(ink: Ink, number: np.int64) -> float:
+    """About the width of the pen that drew a part."""
+    return max(1.0, int(ink.parts.pens[number]) / 4)
+
+
+def cut(grey: NDArray[np.uint8], factor: int, found: Found) -> NDArray[np.uint8]:
+    """A symbol cut out of a picture uint8 (H, W) whose working picture is `factor` times smaller: dark ink on white."""
+    ink, box = found.ink, found.box
+    height, width = ink.contrast.shape
+    left, top = (int(max(0, value - _SPILL)) for value in box[:2])
+    right, bottom = min(width, int(box[0] + box[2]) + _SPILL), min(height, int(box[1] + box[3]) + _SPILL)
+    own = ink.parts.mask(found.numbers, (left, top, right, bottom))
+    if ink.lined:
+        depth, rank = ink.contrast[top:bottom, left:right], 9
+    else:
+        piece = Image.fromarray(grey[top * factor : bottom * factor, left * factor : right * factor])
+        rank = 9
+        piece = piece.reduce(max(1, -(-max(piece.size) // _CUT_SIDE)))
+        if max(piece.size) * 2 < _CUT_LEAST:
+            times = -(-_CUT_LEAST // max(piece.size))
+            piece = resized(piece, piece.width * times, piece.height * times, Image.Resampling.BICUBIC)
+            rank = 6
+        paper = resized(Image.fromarray(ink.paper[top:bottom, left:right]), *piece.size, Image.Resampling.BILINEAR)
+        own = np.asarray(Image.fromarray(own).resize(piece.size, Image.Resampling.NEAREST))
+        depth = _depth(np.asarray(piece), np.asarray(paper), ink.light)
+    depth = np.where(spread(own, max(1, round(_SPILL * depth.shape[1] / (right - left)))) > 0, depth, 0)
+    levels = np.sort(depth[own > 0])
+    full = max(1, int(levels[len(levels) * rank // 10])) if len(levels) else 1
+    margin = max(2, round(_MARGIN * max(depth.shape)))
+    crop = np.full((depth.shape[0] + 2 * margin, depth.shape[1] + 2 * margin), 255, np.uint8)
+    crop[margin:-margin, margin:-margin] = 255 - np.minimum(depth.astype(np.int32) * 255 // full, 255)
+    return crop
+
+
+def _depth(grey: NDArray[np.uint8], paper: NDArray[np.uint8], light: bool) -> NDArray[np.uint8]:
+    """How much of each pixel ink covers: by the share of the paper's light that is missing, or by how much lighter it is."""
+    if light:
+        return np.where(grey > paper, grey - paper, 0).astype(np.uint8)
+    missing = np.where(paper > grey, paper - grey, 0).astype(np.int32)
+    return np.asarray(missing * 255 // np.maximum(paper, 1), np.uint8)
