@@ -1,0 +1,139 @@
+"""The suite of pictures in short: one strength of most kinds, eight symbols; `benchmarks/pictures.py` has all of it."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.picture_kinds import KINDS, cover, tight
+from benchmarks.pictures import ask, galleries, taught
+from oneshot_runtime import OneShotMatcher, OptionError
+from oneshot_runtime.cli.main import main
+from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
+from oneshot_runtime.vision.decode import Picture
+from oneshot_runtime.vision.preprocess import preprocess
+from oneshot_runtime.vision.readings import readings
+
+ASKED = 8
+SLOW = {"A4 scan at 300 dpi"}
+
+
+@pytest.fixture(scope="module")
+def drawings() -> list[np.ndarray]:
+    return galleries(1, None)[0]
+
+
+@pytest.fixture(scope="module")
+def knowing(drawings) -> OneShotMatcher:
+    return taught(drawings)
+
+
+def picture(kind: str, drawing: np.ndarray, strength: float, seed: int = 0) -> Image.Image:
+    (found,) = [one for one in KINDS if one.name == kind]
+    return found.make(tight(drawing), strength, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name not in SLOW], ids=lambda kind: kind.name)
+def test_the_symbol_is_found_in_pictures_of_every_kind(knowing, drawings, kind) -> None:
+    strength = kind.strengths[1 if kind.aim > 1 and kind.name != "icon" else 0]
+    asked = [ask(knowing, drawings[number], f"s{number}", kind, strength) for number in range(ASKED)]
+    assert sum(one.label == one.name for one in asked) >= ASKED - 1
+
+
+def page(drawings: list[np.ndarray], columns: int, rows: int, light: float = 0.5) -> tuple[np.ndarray, list[str]]:
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, len(drawings), columns * rows)
+    cells = [cover(tight(drawings[number]), (200, 200), 110, rng, middle=True) for number in numbers]
+    ink = np.block([cells[row * columns : (row + 1) * columns] for row in range(rows)])
+    shade = np.linspace(1, light, ink.shape[1])[None]
+    levels = (235 * (1 - ink) + 40 * ink) * shade + rng.normal(0, 2, ink.shape)
+    return levels.clip(0, 255).astype(np.uint8), [f"s{number}" for number in numbers]
+
+
+def test_a_page_is_read_from_line_to_line(knowing, drawings) -> None:
+    image, names = page(drawings, 5, 3)
+    symbols = knowing.read(image)
+    assert [one.match.label for one in symbols] == names
+    for place, one in enumerate(symbols):
+        x, y, width, height = one.box
+        assert place % 5 * 200 <= x <= x + width <= place % 5 * 200 + 200
+        assert place // 5 * 200 <= y <= y + height <= place // 5 * 200 + 200
+    assert knowing.match(image).symbols == 15
+
+
+def test_a_page_without_ink_has_no_symbols(knowing) -> None:
+    paper = np.random.default_rng(0).normal(220, 3, (300, 400)).clip(0, 255).astype(np.uint8)
+    assert knowing.read(paper) == []
+
+
+def test_the_command_reads_pictures_and_folders(tmp_path, drawings, capsys) -> None:
+    image, names = page(drawings, 3, 1)
+    (tmp_path / "scans").mkdir()
+    Image.fromarray(image).save(tmp_path / "scans" / "one.png")
+    gallery = str(tmp_path / "g.db")
+    with OneShotMatcher.load(gallery=gallery, far=0.05) as matcher:
+        for number, drawing in enumerate(drawings):
+            matcher.enroll(f"s{number}", np.asarray(Image.fromarray(drawing).reduce(4)))
+    arguments = ["read", str(tmp_path / "scans"), "--gallery", gallery, "--far", "0.05", "--output", str(tmp_path / "out.png")]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "3 symbol(s)" in out
+    assert all(f"  {name} at" in out for name in names)
+    with Image.open(tmp_path / "out.png") as annotated:
+        assert annotated.size == (600, 200)
+
+
+@pytest.mark.parametrize(
+    ("kind", "strength"),
+    [("sheet on a desk", 80), ("app-icon tile", 80), ("drawn frame", 4), ("punched holes", 2)],
+)
+def test_an_odd_picture_teaches_its_symbol_and_says_what_it_took(drawings, kind, strength) -> None:
+    matcher = OneShotMatcher.load(far=0.05)
+    for number in range(4):
+        report = matcher.enroll(f"s{number}", picture(kind, drawings[number], strength, number))
+        assert "cut-out" in [finding.kind for finding in report.findings]
+        assert report.taken[0].ndim == 2
+    clean = [np.asarray(Image.fromarray(drawing).reduce(4)) for drawing in drawings]
+    assert sum(matcher.match(clean[number]).label == f"s{number}" for number in range(4)) >= 3
+    assert [matcher.match(picture(kind, drawings[n], strength, n)).label for n in range(4, 8)].count(None) >= 3
+
+
+def test_a_clean_drawing_says_nothing_and_has_one_reading(drawings) -> None:
+    matcher = OneShotMatcher.load(far=0.05)
+    clean = np.asarray(Image.fromarray(drawings[0]).reduce(4))
+    assert matcher.enroll("s0", clean).findings == ()
+    assert matcher.match(clean).readings == 1
+
+
+def test_a_frame_can_be_kept_and_a_region_chosen(drawings) -> None:
+    matcher = OneShotMatcher.load(far=0.05)
+    framed = picture("drawn frame", drawings[0], 4)
+    without = matcher.enroll("without", framed).taken[0]
+    kept = matcher.enroll("with", framed, keep_frame=True).taken[0]
+    assert max(kept.shape) > max(without.shape)
+    left = np.hstack([np.asarray(Image.fromarray(drawing).reduce(4)) for drawing in drawings[:2]])
+    matcher.enroll("second", left, region=(105, 0, 105, 105))
+    np.testing.assert_array_equal(
+        matcher.embed(left[:, 105:])[0], matcher.embed(np.asarray(Image.fromarray(drawings[1]).reduce(4)))[0]
+    )
+    for region in ((0, 0, 400, 20), (-1, 0, 5, 5), (0, 0, 0, 5), "all"):
+        with pytest.raises(OptionError, match="region"):
+            matcher.enroll("no", left, region=region)
+
+
+def test_canvases_of_drawings_do_not_change() -> None:
+    """As before pictures were searched for ink: a gallery of clean drawings keeps its figures."""
+    rng = np.random.default_rng(5)
+    spec = OneShotMatcher.load().bundle.spec
+    total = 0
+    for symbol in invent_alphabet(40, seed=11):
+        drawing = draw(symbol, random_writer(rng), rng)
+        total = zlib.crc32(preprocess(drawing, spec).tobytes(), total)
+        assert len(readings(Picture(drawing))) == 1
+    assert total == CHECKSUM
+
+
+CHECKSUM = 1783754497
