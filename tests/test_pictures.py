@@ -80,7 +80,7 @@ def test_the_command_reads_pictures_and_folders(tmp_path, drawings, capsys) -> N
     arguments = ["read", str(tmp_path / "scans"), "--gallery", gallery, "--far", "0.05", "--output", str(tmp_path / "out.png")]
     assert main(arguments) == 0
     out = capsys.readouterr().out
-    assert "3 symbol(s)" in out
+    assert "3 symbols" in out
     assert all(f"  {name} at" in out for name in names)
     with Image.open(tmp_path / "out.png") as annotated:
         assert annotated.size == (600, 200)
