@@ -7,6 +7,7 @@ try:
     import prometheus_client  # noqa: F401
     import python_multipart  # noqa: F401
     import uvicorn  # noqa: F401
+    import websockets  # noqa: F401
 except ImportError as error:
     raise DependencyError(f"{error.name} is not installed: pip install 'oneshot-runtime[server]'") from error
 
