@@ -49,7 +49,8 @@ _GAP, _PIECE = 0.35, 0.25
 class EvenInk:
     """Ink on evenly lit paper. ink: uint8 (h, w), 0 paper, 255 full ink. paper: its level. dark: whether ink is darker.
 
-    contrast: grey levels between them. other: how far the picture departs from the paper to the other side.
+    contrast: grey levels between them. other: how far the picture departs from the paper to the other side. faint, inked:
+    pixels with any ink, and those that are more ink than paper.
     """
 
     ink: NDArray[np.uint8]
@@ -57,6 +58,8 @@ class EvenInk:
     dark: bool
     contrast: int
     other: int
+    faint: int
+    inked: int
 
     @functools.cached_property
     def _mask(self) -> Image.Image:
@@ -87,12 +90,12 @@ class EvenInk:
 
     def is_hazy(self) -> bool:
         """Whether far more of the picture is faint than ink, more than soft edges are: a tile or a shadow behind the symbol."""
-        return int(np.count_nonzero(self.ink)) > _HAZE * int(np.count_nonzero(self.ink > 127))
+        return self.faint > _HAZE * self.inked
 
     def _is_filled(self) -> bool:
         left, top, right, bottom = self.box
-        count = self._mask.histogram()[255]
-        return min(right - left, bottom - top) * 5 > max(self.ink.shape) and count > _FILLED * (right - left) * (bottom - top)
+        wide = min(right - left, bottom - top) * 5 > max(self.ink.shape)
+        return wide and self.inked > _FILLED * (right - left) * (bottom - top)
 
     def _may_be_framed(self) -> bool:
         left, top, right, bottom = self.box
@@ -140,15 +143,17 @@ def even_paper(border: NDArray[np.uint8]) -> int | None:
 
 def even_ink(grey: NDArray[np.uint8], paper: int) -> EvenInk | None:
     """The ink of an image uint8 (H, W) on paper of that level, on the side that departs furthest; None where it is blank."""
-    low, high = int(grey.min()), int(grey.max())
+    counts = Image.fromarray(grey).histogram()
+    low = next(level for level in range(256) if counts[level])
+    high = next(level for level in range(255, -1, -1) if counts[level])
     contrast = max(paper - low, high - paper)
     if contrast < _MIN_CONTRAST:
         return None
     dark = paper - low >= high - paper
     # Translating bytes is the fastest way to map 256 levels that numpy and Python have.
-    table = _stretch_table(paper, contrast, dark)
+    table, faint, inked = _stretch_table(paper, contrast, dark)
     ink = np.frombuffer(grey.tobytes().translate(table), np.uint8).reshape(grey.shape)
-    return EvenInk(ink, paper, dark, contrast, min(paper - low, high - paper))
+    return EvenInk(ink, paper, dark, contrast, min(paper - low, high - paper), sum(counts[faint]), sum(counts[inked]))
 
 
 def stretch(grey: NDArray[np.uint8], paper: int) -> NDArray[np.uint8]:
@@ -164,8 +169,11 @@ def stretch(grey: NDArray[np.uint8], paper: int) -> NDArray[np.uint8]:
 
 
 @functools.lru_cache(maxsize=256)
-def _stretch_table(paper: int, contrast: int, dark_ink: bool) -> bytes:
-    """The levels, with a soft threshold between 1/4 and 3/4 of the contrast."""
+def _stretch_table(paper: int, contrast: int, dark_ink: bool) -> tuple[bytes, slice, slice]:
+    """The levels, with a soft threshold between 1/4 and 3/4 of the contrast; which of them have ink, and which half or more."""
     levels = np.arange(256, dtype=np.int32)
     depth = paper - levels if dark_ink else levels - paper
-    return np.clip((depth * 4 - contrast) * 255 // (2 * contrast), 0, 255).astype(np.uint8).tobytes()
+    table = np.clip((depth * 4 - contrast) * 255 // (2 * contrast), 0, 255).astype(np.uint8)
+    faint, inked = int(np.count_nonzero(table)), int(np.count_nonzero(table > 127))
+    ends = (slice(faint), slice(inked)) if dark_ink else (slice(256 - faint, 256), slice(256 - inked, 256))
+    return table.tobytes(), *ends

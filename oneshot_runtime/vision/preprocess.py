@@ -107,7 +107,7 @@ def canvas_of(reading: Reading, spec: PreprocessSpec) -> NDArray[np.uint8]:
     """The canvas of one way to read a picture."""
     if spec.fit == "frame":
         return np.asarray(resized(Image.fromarray(reading.ink), spec.width, spec.height, Image.Resampling.BILINEAR))
-    return _fit_ink(reading.ink, spec)
+    return _fit_ink(reading.ink, reading.bounds or _ink_box(reading.ink), spec)
 
 
 def ink_at_edges(grey: NDArray[np.uint8]) -> list[str]:
@@ -120,8 +120,8 @@ def ink_at_edges(grey: NDArray[np.uint8]) -> list[str]:
     return [name for name, edge in edges.items() if edge.any()]
 
 
-def _fit_ink(ink: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.uint8]:
-    top, bottom, left, right = _ink_box(ink)
+def _fit_ink(ink: NDArray[np.uint8], bounds: tuple[int, int, int, int], spec: PreprocessSpec) -> NDArray[np.uint8]:
+    left, top, right, bottom = bounds
     box_height, box_width = bottom - top, right - left
     floor = spec.min_ink * max(ink.shape)
     scale = min(
@@ -172,8 +172,7 @@ def _stroke_width(canvas: NDArray[np.uint8]) -> int:
 
 
 def _ink_box(ink: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """Top, bottom, left and right (exclusive) of the pixels that are more ink than paper; never empty after a stretch."""
+    """Left, top, right and bottom (exclusive) of the pixels that are more ink than paper; never empty after a stretch."""
     height, width = ink.shape
     mask = Image.frombuffer("L", (width, height), ink.tobytes().translate(_MOSTLY_INK), "raw", "L", 0, 1)
-    left, top, right, bottom = mask.getbbox() or (0, 0, width, height)
-    return top, bottom, left, right
+    return mask.getbbox() or (0, 0, width, height)

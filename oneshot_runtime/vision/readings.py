@@ -71,7 +71,8 @@ class Reading:
 
     drawing: uint8 (h, w), what is read, as a clean drawing. ink: uint8 (h, w), its ink, 255 where full. box: of the ink in the
     picture. whole: whether nothing was left out. framed: whether a frame is taken as part of the symbol. dropped: what was
-    left out, for people. symbols: how many the picture shows.
+    left out, for people. symbols: how many the picture shows. bounds: left, top, right and bottom of what is more ink than
+    paper in `ink`, where that is known already.
     """
 
     drawing: NDArray[np.uint8]
@@ -81,6 +82,7 @@ class Reading:
     framed: bool = False
     dropped: tuple[str, ...] = ()
     symbols: int = 1
+    bounds: tuple[int, int, int, int] | None = None
 
 
 def readings(picture: Picture) -> list[Reading]:
@@ -156,7 +158,8 @@ def _is_raster(ink: Ink) -> bool:
 def _whole(small: NDArray[np.uint8], ink: NDArray[np.uint8], even: EvenInk, grey: NDArray[np.uint8]) -> Reading:
     left, top, right, bottom = even.box
     factor = -(-max(grey.shape) // max(small.shape))
-    return Reading(small, ink, (left * factor, top * factor, (right - left) * factor, (bottom - top) * factor))
+    box = (left * factor, top * factor, (right - left) * factor, (bottom - top) * factor)
+    return Reading(small, ink, box, bounds=even.box)
 
 
 def _even_scene(small: NDArray[np.uint8], even: EvenInk, most: int = _MOST_EVEN_PARTS) -> tuple[Scene, bool, bool]:
