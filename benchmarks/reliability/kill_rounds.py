@@ -99,7 +99,7 @@ def play(path: Path, seed: int, model: Model, generation: int) -> tuple[list[tup
     rng = random.Random(seed)
     if rng.random() < 0.9:  # the rest is killed while it creates or opens the file
         mine.recv()
-    time.sleep(rng.uniform(0, 0.08))
+    time.sleep(rng.uniform(0, 0.3))  # the first write, which makes the file, is among what is hit
     os.kill(child.pid or 0, signal.SIGKILL)
     acknowledged, under_way = 0, None
     try:

@@ -21,7 +21,7 @@ _EVERY_SECONDS, _LOGGED_SECONDS = 0.2, 30.0
 """Between two looks at a terminal, and between two lines of a log."""
 
 
-def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False) -> int:
+def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False, follow_links: bool = False) -> int:
     """Enroll the folder into the gallery of the arguments; the exit code is 1 when a picture could not be used."""
     from oneshot_runtime.model.bundle import Bundle
     from oneshot_runtime.stores.registry import open_store
@@ -36,7 +36,10 @@ def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False
     store = open_store(arguments.gallery, bundle.fingerprint, bundle.dim)
     line = _ProgressLine()
     try:
-        result = enroll_folder(store, encode_here(encoder), folder, strict=strict, progress=line.show, failure=line.warn)
+        coding = encode_here(encoder)
+        result = enroll_folder(
+            store, coding, folder, strict=strict, follow_links=follow_links, progress=line.show, failure=line.warn
+        )
     finally:
         line.end()
         store.close()

@@ -58,6 +58,7 @@ def register(commands: Any) -> None:
     text = "add an exported .npz, or a folder of pictures per label"
     import_ = add_command(parts, "import", _import, text, gallery=True, model=True)
     import_.add_argument("source", metavar="FOLDER_OR_FILE.npz")
+    import_.add_argument("--follow-links", action="store_true", help="of a folder: read links that lead out of it too")
     text = "copy the file as it is now, while others may write to it"
     backup = add_command(parts, "backup", _backup, text, gallery=True)
     backup.add_argument("target", metavar="FILE")
@@ -197,7 +198,7 @@ def _import(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.transfer.npz import import_npz
 
     if not _is_npz(arguments.source):
-        return load_folder(arguments, arguments.source)
+        return load_folder(arguments, arguments.source, follow_links=arguments.follow_links)
     if not Path(arguments.source).exists():
         raise GalleryError(f"'{arguments.source}' does not exist; nothing was imported")
     with load(arguments) as matcher:

@@ -49,6 +49,7 @@ def register(commands: Any) -> None:
     enroll.add_argument("images", nargs="*", metavar="IMAGE", help=text)
     text = "instead of LABEL and IMAGE: a folder of folders, one a label; a load that was cut off can be run again"
     enroll.add_argument("--folder", metavar="DIR", help=text)
+    enroll.add_argument("--follow-links", action="store_true", help="with --folder: read links that lead out of DIR too")
     enroll.add_argument("--strict", action="store_true", help="with --folder: stop at the first picture that cannot be used")
 
     examples = ["oneshot match photo.png", "oneshot match drawings/ --json", "curl -s URL | oneshot match -"]
@@ -102,7 +103,7 @@ def _enroll(arguments: argparse.Namespace) -> int:
     if arguments.folder is not None:
         if arguments.label is not None:
             arguments.parser.error("--folder takes its labels from the folders: leave out LABEL and IMAGE")
-        return load_folder(arguments, arguments.folder, arguments.strict)
+        return load_folder(arguments, arguments.folder, arguments.strict, arguments.follow_links)
     if not arguments.images or arguments.strict:
         arguments.parser.error("give a LABEL and one IMAGE at least, or --folder DIR, to which --strict belongs")
     label, place = check_label(arguments.label), redacted(arguments.gallery)

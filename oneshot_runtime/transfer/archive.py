@@ -31,6 +31,12 @@ _MAX_GROWTH = 200
 _FREE_BYTES = 1 << 26
 """What may be unpacked whatever its compression."""
 
+_MOST_MADE = 16
+"""How many times the archive's size the gallery that is made of it may have: a support has at least its code in both."""
+
+_SUPPORT_BYTES = 64
+"""What a gallery keeps of a support beside its code and its label."""
+
 _PER_SUPPORT = ("labels", "thumbnail_sizes", "metadata_sizes")
 """Arrays that may grow more, for long runs of one label pack well. They have a small row for each code, and codes may not."""
 
@@ -97,6 +103,8 @@ class Columns:
             if (content in names) != (sizes in names):
                 raise ArchiveError(f"'{content}' and '{sizes}' come together, but only one of them is there")
         self._bundle = bundle
+        size = sum(info.compress_size for info in archive.infolist())
+        self._room = max(_FREE_BYTES, _MOST_MADE * size)
         self._open = {name: _Column(archive, stack, name) for name in sorted(names & set(_EXPECTED))}
         version = self._single("version", "i") if "version" in names else VERSION
         if version != VERSION:
@@ -116,9 +124,19 @@ class Columns:
             pictures = self._sizes("thumbnails", rows, MAX_THUMBNAIL_BYTES)
             texts = self._sizes("metadata", rows, MAX_METADATA_BYTES)
             for part in _parts([max(0, picture) + max(0, text) for picture, text in zip(pictures, texts, strict=True)]):
-                yield self._block(pictures[part], texts[part])
+                block = self._block(pictures[part], texts[part])
+                self._require_room(block)
+                yield block
         for column in self._open.values():
             column.finish()
+
+    def _require_room(self, block: Block) -> None:
+        """Raise when the gallery that is made of the archive outgrows it."""
+        held = sum(len(label.encode()) + _SUPPORT_BYTES for label in block.labels) + block.codes.nbytes
+        held += sum(len(part) for part in (*block.thumbnails, *block.metadata) if part is not None)
+        self._room -= held
+        if self._room < 0:
+            raise ArchiveError(f"it unpacks to a gallery of more than {_MOST_MADE} times its own size: refused as a zip bomb")
 
     def _block(self, pictures: list[int], texts: list[int]) -> Block:
         """The next rows, by the sizes of their thumbnails and metadata."""

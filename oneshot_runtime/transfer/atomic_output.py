@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,9 @@ def atomic_output(target: str | os.PathLike[str]) -> Iterator[Path]:
     Raises `GalleryError` when `target` exists or cannot be written; nothing is left behind then.
     """
     place = Path(target)
-    if place.exists():
+    if os.path.lexists(place):
         raise GalleryError(f"'{place}' exists already: choose another name or remove it")
-    part = place.with_name(f"{place.name}.part-{os.getpid()}")
+    part = place.with_name(f"{place.name}.part-{uuid.uuid4().hex}")  # a name that nobody can plant a link at
     try:
         yield part
         os.replace(part, place)

@@ -21,7 +21,7 @@ from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.stores.base import Block, GalleryStore
 from oneshot_runtime.stores.records import pack_metadata
 from oneshot_runtime.transfer.encoder import EncodedImage, ImageEncoder
-from oneshot_runtime.transfer.folders import ClassFolder, class_folders
+from oneshot_runtime.transfer.folders import ClassFolder, class_folders, leads_out
 from oneshot_runtime.vision.decode import read_file
 
 __all__ = ["DIGEST", "SOURCE", "BulkResult", "Encoding", "Picture", "encode_here", "enroll_folder"]
@@ -114,6 +114,7 @@ def enroll_folder(
     folder: str | os.PathLike[str],
     *,
     strict: bool = False,
+    follow_links: bool = False,
     block: int = _BLOCK,
     progress: Callable[[BulkResult], None] | None = None,
     failure: Callable[[str], None] | None = None,
@@ -123,7 +124,8 @@ def enroll_folder(
     A picture whose class holds a support from a file of the same bytes is left out, and so is one whose code equals that of a
     support which was enrolled in another way; so a load that was cut off, or a folder that has grown, is loaded again without
     duplicates. A picture that cannot be used is counted, handed to `failure`, and the others go on; with `strict` it ends the
-    load with an `ImageError`, what was written before stays. `progress` is called after each chunk of pictures.
+    load with an `ImageError`, what was written before stays. `progress` is called after each chunk of pictures. Links that
+    lead out of the folder are not read, unless `follow_links`.
 
     Memory holds the names of one label's pictures, the digests of its supports and a block of codes, however many pictures
     there are. Raises `GalleryError` when `folder` holds no folders, and `LabelError` for a folder whose name makes no label,
@@ -131,12 +133,12 @@ def enroll_folder(
     """
     if block < 1:
         raise GalleryError(f"a block has one picture at least, got {block}")
-    classes = class_folders(folder)
+    classes = class_folders(folder, follow_links)
     result = BulkResult(sum(sum(1 for _ in part.pictures()) for part in classes))
     if not result.pictures:
         raise GalleryError(f"the folders in '{folder}' hold no pictures: expected a folder for each label, with pictures in it")
     load = _Load(store, result, strict, block, failure)
-    for chunk, coded in coding(_chunks(load.unknown(Path(folder), classes))):
+    for chunk, coded in coding(_chunks(load.unknown(Path(folder), classes, follow_links))):
         for picture, outcome in zip(chunk, coded, strict=True):
             load.take(picture, outcome)
         if progress is not None:
@@ -158,14 +160,15 @@ class _Load:
         self._pending: list[tuple[Picture, EncodedImage]] = []
         self._begun = self._committed = time.monotonic()
 
-    def unknown(self, root: Path, classes: list[ClassFolder]) -> Iterator[Picture]:
+    def unknown(self, root: Path, classes: list[ClassFolder], follow_links: bool) -> Iterator[Picture]:
         """The pictures that their classes don't hold, as far as the digests tell, read from the disk."""
         readers = Workers(_READERS)
+        within = None if follow_links else root
         for label, folders in itertools.groupby(classes, key=lambda folder: folder.label):
             known = self._known(label)
             paths = (path for folder in folders for path in folder.pictures())
             while part := list(itertools.islice(paths, _READERS)):
-                for path, data in zip(part, readers.map(_read, part), strict=True):
+                for path, data in zip(part, readers.map(lambda path: _read(path, within), part), strict=True):
                     digest = b"" if isinstance(data, str) else hashlib.blake2b(data, digest_size=16).digest()
                     if digest in known.digests:
                         self._result.present += 1
@@ -218,7 +221,10 @@ class _Load:
         return known
 
 
-def _read(path: Path) -> bytes | str:
+def _read(path: Path, within: Path | None) -> bytes | str:
+    """A file's bytes, or why they are not read; links that lead out of the folder `within` are not."""
+    if within is not None and leads_out(path, within):
+        return f"'{path}' is a link that leads out of '{within}': copy the picture, or pass --follow-links"
     try:
         return read_file(path)
     except ImageError as error:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oneshot_runtime.errors import GalleryError, LabelError, OneShotError
-from oneshot_runtime.gallery import check_label
+from oneshot_runtime.gallery import MAX_LABEL_LENGTH, check_label
 from oneshot_runtime.stores.registry import open_reader
 from oneshot_runtime.transfer.atomic_output import atomic_output
+from oneshot_runtime.vision.regular_file import read_regular
 
-__all__ = ["ClassFolder", "class_folders", "export_folder", "folder_name", "label_of"]
+__all__ = ["ClassFolder", "class_folders", "export_folder", "folder_name", "label_of", "leads_out"]
 
 _LONGEST_NAME = 200
 _LABEL_FILE = "label.txt"
@@ -43,16 +44,26 @@ class ClassFolder:
                     yield place
 
 
-def class_folders(root: str | os.PathLike[str]) -> list[ClassFolder]:
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether a path is a link to something outside of the folder `root`, or to nothing."""
+    return path.is_symlink() and not path.resolve().is_relative_to(root.resolve())
+
+
+def class_folders(root: str | os.PathLike[str], follow_links: bool = False) -> list[ClassFolder]:
     """The folders in `root` with their labels, sorted by label; hidden ones are left out.
 
-    Raises `GalleryError` when `root` cannot be read or holds no folders, and `LabelError` for a name that makes no label.
+    Raises `GalleryError` when `root` cannot be read, holds no folders, or a link that leads out of it unless `follow_links`;
+    `LabelError` for a name that makes no label.
     """
     folders = []
     with _listing(root), os.scandir(root) as entries:
         for entry in entries:
             if entry.is_dir() and not entry.name.startswith("."):
                 path = Path(entry.path)
+                if not follow_links and leads_out(path, Path(root)):
+                    raise GalleryError(
+                        f"'{path}' is a link that leads out of '{root}': copy what is meant, or pass --follow-links"
+                    )
                 folders.append(ClassFolder(_label_in(path), path))
     if not folders:
         raise GalleryError(f"'{root}' holds no pictures: expected a folder for each label, with its pictures in it")
@@ -127,7 +138,7 @@ def _label_folder(root: Path, label: str) -> Path:
 def _label_in(folder: Path) -> str:
     if _HASHED not in folder.name:
         return label_of(folder.name)
-    return check_label((folder / _LABEL_FILE).read_text(encoding="utf-8"))
+    return check_label(read_regular(folder / _LABEL_FILE, 4 * MAX_LABEL_LENGTH).decode())
 
 
 @contextmanager

@@ -258,3 +258,27 @@ def next_lines(child: subprocess.Popen[str], count: int):
         count -= 1
         if count == 0 or line.strip() == "end":
             return
+
+
+def test_links_out_of_the_folder_are_read_only_when_asked_for(tmp_path, drawings, capsys) -> None:
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    for folder in (outside / "secret", inside / "alef"):
+        folder.mkdir(parents=True)
+    for place, drawing in ((outside / "secret" / "s.png", 0), (inside / "alef" / "a.png", 1), (outside / "b.png", 2)):
+        Image.fromarray(drawings[0][drawing]).save(place)
+    (inside / "alef" / "b.png").symlink_to(outside / "b.png")
+    (inside / "alef" / "same.png").symlink_to(inside / "alef" / "a.png")
+    gallery = str(tmp_path / "letters.db")
+
+    def call(*words: str) -> tuple[int, dict]:
+        code = main(["enroll", "--folder", str(inside), "--gallery", gallery, "--json", *words])
+        return code, json.loads(capsys.readouterr().out)
+
+    code, answer = call()
+    assert (code, answer["added"], answer["present"], answer["failed"]) == (1, 1, 1, 1)
+    assert "leads out" in answer["reasons"][0]
+    (inside / "bet").symlink_to(outside / "secret")
+    code, answer = call()
+    assert "leads out" in answer["message"]
+    code, answer = call("--follow-links")
+    assert (code, answer["added"]) == (0, 2)

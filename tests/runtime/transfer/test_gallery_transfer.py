@@ -369,3 +369,32 @@ def test_the_commands_export_and_import(filled, tmp_path, capsys) -> None:
         assert not (tmp_path / "three.db").exists()
     code, answer = call("rename", "alef", "Beth", "--gallery", str(filled))
     assert answer == {"old": "alef", "new": "Beth", "supports": 2}
+
+
+def test_a_small_archive_makes_no_large_gallery(path, tmp_path) -> None:
+    """Zeros pack a thousand to one: 300 kB became a gallery of 1.4 GB."""
+    rows = 300_000
+    archive = tmp_path / "bomb.npz"
+    np.savez_compressed(
+        archive,
+        fingerprint=BUNDLE.fingerprint,
+        labels=np.full(rows, "x" * 200),
+        codes=np.zeros((rows, BUNDLE.dim), np.uint8),
+    )
+    assert archive.stat().st_size < 1_000_000
+    gallery = Gallery(BUNDLE, path)
+    with pytest.raises(ArchiveError, match="bomb"):
+        import_npz(gallery, BUNDLE, archive)
+    assert gallery.labels == []
+    gallery.close()
+    assert not path.exists()
+
+
+def test_an_export_follows_no_link_that_was_planted(filled, tmp_path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for target in ("out.npz", "out"):
+        (tmp_path / target).symlink_to(tmp_path / f"nowhere {target}")
+        with pytest.raises(GalleryError, match="exists already"):
+            (export_npz if target == "out.npz" else export_folder)(filled, tmp_path / target)
+        assert not (tmp_path / f"nowhere {target}").exists()
