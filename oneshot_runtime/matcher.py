@@ -22,7 +22,6 @@ from oneshot_runtime.model.embedder import BatchEmbedder, in_batch
 from oneshot_runtime.model.session import Embedder, available_cpus, open_embedder
 from oneshot_runtime.model.thresholds import DEFAULT_FAR, check_far
 from oneshot_runtime.quality.enrollment import EnrollmentReport, Limits, review
-from oneshot_runtime.quality.explanation import Explanation, explain_canvas
 from oneshot_runtime.results import Candidate, Match, ReadSymbol, clearly_ahead
 from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.search.ranking import ranked, ranked_batch
@@ -35,6 +34,7 @@ from oneshot_runtime.vision.readings import Reading
 from oneshot_runtime.vision.segment import Box
 
 if TYPE_CHECKING:
+    from oneshot_runtime.quality.explanation import Explanation
     from oneshot_runtime.transfer.bulk import BulkResult
 
 __all__ = ["MAX_THREADS", "OneShotMatcher"]
@@ -323,6 +323,8 @@ class OneShotMatcher:
 
         Costs about a hundred embeddings. Raises `ImageError`, or `GalleryError` when the gallery is empty.
         """
+        from oneshot_runtime.quality.explanation import explain_canvas  # with what it draws with
+
         classes = _whole("classes", classes)
         name = name_of(image)
         ways = ways_to_read(decode(image, name), self.bundle.spec, name)

@@ -12,7 +12,7 @@ from oneshot_runtime.camera.aim import aimed_at
 from oneshot_runtime.camera.segment import Box, dominant_ink, find_symbols
 from oneshot_runtime.camera.tracks import Track, Tracker
 from oneshot_runtime.matcher import OneShotMatcher
-from oneshot_runtime.results import Candidate
+from oneshot_runtime.results import Candidate, clearly_ahead
 
 __all__ = ["FrameReader", "Reading", "Sighting"]
 
@@ -40,6 +40,14 @@ class Sighting:
     probability: float
     candidates: tuple[Candidate, ...]
     crop: NDArray[np.uint8] = field(compare=False, repr=False)
+
+    @property
+    def probably(self) -> str | None:
+        """The best candidate where it is refused but clearly ahead, as `Match.probably` is."""
+        if self.label is not None or not self.candidates:
+            return None
+        best, *others = self.candidates
+        return best.label if clearly_ahead(best.probability, others[0].probability if others else None) else None
 
 
 @dataclass(frozen=True)

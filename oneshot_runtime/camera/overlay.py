@@ -34,7 +34,11 @@ def annotate(
         margin = size // 3
         corners = (x - margin, y - margin), (x + width + margin, y + height + margin)
         cv2.rectangle(image, *corners, colour, max(2, size // 8), cv2.LINE_AA)
-        text = f"{_short(symbol.label)} {symbol.probability:.2f}" if symbol.label is not None else "unknown"
+        text = "unknown"
+        if symbol.label is not None:
+            text = f"{_short(symbol.label)} {symbol.probability:.2f}"
+        elif symbol.probably is not None:
+            text = f"probably {_short(symbol.probably)} {symbol.probability:.2f}"
         _write(image, text, (corners[0][0], corners[0][1]), size, colour, above=True)
     if fps is not None:
         parts = [f"{fps:.0f} frames/s"] + [f"{name} {value:.1f} ms" for name, value in (stages or {}).items()]

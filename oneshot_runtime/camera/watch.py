@@ -110,6 +110,7 @@ class Watch:
                     "track": symbol.track,
                     "box": list(symbol.box),
                     "label": symbol.label,
+                    "probably": symbol.probably,
                     "probability": round(symbol.probability, 6),
                 }
             )

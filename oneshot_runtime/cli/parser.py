@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 import sys
@@ -71,5 +70,7 @@ class Parser(argparse.ArgumentParser):
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """The end of an error's sentence, empty where nothing known is close to the word."""
+    import difflib  # only an error needs it
+
     close = difflib.get_close_matches(word, list(known), 3, 0.6)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -50,7 +50,13 @@ class LiveSession:
             "width": grey.shape[1],
             "height": grey.shape[0],
             "symbols": [
-                {"track": s.track, "box": list(s.box), "label": s.label, "probability": round(s.probability, 4)}
+                {
+                    "track": s.track,
+                    "box": list(s.box),
+                    "label": s.label,
+                    "probably": s.probably,
+                    "probability": round(s.probability, 4),
+                }
                 for s in reading.symbols
             ],
             "milliseconds": {name: round(value, 2) for name, value in {"decode": decoded, **reading.milliseconds}.items()},

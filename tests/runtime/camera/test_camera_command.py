@@ -104,7 +104,7 @@ def test_a_film_is_taught_read_and_recorded(video: Path, tmp_path: Path, capfd: 
     assert main([*arguments, "--output", str(output)]) == 0  # the gallery is durable
     second = lines(capfd.readouterr().out)
     assert {line["label"] for line in second} == {"sign"}
-    assert set(second[0]) == {"time", "frame", "track", "box", "label", "probability"}
+    assert set(second[0]) == {"time", "frame", "track", "box", "label", "probably", "probability"}
     assert all(0 <= line["probability"] <= 1 and len(line["box"]) == 4 for line in second)
     with open_source(str(output)) as source:
         assert len(list(source)) == 30

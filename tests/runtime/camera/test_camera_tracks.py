@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from oneshot_runtime import Candidate, Match
 from oneshot_runtime.camera import Found
+from oneshot_runtime.camera.frame_reader import Sighting
+from oneshot_runtime.camera.overlay import annotate
 from oneshot_runtime.camera.tracks import Tracker, Vote
 
 
@@ -112,3 +114,22 @@ def test_a_symbol_of_another_size_is_another_symbol() -> None:
     (first,) = tracker.follow([found(0, 0, size=40)])
     (second,) = tracker.follow([found(-40, -40, size=120)])
     assert second.number != first.number
+
+
+@pytest.mark.parametrize(
+    ("label", "shares", "expected"),
+    [
+        (None, (0.9, 0.2), "a"),
+        (None, (0.9, 0.8), None),
+        (None, (0.4, 0.0), None),
+        (None, (0.8,), "a"),
+        (None, (), None),
+        ("a", (0.9, 0.2), None),
+    ],
+)
+def test_a_refused_symbol_that_is_clearly_ahead_is_probably_known(label, shares, expected) -> None:
+    candidates = tuple(Candidate(name, share) for name, share in zip("ab", shares, strict=False))
+    sighting = Sighting(1, (0, 0, 9, 9), label, shares[0] if shares else 0.0, candidates, np.zeros((9, 9), np.uint8))
+    assert sighting.probably == expected
+    frame = np.zeros((40, 300, 3), np.uint8)
+    assert (annotate(frame, [sighting]) != annotate(frame, [])).any()
