@@ -11,7 +11,7 @@ __all__ = ["Candidate", "Match", "ReadSymbol", "clearly_ahead", "shortened"]
 
 _LEAST, _LEAD = 0.5, 7.0
 """Probability of the best candidate, and how many times the runner-up's odds its odds must be. On alphabets that the network
-never saw, with 5 to 20 symbols enrolled, 95 to 99 % of the refused pictures of enrolled symbols that this named were named
+never saw, with 5 to 20 symbols enrolled, 95 to 98 % of the refused pictures of enrolled symbols that this named were named
 rightly."""
 
 _LONGEST = 40

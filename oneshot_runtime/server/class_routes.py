@@ -5,6 +5,7 @@ A symbol is named in the address or, since clients take `.` and `..` out of addr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -107,10 +108,9 @@ async def classes(
 
     def work() -> ClassesBody:
         gallery = service.matcher.gallery
-        labels = gallery.labels
-        part = [ClassBody(label=label, supports=gallery.count(label)) for label in labels[offset : offset + limit]]
-        # Between the two another client may have removed one.
-        return ClassesBody(classes=[body for body in part if body.supports], total=len(labels))
+        counts = gallery.counts()
+        part = itertools.islice(counts.items(), offset, offset + limit)
+        return ClassesBody(classes=[ClassBody(label=label, supports=supports) for label, supports in part], total=len(counts))
 
     return await service.read(work)
 

@@ -12,7 +12,7 @@ export class Boxes {
     this.shown = new Map(); // track -> { button, symbol, missed }
   }
 
-  // symbols: { track, box, label, probability }, boxes in pixels of a picture `width` by `height`.
+  // symbols: { track, box, label, probably, probability }, boxes in pixels of a picture `width` by `height`.
   show(width, height, symbols) {
     for (const kept of this.shown.values()) kept.missed += 1;
     for (const symbol of symbols) {
@@ -63,12 +63,13 @@ function place(button, [x, y, w, h], width, height) {
   button.classList.toggle("at-top", top < 0.08 * height);
 }
 
-function label(button, { label: name, probability }) {
+function label(button, { label: name, probably, probability }) {
   const known = name !== null;
-  const text = known ? name : "?";
+  const text = known ? name : probably ? `${probably}?` : "?";
   button.dataset.state = known ? "known" : "unknown";
   button.dataset.label = name ?? "";
   if (button.firstChild.textContent !== text) button.firstChild.textContent = text;
-  button.title = known ? `${name}, ${Math.round(100 * probability)} % probable. Click to correct it.` : "Unknown. Click to name it.";
-  button.ariaLabel = known ? `${name}: correct this name` : "Unknown symbol: name it";
+  button.title = known ? `${name}, ${Math.round(100 * probability)} % probable. Click to correct it.`
+    : probably ? `Probably ${probably}, ${Math.round(100 * probability)} %. Click to name it.` : "Unknown. Click to name it.";
+  button.ariaLabel = known ? `${name}: correct this name` : probably ? `Probably ${probably}: name it` : "Unknown symbol: name it";
 }
