@@ -32,13 +32,14 @@ _LICENCES = (
     ("free for any use", re.compile(r"free for any use", re.I)),
     ("public domain", re.compile(r"public domain|\bCC0\b", re.I)),
 )
+_COPYLEFT = re.compile(r"\bL?GPL|general public licen[cs]e", re.I)
 _UNNAMED = {"forkawesome": "OFL-1.1", "Material Design Icons": "OFL-1.1", "Material Icons": "Apache-2.0"}
 """Licences of families that are published under these, but do not say so in their files."""
 
-# Print is tested in these: nothing of them is learned from.
+# Print is tested in these, or they are drawn after one of these (Hack): nothing of them is learned from.
 _TESTED = re.compile(
     r"DejaVu|Liberation|Free(Sans|Serif|Mono)|Libertine|Biolinum|Roboto|Comic Neue|\bLato\b|EB ?Garamond|Cantarell|"
-    r"URW|Nimbus|\bC059|\bP052|\bD050000L|\bZ003|Standard Symbols"
+    r"\bHack\b|URW|Nimbus|\bC059|\bP052|\bD050000L|\bZ003|Standard Symbols"
 )
 
 
@@ -101,10 +102,17 @@ def _read(file: Path) -> Font | None:
             family = names.getDebugName(16) or names.getDebugName(1) or file.stem
             style = names.getDebugName(17) or names.getDebugName(2) or "Regular"
             said = " ".join(names.getDebugName(number) or "" for number in (0, 13, 14))
-            licence = _UNNAMED.get(family) or next((name for name, words in _LICENCES if words.search(said)), "")
+            licence = _UNNAMED.get(family) or _licence(said)
             return Font(file, family, style, licence, characters | _ligature_names(font, characters))
     except (TTLibError, OSError, KeyError, AttributeError, AssertionError):
         return None
+
+
+def _licence(said: str) -> str:
+    """The open licence that a font's texts name, "" for none or for one that binds what is made with it."""
+    if _COPYLEFT.search(said):
+        return ""
+    return next((name for name, words in _LICENCES if words.search(said)), "")
 
 
 def _ligature_names(font: TTFont, characters: dict[int, str]) -> dict[int, str]:

@@ -67,7 +67,15 @@ def test_print_is_drawn_by_several_families(fonts) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "licence"), [("DejaVu Sans", OFL), ("Liberation Mono", OFL), ("FreeSerif", OFL), ("Mine", "All rights reserved")]
+    ("family", "licence"),
+    [
+        ("DejaVu Sans", OFL),
+        ("Liberation Mono", OFL),
+        ("FreeSerif", OFL),
+        ("Hack", OFL),
+        ("Mine", "All rights reserved"),
+        ("Mine", "GPL version 2 with the font exception; based on work under the MIT License"),
+    ],
 )
 def test_tested_families_and_closed_licences_are_not_used(tmp_path, family: str, licence: str) -> None:
     build_font(tmp_path / "a.ttf", family, range(0x41, 0x5B), licence=licence)

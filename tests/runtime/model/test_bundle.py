@@ -27,8 +27,8 @@ def test_the_shipped_bundle_proves_itself() -> None:
 
 
 def test_the_shipped_bundle_is_small() -> None:
-    assert sum(file.stat().st_size for file in DEFAULT_BUNDLE.iterdir()) <= 8_000_000
-    assert (DEFAULT_BUNDLE / "embedding.int8.onnx").stat().st_size <= 1_500_000
+    assert sum(file.stat().st_size for file in DEFAULT_BUNDLE.iterdir()) <= 12_000_000
+    assert (DEFAULT_BUNDLE / "embedding.int8.onnx").stat().st_size <= 2_500_000
 
 
 def test_golden_images_in_any_batch(matcher) -> None:
