@@ -21,6 +21,8 @@ from oneshot_runtime.vision.preprocess import PreprocessSpec
 
 NAMES = ["manifest.json", "embedding.onnx", "head.onnx", "golden.npz"]
 
+DIM = Bundle.open().dim
+
 
 def replaced(folder: Path, name: str, data: bytes) -> Path:
     """The bundle with another file, all of its checksums made right again, as someone who means harm would."""
@@ -96,7 +98,7 @@ class Session:
         return [self.answer(len(given["images"]))]
 
     def get_outputs(self) -> list[Any]:
-        return [type("Value", (), {"shape": ["batch", 256]})]
+        return [type("Value", (), {"shape": ["batch", DIM]})]
 
 
 def fail(count: int) -> np.ndarray:
@@ -106,9 +108,9 @@ def fail(count: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda count: np.full((count, 256), np.nan, np.float32), "not finite"),
-        (lambda count: np.full((count, 256), np.inf, np.float32), "not finite"),
-        (lambda count: np.zeros((count + 1, 256), np.float32), "expected"),
+        (lambda count: np.full((count, DIM), np.nan, np.float32), "not finite"),
+        (lambda count: np.full((count, DIM), np.inf, np.float32), "not finite"),
+        (lambda count: np.zeros((count + 1, DIM), np.float32), "expected"),
         (lambda count: np.zeros((count, 3), np.float32), "expected"),
         (lambda count: ["text"] * count, "expected"),
         (fail, "a loop without an end"),

@@ -75,6 +75,7 @@ def test_confusable_is_what_the_matcher_would_accept(drawings) -> None:
                 found = one.enroll(f"s{index}", page).findings
                 assert [finding.other for finding in found] == expected
                 seen.update(finding.kind for finding in found)
+            seen.update(finding.kind for finding in one.enroll("twin", pages[0]).findings)
     assert seen == {"duplicate", "confusable"}
 
 
