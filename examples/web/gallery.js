@@ -47,7 +47,8 @@ export class Gallery {
     this.#keep(this.supports.filter((support) => support.label !== label));
   }
 
-  // Which symbol a code shows: label (null: unknown), probability, threshold, and the best candidates, as Python's Match has them.
+  // Which symbol a code shows: label (null: unknown), probably, probability, threshold, and the best candidates,
+  // as Python's Match has them.
   match(code, far, count = 5) {
     const best = new Map();
     this.supports.forEach((support, place) => {
@@ -59,8 +60,11 @@ export class Gallery {
       .sort(([, one], [, other]) => one.distance - other.distance || one.place - other.place)
       .slice(0, count)
       .map(([label, { distance }]) => ({ label, probability: probability(distance, this.model.head) }));
-    const found = candidates[0]?.probability ?? 0;
-    return { label: candidates.length && found >= limit ? candidates[0].label : null, probability: found, threshold: limit, candidates };
+    const [first, second] = candidates;
+    const found = first?.probability ?? 0;
+    const label = first && found >= limit ? first.label : null;
+    const probably = first && label === null && clearlyAhead(found, second?.probability) ? first.label : null;
+    return { label, probably, probability: found, threshold: limit, candidates };
   }
 
   #keep(supports) {
@@ -72,4 +76,9 @@ export class Gallery {
     }
     this.supports = supports;
   }
+}
+
+// Whether a best candidate is worth naming though it was refused: as likely as not, with seven times the runner-up's odds.
+function clearlyAhead(best, runnerUp) {
+  return best >= 0.5 && (runnerUp === undefined || best * (1 - runnerUp) >= 7 * runnerUp * (1 - best));
 }
