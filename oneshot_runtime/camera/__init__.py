@@ -8,8 +8,8 @@ with OneShotMatcher.load(gallery="letters.db") as matcher, open_source("0") as s
 """
 
 from oneshot_runtime.camera.frame_reader import FrameReader, Reading, Sighting
+from oneshot_runtime.camera.frame_segment import Found, find_symbols
 from oneshot_runtime.camera.overlay import annotate
-from oneshot_runtime.camera.segment import Found, find_symbols
 from oneshot_runtime.camera.sources import Frame, Source, open_source
 
 __all__ = ["Found", "Frame", "FrameReader", "Reading", "Sighting", "Source", "annotate", "find_symbols", "open_source"]

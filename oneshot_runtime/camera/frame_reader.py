@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.camera.aim import aimed_at
-from oneshot_runtime.camera.segment import Box, dominant_ink, find_symbols
+from oneshot_runtime.camera.frame_segment import Box, dominant_ink, find_symbols
 from oneshot_runtime.camera.tracks import Track, Tracker
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.results import Candidate, clearly_ahead

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.camera.aim import aimed_at
 from oneshot_runtime.camera.frame_reader import Sighting
-from oneshot_runtime.camera.segment import Box
+from oneshot_runtime.camera.frame_segment import Box
 from oneshot_runtime.camera.sources import Frame
 
 __all__ = ["Take", "Teacher"]

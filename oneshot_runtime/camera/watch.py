@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.camera.frame_reader import FrameReader, Reading
+from oneshot_runtime.camera.frame_segment import Box
 from oneshot_runtime.camera.overlay import annotate, draw_aim
 from oneshot_runtime.camera.recorder import PictureWriter, Recorder
-from oneshot_runtime.camera.segment import Box
 from oneshot_runtime.camera.sources import Frame, Source
 from oneshot_runtime.camera.teaching import Take, Teacher
 from oneshot_runtime.camera.window import Prompt, Window
