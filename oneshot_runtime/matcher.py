@@ -21,7 +21,7 @@ from oneshot_runtime.model.conformal import GalleryCalibration
 from oneshot_runtime.model.embedder import BatchEmbedder, in_batch
 from oneshot_runtime.model.session import Embedder, available_cpus, open_embedder
 from oneshot_runtime.model.thresholds import DEFAULT_FAR, check_far
-from oneshot_runtime.quality.enrollment import EnrollmentReport, Limits, review
+from oneshot_runtime.quality.enrollment import EnrollmentReport, Limits, repeated_places, review
 from oneshot_runtime.results import Candidate, Match, ReadSymbol, clearly_ahead
 from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.search.ranking import ranked, ranked_batch
@@ -145,6 +145,7 @@ class OneShotMatcher:
         metadata: dict[str, Any] | None = None,
         region: Box | None = None,
         keep_frame: bool = False,
+        skip_duplicates: bool = False,
     ) -> EnrollmentReport:
         """Add one picture, or several, of a symbol; a label that is known already gains supports.
 
@@ -157,6 +158,7 @@ class OneShotMatcher:
             metadata: A JSON object to keep with each of them.
             region: x, y, width and height in pixels of the part of the picture that is looked at.
             keep_frame: Whether a frame around the symbol is part of it.
+            skip_duplicates: Leave out pictures that the class has already, which a finding "repeated" names.
 
         Returns:
             What was taken of them, and what is odd about that. They were enrolled all the same.
@@ -177,10 +179,13 @@ class OneShotMatcher:
         calibration = None if self.far is None else self.gallery.calibration(self.far)
         offset = 0.0 if calibration is None else calibration.offset
         limits = Limits.of(self.bundle.thresholds, self.far, before.classes - (len(shots) > 0), offset)
-        report = review(label, pictures, encode(embeddings, head), before, shots, limits, head)
-        thumbnails = [thumbnail(taken.drawing) for taken, _ in pictures]
-        self.gallery.extend([label] * len(sources), embeddings, thumbnails, [metadata] * len(sources))
-        return report
+        codes = encode(embeddings, head)
+        report = review(label, pictures, codes, before, shots, limits, head)
+        left_out = repeated_places(codes, shots) if skip_duplicates else {}
+        places = [place for place in range(len(sources)) if place not in left_out]
+        thumbnails = [thumbnail(pictures[place][0].drawing) for place in places]
+        self.gallery.extend([label] * len(places), embeddings[places], thumbnails, [metadata] * len(places))
+        return replace(report, supports=len(places))
 
     def enroll_folder(
         self,

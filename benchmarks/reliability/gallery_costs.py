@@ -85,11 +85,11 @@ def readers(path: Path, pause: float) -> dict[str, float]:
     gallery, rng = _filled(path, 1000), np.random.default_rng(2)
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.SimpleQueue[list[float]] = context.SimpleQueue()
-    stop = time.time() + 14
+    stop = time.time() + 40
     children = [context.Process(target=_read, args=(str(path), stop, results)) for _ in range(_READERS)]
     for child in children:
         child.start()
-    time.sleep(6)
+    time.sleep(25)
     done, written, dim = 0, [], Bundle.open().dim
     begun_all = time.time()
     while time.time() < stop:

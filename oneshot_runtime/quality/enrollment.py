@@ -22,9 +22,19 @@ from oneshot_runtime.search.view import BatchView, View
 from oneshot_runtime.vision.preprocess import ink_at_edges
 from oneshot_runtime.vision.readings import Reading
 
-__all__ = ["EVEN_ODDS", "SHOTS", "EnrollmentReport", "Finding", "FindingKind", "Limits", "review", "too_close"]
+__all__ = [
+    "EVEN_ODDS",
+    "SHOTS",
+    "EnrollmentReport",
+    "Finding",
+    "FindingKind",
+    "Limits",
+    "repeated_places",
+    "review",
+    "too_close",
+]
 
-FindingKind = Literal["cut-out", "several", "little-ink", "clipped", "duplicate", "confusable", "outlier"]
+FindingKind = Literal["cut-out", "several", "little-ink", "clipped", "repeated", "duplicate", "confusable", "outlier"]
 
 _LITTLE_INK = 0.008
 """Share of the canvas below which what is left is a speck: 4,000 drawings of Omniglot's background set have 1.4 % at least."""
@@ -46,10 +56,10 @@ _OTHERS = 5
 class Finding:
     """Something to look at; the picture was enrolled all the same.
 
-    kind: "little-ink", "clipped", "duplicate", "confusable" or "outlier". image: its place in the list that was enrolled.
-    label: its class. other: the class that it comes close to, for "duplicate" and "confusable". probability: in [0, 1], that
-    it shows the same symbol as `other`'s nearest support for "duplicate", as `other` for "confusable", or for "outlier" as the
-    nearest support of its own class. message: for people.
+    kind: one of `FindingKind`. image: its place in the list that was enrolled. label: its class. other: the class that it comes
+    close to, for "duplicate" and "confusable". probability: in [0, 1], that it shows the same symbol as `other`'s nearest
+    support for "duplicate", as `other` for "confusable", or for "outlier" as the nearest support of its own class. message: for
+    people.
     """
 
     kind: FindingKind
@@ -127,14 +137,32 @@ def review(
     count = _OTHERS + (len(shots) > 0)
     near = before.nearest_batch(codes, count) if isinstance(before, BatchView) else [before.nearest(c, count) for c in codes]
     findings: list[Finding] = []
+    places = repeated_places(codes, shots)
     for image, (code, nearest, (taken, canvas)) in enumerate(zip(codes, near, pictures, strict=True)):
         others = [neighbour for neighbour in nearest if neighbour.label != label][:_OTHERS]
         findings += _taken_findings(image, label, taken) + _ink_findings(image, label, taken.drawing, canvas)
+        if image in places:
+            message = f"the same picture as support {places[image]} of {label!r}, counted from 0: it makes nothing surer"
+            findings.append(Finding("repeated", image, label, None, None, message))
         findings += _close_findings(image, label, others, limits, head)
         if len(shots) + len(codes) >= SHOTS:
             siblings = np.concatenate((shots, np.delete(codes, image, axis=0)))
             findings += _outlier(image, label, sum_absolute_differences(siblings, code).tolist(), head)
     return EnrollmentReport(label, len(codes), tuple(findings), tuple(taken.drawing for taken, _ in pictures))
+
+
+def repeated_places(codes: NDArray[np.uint8], shots: NDArray[np.uint8]) -> dict[int, int]:
+    """Which of the codes uint8 (N, D) the class has already, among its `shots` uint8 (n, D) or earlier in `codes`.
+
+    Returns the place of the support that each equals, in the class as it will be with the others.
+    """
+    seen = {code.tobytes(): place for place, code in reversed(list(enumerate(shots)))}
+    found = {}
+    for image, code in enumerate(codes):
+        first = seen.setdefault(code.tobytes(), len(shots) + image)
+        if first != len(shots) + image:
+            found[image] = first
+    return found
 
 
 def too_close(logit: float, limits: Limits) -> Literal["duplicate", "confusable"] | None:

@@ -94,8 +94,8 @@ class FileAccess:
             if not self.is_there():
                 self._follower.follow(_Nothing(self._missing), apply)
                 return
-            if position is not None and position.identity == self._missing.identity:
-                self._follower.position = None
+            if position is not None and position.identity != self._identity:
+                self._follower.position = None  # there was no file yet, and another process has made it
             with self._file.errors(), self._file.reading():
                 if self._version() == self._seen:
                     return

@@ -53,7 +53,8 @@ def test_a_symbol_that_runs_off_the_picture_is_clipped(matcher, drawings, edge, 
 
 def test_one_symbol_under_two_labels_is_a_duplicate(strict, drawings) -> None:
     strict.enroll("a", drawings[0][0])
-    assert not strict.enroll("a", drawings[0][0]).findings  # under its own label it is none
+    # Under its own label it is no more than the same picture twice.
+    assert [finding.kind for finding in strict.enroll("a", drawings[0][0]).findings] == ["repeated"]
     (finding,) = strict.enroll("b", [drawings[0][1], drawings[0][0]]).findings
     assert (finding.kind, finding.image, finding.label, finding.other) == ("duplicate", 1, "b", "a")
     assert finding.probability == pytest.approx(probabilities(np.array(strict.bundle.head.bias)))
@@ -201,5 +202,20 @@ def test_a_damaged_gallery_is_not_compared(tmp_path, drawings, monkeypatch, caps
     Path("g.db").write_bytes(data)
     assert main(["gallery", "check", "--gallery", "g.db", "--json"]) == 1
     assert "findings" not in json.loads(capsys.readouterr().out)
-    with pytest.raises(GalleryError):
-        OneShotMatcher.load(gallery="g.db")
+    with OneShotMatcher.load(gallery="g.db") as matcher, pytest.raises(GalleryError):
+        matcher.gallery.supports("a")
+
+
+def test_the_same_picture_twice_is_named_and_can_be_skipped(matcher, drawings) -> None:
+    first, second = drawings[0][0], drawings[1][0]
+    matcher.enroll("a", [second, first])
+    report = matcher.enroll("a", [drawings[0][3], first, first])
+    named = [(finding.image, finding.message) for finding in report.findings if finding.kind == "repeated"]
+    assert [image for image, _ in named] == [1, 2]
+    assert all("support 1 of 'a'" in message for _, message in named)
+    assert (report.supports, matcher.gallery.count("a")) == (3, 5)
+    report = matcher.enroll("b", [first, second, first], skip_duplicates=True)
+    assert (report.supports, matcher.gallery.count("b")) == (2, 2)
+    report = matcher.enroll("b", first, skip_duplicates=True)
+    assert (report.supports, matcher.gallery.count("b")) == (0, 2)
+    assert [finding.kind for finding in report.findings if finding.kind == "repeated"] == ["repeated"]

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from oneshot_runtime import GalleryError, LabelError, OneShotMatcher
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.stores.base import Block
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
-DIM = Bundle.open().dim
+BUNDLE = Bundle.open()
+DIM = BUNDLE.dim
 
 
 @pytest.fixture
@@ -73,6 +75,23 @@ def test_two_openings_see_each_other(path) -> None:
         one.remove("nobody")
     one.close()
     two.close()
+
+
+def test_the_process_that_makes_the_file_reads_no_more_than_what_is_new(path) -> None:
+    store = SqliteStore(path, BUNDLE.fingerprint, DIM)
+    seen = []
+
+    def apply(changes) -> int:
+        seen.append((changes.anew, sum(len(block.labels) for block in changes.added)))
+        return changes.position.supports
+
+    for number in range(4):
+        store.sync(apply)
+        store.add([Block([f"s{number}"], np.full((1, DIM), number, np.uint8), [None], [None])])
+    store.remove("s0")
+    store.sync(apply)
+    store.close()
+    assert seen == [(True, 0), (False, 1), (False, 1), (False, 1), (False, 1)]
 
 
 def test_two_writers_lose_nothing(path) -> None:
