@@ -180,8 +180,11 @@ def test_the_commands_say_what_is_odd(tmp_path, drawings, monkeypatch, capsys) -
     assert main(["enroll", "twin", "1.png", *fp32]) == 0
     assert "1.png: looks the same as 's1'" in capsys.readouterr().out
     assert main(["enroll", "twin", "1.png", "--json", *fp32]) == 0
-    (finding,) = json.loads(capsys.readouterr().out)["findings"]
-    assert (finding["kind"], finding["image"], finding["other"]) == ("duplicate", "1.png", "s1")
+    assert json.loads(capsys.readouterr().out)["present"] == ["1.png"]
+    assert main(["enroll", "third", "1.png", "--json", *fp32]) == 0
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert ("duplicate", "1.png", "s1") in [(found["kind"], found["image"], found["other"]) for found in findings]
+    assert main(["remove", "third"]) == 0
     assert main(["gallery", "check", "--picture", "odd.png", *fp32]) == 0
     assert "'s1' (support 0) looks the same as 'twin' (support 0)" in capsys.readouterr().out
     with Image.open("odd.png") as sheet:
