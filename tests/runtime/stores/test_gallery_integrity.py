@@ -17,6 +17,7 @@ from oneshot_runtime.cli.main import main
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores import records
+from oneshot_runtime.stores.sqlite.block import block_size
 from oneshot_runtime.stores.sqlite.file_check import check_file
 from oneshot_runtime.transfer.backup import backup
 from oneshot_runtime.transfer.old_gallery import convert_old, is_old
@@ -320,17 +321,17 @@ def test_a_check_changes_nothing(path) -> None:
 
 
 def test_blocks_fill_up_and_thin_out(path) -> None:
-    gallery = open_gallery(path)
-    for number in range(130):
+    gallery, full = open_gallery(path), block_size(BUNDLE.dim)
+    for number in range(2 * full + 2):
         gallery.extend([f"s{number}"], embeddings(1, seed=number))
     assert len(blocks(path)) == 3
-    for number in range(64, 130):
+    for number in range(full, 2 * full + 2):
         gallery.remove(f"s{number}")
     assert len(blocks(path)) == 1
     gallery.extend(["late"], embeddings(1))
     gallery.close()
     gallery = open_gallery(path)
-    assert gallery.labels == [*(f"s{number}" for number in range(64)), "late"]
+    assert gallery.labels == [*(f"s{number}" for number in range(full)), "late"]
     gallery.close()
 
 
