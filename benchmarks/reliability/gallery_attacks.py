@@ -256,6 +256,7 @@ def _write_on(path: str, dim: int, number: int, stop: float, acknowledged: multi
         if done % 50 == 49:
             store.remove(f"writer {number} {done % 40}")
             gallery.content.pop(f"writer {number} {done % 40}", None)
+        time.sleep(0.02)
     store.close()
     acknowledged.put(sum(map(len, gallery.content.values())))
 
