@@ -354,21 +354,21 @@ def test_a_newer_schema_another_programs_and_an_older_one(server, schema_of, mon
     gallery.close()
     name = schema_of(address)
     server.execute(f"UPDATE {name}.oneshot_version SET version = 99")
-    with pytest.raises(GalleryError, match="schema version 99, this runtime reads 1"):
+    with pytest.raises(GalleryError, match="schema version 99, this runtime reads 2"):
         Gallery(BUNDLE, address)
-    server.execute(f"UPDATE {name}.oneshot_version SET version = 1")
+    server.execute(f"UPDATE {name}.oneshot_version SET version = 2")
     step = lambda dim: [f"ALTER TABLE supports ADD COLUMN added_later integer DEFAULT {dim}"]  # noqa: E731
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
     gallery = Gallery(BUNDLE, address)
     assert gallery.labels == ["a"]
     gallery.close()
     found = server.execute(f"SELECT version, added_later FROM {name}.oneshot_version, {name}.supports")
-    assert found == [(2, BUNDLE.dim)]
+    assert found == [(3, BUNDLE.dim)]
     broken = lambda dim: ["ALTER TABLE classes ADD COLUMN half integer", "ALTER TABLE nonsense ADD COLUMN x integer"]  # noqa: E731
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
     with pytest.raises(GalleryError, match="nonsense"):
         Gallery(BUNDLE, address)
-    assert server.execute(f"SELECT version FROM {name}.oneshot_version") == [(2,)]
+    assert server.execute(f"SELECT version FROM {name}.oneshot_version") == [(3,)]
     assert server.execute(f"SELECT * FROM {name}.classes") == [("a", 1, 1)]
 
     other = server.address()
@@ -462,7 +462,7 @@ def test_a_gallery_that_is_dropped_replaced_or_set_back(server, schema_of) -> No
     gallery.extend(["b"], embeddings(1))
     assert gallery.labels == ["a", "b"]
     server.execute(f"UPDATE {name}.state SET state = '{before[0]}', checksum = '{before[1]}'")
-    with pytest.raises(GalleryError, match="went back from 2 to 1 writes"):
+    with pytest.raises(GalleryError, match="went back from write 2 to write 1"):
         _ = gallery.labels
     server.execute(f"DROP SCHEMA {name} CASCADE")
     with pytest.raises(GalleryError, match="its tables were removed"):
@@ -594,3 +594,19 @@ def test_processes_that_create_the_same_gallery_at_once_all_succeed(server) -> N
     gallery = Gallery(BUNDLE, address)
     assert sorted(gallery.labels) == ["w0", "w1", "w2"]
     gallery.close()
+
+
+def test_a_gallery_of_the_first_schema_is_upgraded(server, schema_of) -> None:
+    """Its list of removals had no single supports."""
+    address = server.address()
+    gallery = Gallery(BUNDLE, address)
+    gallery.extend(["a", "a", "b"], embeddings(3))
+    gallery.remove("b")
+    gallery.close()
+    name = schema_of(address)
+    server.execute(f"ALTER TABLE {name}.removals DROP COLUMN support", f"UPDATE {name}.oneshot_version SET version = 1")
+    gallery, other = Gallery(BUNDLE, address), Gallery(BUNDLE, address)
+    gallery.remove("a", 0)
+    assert (other.labels, other.count("a")) == (["a"], 1)
+    gallery.close()
+    other.close()

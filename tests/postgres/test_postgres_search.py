@@ -219,7 +219,7 @@ def test_the_commands_take_such_an_address(server, pictures, capsys, tmp_path) -
     address = server.address().replace("//postgres:@", "//postgres:s3cret@")  # trusted, whatever the password
     options = ("--gallery", address)
     refused = run(capsys, "list", *options, code=1)
-    assert "does not exist; `oneshot enroll` creates it" in refused["message"]
+    assert "does not exist; `oneshot enroll LABEL IMAGE` creates it" in refused["message"]
     for number, picture in enumerate(pictures):
         enrolled = run(capsys, "enroll", f"s{number}", picture, *options)
     assert enrolled["classes"] == 3
