@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.reliability.damage import damage
 from benchmarks.reliability.fuzz_targets import TARGETS
+from benchmarks.reliability.gallery_attacks import ATTACKS
 from benchmarks.reliability.soak import soak
 from oneshot_runtime import OneShotError
 
@@ -52,3 +55,11 @@ def test_threads_agree_with_their_records(tmp_path) -> None:
     operations = figures["operations"]
     assert isinstance(operations, dict)
     assert np.sum(list(operations.values())) > 20
+
+
+@pytest.mark.parametrize("attack", ["every-bit", "small", "forged", "journal"])
+def test_no_attack_on_a_gallery_file_gives_a_wrong_answer(tmp_path, attack) -> None:
+    arguments = argparse.Namespace(every=1709, flips=60)
+    found = ATTACKS[attack](tmp_path, arguments)
+    assert set(found) <= {"refused", "as before"}
+    assert found["refused"]
