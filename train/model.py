@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oneshot_runtime.vision.preprocess import PreprocessSpec
+from oneshot_runtime.vision.preprocess import PREPROCESS_VERSION, PreprocessSpec
 
 __all__ = ["PRESETS", "ModelConfig", "SiameseNet", "WeightedL1Head"]
 
@@ -42,7 +42,8 @@ class ModelConfig:
         return cls(
             **{
                 **values,
-                "spec": PreprocessSpec.from_dict(values["spec"]),
+                # Training sees clean drawings, whose canvases are the same in every version so far.
+                "spec": PreprocessSpec.from_dict({**values["spec"], "version": PREPROCESS_VERSION}),
                 "channels": tuple(values["channels"]),
                 "kernels": tuple(values["kernels"]),
             }

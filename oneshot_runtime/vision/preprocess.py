@@ -21,7 +21,7 @@ from oneshot_runtime.errors import BundleError, ImageError
 from oneshot_runtime.vision.decode import ImageSource, Picture, decode, name_of, resized
 from oneshot_runtime.vision.readings import Reading, readings, whole_picture
 
-__all__ = ["PreprocessSpec", "canvas_of", "ink_at_edges", "preprocess", "ways_to_read"]
+__all__ = ["PREPROCESS_VERSION", "PreprocessSpec", "canvas_of", "ink_at_edges", "preprocess", "ways_to_read"]
 
 _MIN_CONTRAST = 24
 """Grey levels between ink and paper below which an image counts as blank: above sensor noise, below pencil."""
@@ -39,6 +39,10 @@ _MOSTLY_INK = bytes(128) + bytes([255]) * 128
 """Translation table that keeps what is more ink than paper."""
 
 
+PREPROCESS_VERSION = 2
+"""Changes whenever a picture may give another canvas than before: galleries of both must not be compared."""
+
+
 @dataclass(frozen=True)
 class PreprocessSpec:
     """What `preprocess` does, written into the manifest.
@@ -46,7 +50,7 @@ class PreprocessSpec:
     height, width: the canvas in pixels. fit: "ink" crops to the ink's box, "frame" keeps the whole picture. ink_share: with
     "ink", the share of the canvas that the box's longer side takes. min_ink: boxes smaller than this share of the picture's
     longer side are treated as if they had it, so that a dot stays a dot. thin: mean stroke width in pixels of the canvas below
-    which "ink" widens strokes, see `_widen`; 0 leaves them.
+    which "ink" widens strokes, see `_widen`; 0 leaves them. version: `PREPROCESS_VERSION`.
     """
 
     height: int
@@ -55,8 +59,14 @@ class PreprocessSpec:
     ink_share: float = 0.8
     min_ink: float = 0.15
     thin: float = 2.4
+    version: int = PREPROCESS_VERSION
 
     def __post_init__(self) -> None:
+        if self.version != PREPROCESS_VERSION:
+            raise BundleError(
+                f"preprocess: the model was made for version {self.version!r} of finding symbols in pictures, this runtime has "
+                f"version {PREPROCESS_VERSION}: export the model again, or install the release that it was made with"
+            )
         for side in (self.height, self.width):
             if not isinstance(side, int) or not 8 <= side <= 1024:
                 raise BundleError(f"preprocess: height and width must be integers from 8 to 1024, got {side!r}")
@@ -76,6 +86,7 @@ class PreprocessSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PreprocessSpec:
         """Inverse of `to_dict`; raises `BundleError` for a missing, unknown or impossible entry."""
+        values = {"version": 1, **values}  # the first one was not written down
         expected = {field.name for field in fields(cls)}
         if set(values) != expected:
             raise BundleError(f"preprocess: expected the entries {sorted(expected)}, got {sorted(values)}")

@@ -5,6 +5,7 @@ import json
 import shutil
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +237,22 @@ def test_without_int8_auto_takes_fp32(altered_bundle) -> None:
     assert OneShotMatcher.load(folder).precision == "fp32"
     with pytest.raises(OneShotError, match="int8"):
         OneShotMatcher.load(folder, precision="int8")
+
+
+@pytest.mark.parametrize("version", [None, 1, 3])
+def test_a_model_for_another_way_of_finding_symbols_is_refused(altered_bundle, version) -> None:
+    def change(manifest) -> None:
+        del manifest["preprocess"]["version"]
+        if version is not None:
+            manifest["preprocess"]["version"] = version
+
+    folder = altered_bundle(change)
+    with pytest.raises(BundleError, match=f"version {version or 1} .* export the model again"):
+        Bundle.open(folder)
+
+
+def test_the_way_of_finding_symbols_is_part_of_what_binds_a_gallery() -> None:
+    bundle = Bundle.open()
+    head, checksums = bundle.manifest["head"], bundle.manifest["sha256"]
+    assert bundle.manifest["preprocess"]["version"] == bundle.spec.version
+    assert fingerprint_of(checksums, replace(bundle.spec, thin=2.5), head) != bundle.fingerprint
