@@ -302,7 +302,7 @@ class Gallery:
 
     def _notes_at(self, revision: int | None) -> dict[str, str]:
         known = self._notes
-        if isinstance(self._store, MemoryStore) or known is None or known[0] != revision:
+        if revision is None or isinstance(self._store, MemoryStore) or known is None or known[0] != revision:
             known = self._notes = revision, self._store.notes()
         return known[1]
 

@@ -36,6 +36,7 @@ function askToken() {
       resolve();
     }, { once: true });
     dialog.showModal();
+    dialog.querySelector("menu button").focus(); // what changes nothing comes first
   });
   return asking;
 }

@@ -26,6 +26,7 @@ export function ask(id, opened = () => {}) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok"), { once: true });
     dialog.showModal();
+    dialog.querySelector("menu button").focus(); // what changes nothing comes first
     opened();
   });
 }

@@ -45,6 +45,14 @@ def video(frames: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) ->
     return path
 
 
+def teach_something(gallery: Path) -> None:
+    """Make a gallery file: its first symbol does."""
+    with OneShotMatcher.load(gallery=gallery) as matcher:
+        drawing = np.full((60, 60), 255, np.uint8)
+        drawing[10:50, 26:33] = 0
+        matcher.enroll("line", drawing)
+
+
 def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
@@ -146,7 +154,7 @@ def test_an_interrupt_completes_the_recording(video: Path, tmp_path: Path, kind:
         else:
             cv2.imwrite(str(path), image)
     output = tmp_path / "out.mp4"
-    OneShotMatcher.load(gallery=str(tmp_path / "g.db")).close()
+    teach_something(tmp_path / "g.db")
     # A shell that runs this in the background has its children ignore the signal.
     code = (
         "import signal, sys; from oneshot_runtime.cli.main import main; "
@@ -203,7 +211,7 @@ def test_a_gallery_that_is_not_there_is_a_question(
     assert not gallery.exists()
     monkeypatch.setattr("builtins.input", lambda: "y")
     assert main(command) == 0
-    assert gallery.exists()
+    assert not gallery.exists()  # the first symbol that is taught makes it
 
 
 def test_pictures_are_annotated_one_by_one_and_a_damaged_one_is_passed_over(
@@ -250,7 +258,7 @@ def test_a_camera_is_shown_in_the_browser_where_there_are_no_windows(
     monkeypatch.setattr("oneshot_runtime.cli.serve_command.serve_live", lambda matcher, gallery: served.append(gallery))
     monkeypatch.setattr("oneshot_runtime.camera.window.window_problem", lambda: "no display here")
     gallery = str(tmp_path / "g.db")
-    OneShotMatcher.load(gallery=gallery).close()
+    teach_something(tmp_path / "g.db")
     assert main(["camera", "0", "--gallery", gallery]) == 0
     assert served == [gallery]
     assert released  # the browser could not open it otherwise
