@@ -35,8 +35,10 @@ ELSEWHERE = {
     "accuracy.training_minutes": "needs the logs of runs",
     "domains": "needs pictures of other domains, which are no part of the repository",
     "reliability.fuzz": "needs atheris; tests/test_reliability.py feeds the same targets",
+    "reliability.gallery_costs": "runs beside another checkout of the project",
     "reliability.kill_rounds": "tests/test_kill_rounds.py runs it",
     "scale.cluster": "starts a Ray cluster; tests/runtime/cluster has one",
+    "speed.page_live": "takes a film of minutes; tests/test_page_live.py shows the page a short one",
 }
 
 
