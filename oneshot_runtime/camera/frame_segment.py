@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.camera.frame_grouping import group_parts, union
 from oneshot_runtime.camera.frame_ink import INKS, Ink, find_ink
 from oneshot_runtime.camera.optional_opencv import cv2
 from oneshot_runtime.errors import ImageError, OptionError
+from oneshot_runtime.vision.grouping import group_parts, union
 
 __all__ = ["Box", "Found", "dominant_ink", "find_symbols"]
 

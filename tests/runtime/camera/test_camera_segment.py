@@ -8,9 +8,9 @@ cv2 = pytest.importorskip("cv2")
 from benchmarks.film import Film, film, lay_out  # noqa: E402
 from oneshot_runtime import ImageError, OneShotMatcher, OptionError  # noqa: E402
 from oneshot_runtime.camera import find_symbols  # noqa: E402
-from oneshot_runtime.camera.frame_grouping import group_parts  # noqa: E402
 from oneshot_runtime.camera.frame_segment import dominant_ink  # noqa: E402
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer  # noqa: E402
+from oneshot_runtime.vision.grouping import group_parts  # noqa: E402
 
 
 def page(height: int = 300, width: int = 480, level: int = 220) -> np.ndarray:
