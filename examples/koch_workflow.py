@@ -87,7 +87,7 @@ print(f"{len(training.images)} characters to learn from, {len(testing.images)} h
 # Verification as binary classification: a pair `(Xi, Yi)` is two drawings, and 1 where both show the same character.
 
 # %%
-spec = PRESETS["edge"].spec
+spec = PRESETS["narrow"].spec
 canvases, unseen = from_image_set(training, spec), from_image_set(testing, spec)
 left, right, target = sample_pairs(canvases, 8, rng, within_group=True)
 figure, axes = plt.subplots(2, 8, figsize=(12, 3.4))
@@ -105,7 +105,7 @@ show("pairs")
 # learned weights.
 
 # %%
-config = TrainConfig(model=PRESETS["edge"], split="background", steps=100, classes=30, shots=4, synthetic=0.0, redrawn=0.0)
+config = TrainConfig(model=PRESETS["narrow"], split="background", steps=100, classes=30, shots=4, redrawn=0.0)
 scratch = Trainer(config, canvases)
 print(scratch.model.layers)
 print(f"{sum(weight.numel() for weight in scratch.model.parameters()):,} weights")
