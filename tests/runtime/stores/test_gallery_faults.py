@@ -40,6 +40,7 @@ def in_a_child(script: str, path) -> str:
     start = (
         "import os, resource, sys, numpy as np\nfrom oneshot_runtime import GalleryError\n"
         "from oneshot_runtime.model.bundle import Bundle\nfrom oneshot_runtime.gallery import Gallery\n"
+        "import oneshot_runtime.stores.sqlite.sqlite_store  # another user may not read the package's folder\n"
         "path = sys.argv[1]; bundle = Bundle.open()\n"
         "def rows(n): return np.random.default_rng(1).random((n, bundle.dim), np.float32)\n"
     )
