@@ -43,6 +43,7 @@ def in_a_child(script: str, path) -> str:
         "import oneshot_runtime.stores.sqlite.sqlite_store  # another user may not read the package's folder\n"
         "path = sys.argv[1]; bundle = Bundle.open()\n"
         "def rows(n): return np.random.default_rng(1).random((n, bundle.dim), np.float32)\n"
+        "Gallery(bundle).extend(['in memory'], rows(1))  # what is imported late is imported now\n"
     )
     done = subprocess.run([sys.executable, "-c", start + script, str(path)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
