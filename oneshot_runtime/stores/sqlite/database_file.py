@@ -61,7 +61,7 @@ class GalleryFile:
         with self.errors():
             uri = f"{self.real.as_uri()}?mode=rw"
             connection = sqlite3.connect(
-                uri, BUSY_SECONDS, uri=True, isolation_level=None, check_same_thread=False, factory=_Connection
+                uri, timeout=BUSY_SECONDS, uri=True, isolation_level=None, check_same_thread=False, factory=_Connection
             )
             connection.key, self._lock = take_lock(self.real, connection)
             for name, most in _LIMITS.items():
