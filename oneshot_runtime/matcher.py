@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, overload
@@ -19,7 +19,8 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode, probabilities, probability, sum_absolute_differences
 from oneshot_runtime.model.conformal import GalleryCalibration
 from oneshot_runtime.model.embedder import BatchEmbedder, in_batch
-from oneshot_runtime.model.session import Embedder, available_cpus, open_embedder
+from oneshot_runtime.model.processor import available_cpus
+from oneshot_runtime.model.session import Embedder, open_embedder
 from oneshot_runtime.model.thresholds import DEFAULT_FAR, check_far
 from oneshot_runtime.quality.enrollment import EnrollmentReport, Limits, repeated_places, review
 from oneshot_runtime.results import Candidate, Match, ReadSymbol, clearly_ahead
@@ -71,6 +72,7 @@ class OneShotMatcher:
         *,
         gallery: str | os.PathLike[str] | GalleryStore | None = None,
         device: str = "auto",
+        provider_options: Mapping[str, Any] | None = None,
         precision: str = "auto",
         threads: int | None = None,
         far: float | None = DEFAULT_FAR,
@@ -80,18 +82,23 @@ class OneShotMatcher:
         Args:
             bundle: A folder written by `python -m export`; by default the model that ships in the package.
             gallery: Path or address (postgresql://...) of a durable gallery, created when missing; None keeps it in memory.
-            device: "auto", "cpu" or "cuda"; "cuda" raises when the session does not run there.
+            device: "auto" takes cuda where it runs, else the CPU; "cpu", "cuda", "openvino", "coreml", "directml", "qnn", or
+                any other execution provider that the installed ONNX Runtime has: that one or an error, never another.
+            provider_options: Of that execution provider, names to values. What is not named is set so that the provider
+                computes in float32.
             precision: "fp32", "int8", or "auto" for int8 where the processor makes that faster and the golden images come out
-                right, else fp32.
+                right, else fp32, as on every device but the CPU.
             threads: Processor threads of one embedding, by default those this process may use.
             far: False accept rate, the share of unknown symbols that may be given a label (see `Match.label`), above 0 and at
                 most 0.5; None never refuses, which is also what a bundle without thresholds comes to, with an `OneShotWarning`.
 
         Raises:
-            OptionError: For a rate or a number of threads that cannot be, before anything is loaded.
+            OptionError: For a rate or a number of threads that cannot be, before anything is loaded; for provider_options that
+                cannot be any.
             BundleError: When the bundle is damaged or incomplete.
             GalleryError: When the gallery is damaged, or of another model.
-            DeviceError: When the session does not run on the device that was asked for.
+            DeviceError: When the session does not run on the device that was asked for, or the golden images come out wrong
+                there.
             DependencyError: When an optional dependency is missing.
         """
         rate = None if far is None else check_far(far)
@@ -105,7 +112,7 @@ class OneShotMatcher:
                 stacklevel=2,
             )
             rate = None
-        embedder = open_embedder(opened, device, precision, count)
+        embedder = open_embedder(opened, device, precision, count, provider_options)
         return cls(opened, embedder, Gallery(opened, gallery, count), count, rate)
 
     def __repr__(self) -> str:
@@ -124,7 +131,7 @@ class OneShotMatcher:
 
     @property
     def device(self) -> str:
-        """What really runs the embedding, "cpu" or "cuda", whatever was asked for."""
+        """What really runs the embedding, such as "cpu" or "cuda", whatever was asked for."""
         return self._embedder.device
 
     @property
@@ -214,7 +221,8 @@ class OneShotMatcher:
         from oneshot_runtime.transfer.bulk import encode_here, enroll_folder
         from oneshot_runtime.transfer.encoder import ImageEncoder
 
-        encoder = ImageEncoder(self.bundle, self.device, self.precision, self.threads)
+        options = self._embedder.provider_options
+        encoder = ImageEncoder(self.bundle, self.device, self.precision, self.threads, options)
         coding = encode_here(encoder)
         return enroll_folder(self.gallery.store, coding, folder, strict=strict, progress=progress, failure=failure)
 

@@ -9,17 +9,22 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oneshot_runtime.cli.parser import Parser, did_you_mean
-from oneshot_runtime.errors import GalleryError, LabelError, OneShotWarning, OptionError
+from oneshot_runtime.errors import DeviceError, GalleryError, LabelError, OneShotWarning, OptionError
 from oneshot_runtime.matcher import MAX_THREADS, OneShotMatcher
 from oneshot_runtime.model.bundle import Bundle
+from oneshot_runtime.model.providers import DEVICES, device_named
+from oneshot_runtime.model.session import import_onnxruntime
 from oneshot_runtime.model.thresholds import DEFAULT_FAR, check_far
 from oneshot_runtime.results import Match
 from oneshot_runtime.stores.address import redacted, scheme_of
 from oneshot_runtime.stores.base import GalleryStore
 from oneshot_runtime.stores.registry import gallery_exists, open_store
+
+if TYPE_CHECKING:
+    from oneshot_runtime.transfer.encoder import ImageEncoder
 
 __all__ = [
     "add_command",
@@ -29,6 +34,7 @@ __all__ = [
     "load_existing",
     "load_options",
     "match_json",
+    "open_encoder",
     "print_result",
     "rate",
     "require_file",
@@ -57,13 +63,17 @@ def add_command(
     description = text[0].upper() + text[1:] + "."
     command: Parser = commands.add_parser(name, help=text, description=description, examples=examples)
     command.set_defaults(run=run, parser=command, gallery=None, device="auto", precision="auto", threads=None, far=None)
+    command.set_defaults(provider_option=[])
     if gallery:
         default = os.environ.get(_GALLERY) or _DEFAULT_GALLERY
         text = f"file, or postgresql://user@host/database (default: ${_GALLERY}, else {_DEFAULT_GALLERY})"
         command.add_argument("--gallery", default=default, metavar="PLACE", help=text)
     command.add_argument("--bundle", metavar="FOLDER", help="model bundle (default: the one in the package)")
     if model:
-        command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where it runs (default: auto)")
+        text = "where it runs: cpu, cuda, openvino, ... (`oneshot doctor` lists those that are installed; default: auto)"
+        command.add_argument("--device", type=device, default="auto", metavar="NAME", help=text)
+        text = "an option of the device's execution provider; may be given several times"
+        command.add_argument("--provider-option", action="append", type=option, metavar="NAME=VALUE", help=text)
         text = "auto takes int8 where it is right and faster (default: auto)"
         command.add_argument("--precision", default="auto", choices=("auto", "fp32", "int8"), help=text)
         text = "processor threads (default: all that are available)"
@@ -83,6 +93,22 @@ def rate(text: str) -> float | None:
         return check_far(float(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 0.5, or 'none', got {text!r}") from None
+
+
+def device(text: str) -> str:
+    """An argument that names a device; whether it is installed is found out when the model is loaded."""
+    try:
+        return text if text in ("auto", *DEVICES) else device_named(text, import_onnxruntime().get_available_providers())
+    except DeviceError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def option(text: str) -> tuple[str, str]:
+    """An argument that is NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
 
 
 def threads(text: str) -> int:
@@ -160,7 +186,16 @@ def load(arguments: argparse.Namespace) -> OneShotMatcher:
 
 def load_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `OneShotMatcher.load` takes, from the command's options."""
-    return {name: getattr(arguments, name) for name in ("bundle", "gallery", "device", "precision", "threads", "far")}
+    options = {name: getattr(arguments, name) for name in ("bundle", "gallery", "device", "precision", "threads", "far")}
+    return {**options, "provider_options": dict(arguments.provider_option) or None}
+
+
+def open_encoder(bundle: Bundle, arguments: argparse.Namespace) -> ImageEncoder:
+    """The encoder of pictures that the command's options ask for."""
+    from oneshot_runtime.transfer.encoder import ImageEncoder
+
+    options = dict(arguments.provider_option) or None
+    return ImageEncoder(bundle, arguments.device, arguments.precision, arguments.threads, options)
 
 
 def match_json(match: Match) -> dict[str, Any]:

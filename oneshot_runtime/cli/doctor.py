@@ -7,20 +7,32 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from oneshot_runtime.errors import OneShotError
+from oneshot_runtime.errors import DeviceError, OneShotError
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode, logits, probabilities, sum_absolute_differences
-from oneshot_runtime.model.session import Embedder, available_cpus, create_session, golden_error, import_onnxruntime
+from oneshot_runtime.model.processor import available_cpus
+from oneshot_runtime.model.providers import device_of, installed_devices
+from oneshot_runtime.model.session import Embedder, create_session, golden_error, import_onnxruntime, nodes_by_provider
 
 __all__ = ["Check", "diagnose"]
 
-_WHEELS = ("onnxruntime", "onnxruntime-gpu")
+_WHEELS = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "onnxruntime-directml",
+    "onnxruntime-qnn",
+    "onnxruntime-rocm",
+    "onnxruntime-migraphx",
+)
+"""Each holds the whole module onnxruntime, so a second one overwrites the first."""
 _OPENCV = ("opencv-python", "opencv-python-headless")
 _HEAD_TOLERANCE, _CODE_TOLERANCE = 1e-4, 0.1
 """Of a probability: another processor's rounding, and that of 256 summed bytes where the sigmoid is steepest."""
@@ -35,17 +47,25 @@ class Check:
     detail: str
 
 
-def diagnose(bundle: str | None, device: str, precision: str, threads: int | None) -> list[Check]:
+def diagnose(
+    bundle: str | None,
+    device: str,
+    precision: str,
+    threads: int | None,
+    provider_options: Mapping[str, Any] | None = None,
+) -> list[Check]:
     """Run every check; what fails is reported, not raised."""
     start = time.perf_counter()
     try:
-        matcher = OneShotMatcher.load(bundle, device=device, precision=precision, threads=threads, far=None)
+        matcher = OneShotMatcher.load(
+            bundle, device=device, provider_options=provider_options, precision=precision, threads=threads, far=None
+        )
     except OneShotError as error:
         return [_versions(), _wheels(), Check("load", False, str(error))]
     loaded = 1000 * (time.perf_counter() - start)
     embedder = matcher._embedder
     checks = [_versions(), _wheels(), _threads(matcher), _provider(matcher, device)]
-    checks += [_golden(matcher.bundle, matcher.device, matcher.threads, embedder), _head(matcher)]
+    checks += [_golden(matcher.bundle, matcher.threads, embedder), _head(matcher)]
     checks.append(_latency(matcher, loaded))
     return checks
 
@@ -60,7 +80,7 @@ def _versions() -> Check:
 def _wheels() -> Check:
     installed = [name for name in _WHEELS if _version(name)]
     remedies = {
-        _WHEELS: "pip uninstall -y onnxruntime onnxruntime-gpu, then install one of the extras cpu and gpu",
+        _WHEELS: "pip uninstall -y all of them, then install one of the extras cpu, gpu and openvino",
         _OPENCV: "pip uninstall -y opencv-python opencv-python-headless, then install one of the extras camera and window",
     }
     for kind, remedy in remedies.items():
@@ -75,22 +95,30 @@ def _threads(matcher: OneShotMatcher) -> Check:
 
 
 def _provider(matcher: OneShotMatcher, asked: str) -> Check:
-    available = ", ".join(import_onnxruntime().get_available_providers())
-    running = ", ".join(matcher._embedder.session.get_providers())
-    wasted = asked == "auto" and matcher.device == "cpu" and "CUDAExecutionProvider" in available
-    detail = f"{matcher.device} ({running}), precision {matcher.precision}; asked for {asked}; available: {available}"
+    available = installed_devices(import_onnxruntime().get_available_providers())
+    session = matcher._embedder.session
+    running = ", ".join(session.get_providers())
+    taken = {device_of(provider): len(operators) for provider, operators in nodes_by_provider(session).items()}
+    nodes = "".join(f", {count} nodes on {name}" for name, count in sorted(taken.items()))
+    wasted = asked == "auto" and matcher.device == "cpu" and "cuda" in available
+    detail = f"{matcher.device} ({running}{nodes}), precision {matcher.precision}; asked for {asked}"
+    detail += f"; installed: {', '.join(available)}"
     if wasted:
         detail += "; CUDA is built in but does not start: check the driver with nvidia-smi"
     return Check("provider", not wasted, detail)
 
 
-def _golden(bundle: Bundle, device: str, threads: int, running: Embedder) -> Check:
+def _golden(bundle: Bundle, threads: int, running: Embedder) -> Check:
     """The golden images in every precision of the bundle; only the one that runs decides."""
     golden = bundle.golden()
     findings = []
     for precision in ("fp32", "int8") if bundle.has_int8 else ("fp32",):
-        session, _ = create_session(bundle.embedding_graph(precision), device, threads)
-        error = golden_error(Embedder(session, device, precision), golden, bundle)
+        graph, options = bundle.embedding_graph(precision), running.provider_options
+        try:
+            session, _ = create_session(graph, running.device, threads, options)
+            error = golden_error(Embedder(session, running.device, precision), golden, bundle)
+        except DeviceError as failure:
+            error = str(failure)
         findings.append(f"{precision} {'right' if error is None else error}")
     error = golden_error(running, golden, bundle)
     return Check("golden images", error is None, f"{len(golden.images)} images: {'; '.join(findings)}")

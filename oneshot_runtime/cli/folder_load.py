@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oneshot_runtime.cli.common import print_result
+from oneshot_runtime.cli.common import open_encoder, print_result
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.stores.address import redacted
 
@@ -26,12 +26,11 @@ def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False
     from oneshot_runtime.model.bundle import Bundle
     from oneshot_runtime.stores.registry import open_store
     from oneshot_runtime.transfer.bulk import encode_here, enroll_folder
-    from oneshot_runtime.transfer.encoder import ImageEncoder
 
     if not Path(folder).is_dir():  # before a gallery is created for it
         raise GalleryError(f"'{folder}' is no folder; nothing was enrolled")
     bundle = Bundle.open(arguments.bundle)
-    encoder = ImageEncoder(bundle, arguments.device, arguments.precision, arguments.threads)
+    encoder = open_encoder(bundle, arguments)
     # The store alone: a gallery would read all of it into memory, which enrolling does not need.
     store = open_store(arguments.gallery, bundle.fingerprint, bundle.dim)
     line = _ProgressLine()

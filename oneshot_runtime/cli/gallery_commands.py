@@ -13,6 +13,7 @@ from oneshot_runtime.cli.common import (
     existing_store,
     load,
     load_existing,
+    open_encoder,
     print_result,
     require_file,
     seed,
@@ -236,7 +237,6 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 def _migrate(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.model.bundle import Bundle
     from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
-    from oneshot_runtime.transfer.encoder import ImageEncoder
     from oneshot_runtime.transfer.migrate import migrate
     from oneshot_runtime.transfer.old_gallery import convert_old, is_old
 
@@ -253,7 +253,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
     bundle = Bundle.open(arguments.bundle)
     values["to"] = bundle.fingerprint
     if values["from"] != values["to"] or arguments.force:
-        encoder = ImageEncoder(bundle, arguments.device, arguments.precision, arguments.threads)
+        encoder = open_encoder(bundle, arguments)
         count = values["supports"] = migrate(arguments.gallery, encoder, _progress)
         lines.append(f"{arguments.gallery}: {count} support(s) moved from model {values['from']} to {values['to']}")
     elif not lines:

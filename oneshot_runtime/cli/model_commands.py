@@ -59,7 +59,8 @@ def _page(bundle: Bundle, path: str) -> list[str]:
 def _doctor(arguments: argparse.Namespace) -> int:
     from oneshot_runtime.cli.doctor import as_json, diagnose
 
-    checks = diagnose(arguments.bundle, arguments.device, arguments.precision, arguments.threads)
+    options = dict(arguments.provider_option) or None
+    checks = diagnose(arguments.bundle, arguments.device, arguments.precision, arguments.threads, options)
     text = "\n".join(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}" for check in checks)
     print_result(arguments, as_json(checks), text)
     return 0 if all(check.ok for check in checks) else 1

@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.errors import BundleError, DependencyError, DeviceError
+from oneshot_runtime.errors import BundleError, DependencyError, DeviceError, OptionError
 from oneshot_runtime.model.bundle import Bundle, Golden
 from oneshot_runtime.model.processor import has_int8_instructions
+from oneshot_runtime.model.providers import (
+    DEVICES,
+    default_options,
+    device_named,
+    device_of,
+    how_to_start,
+    options_as_text,
+    provider_of,
+)
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["Embedder", "available_cpus", "create_session", "import_onnxruntime", "open_embedder"]
+__all__ = [
+    "Embedder",
+    "create_session",
+    "golden_error",
+    "import_onnxruntime",
+    "nodes_by_provider",
+    "open_embedder",
+]
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_SESSION_ENTRIES = {
+    "session.intra_op.allow_spinning": "0",
+    "session.inter_op.allow_spinning": "0",
+    "session.record_ep_graph_assignment_info": "1",  # from 1.24 on; others ignore it
+}
+
+_COSTLY = {"Conv", "Gemm", "MatMul"}
+"""Operators that a device must run itself. Others, such as a change of type, may stay on the CPU."""
 
 GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 0.25}
 """Largest difference of an embedding's component from its golden value: rounding of another processor's arithmetic for fp32,
@@ -49,82 +72,102 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def available_cpus() -> int:
-    """Processors this process may use: the affinity mask, limited by the container's CPU quota (cgroup v2 or v1)."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(count, math.ceil(_cgroup_quota() or count)))
+def create_session(
+    graph: bytes, device: str, threads: int, provider_options: Mapping[str, Any] | None = None
+) -> tuple[onnxruntime.InferenceSession, str]:
+    """A session for `graph`, and the device it really runs on.
 
+    Threads wait without spinning, so an idle matcher costs no CPU time.
 
-def _cgroup_quota() -> float | None:
-    root = Path("/sys/fs/cgroup")
-    try:
-        quota, period = (root / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        try:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
-        except OSError:
-            return None
-    if quota in ("max", "-1"):
-        return None
-    return int(quota) / int(period)
+    Args:
+        graph: An ONNX file's bytes.
+        device: A device that the installed ONNX Runtime has, or "auto": cuda where it runs, else cpu.
+        threads: Of one call, on the processor.
+        provider_options: Of the device's execution provider; they go before what `default_options` has.
 
-
-def create_session(graph: bytes, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session for `graph` on "cpu", "cuda" or "auto" (cuda where it runs, else cpu), and the device it really runs on.
-
-    Threads wait without spinning, so an idle matcher costs no CPU time. Raises `DeviceError` when the session does not run on
-    the device that was asked for: ONNX Runtime itself only warns and goes on with the CPU.
+    Raises:
+        DeviceError: When the session does not run on the device that was asked for: ONNX Runtime itself only warns and goes on
+            with the CPU.
+        OptionError: For options that cannot be any, or options without a device.
     """
     ort = import_onnxruntime()
-    if device not in ("auto", *_PROVIDERS):
-        raise DeviceError(f"unknown device '{device}': choose auto, cpu or cuda")
-    on_cuda = device == "cuda" or (device == "auto" and _PROVIDERS["cuda"] in ort.get_available_providers())
-    if on_cuda:
-        if hasattr(ort, "preload_dlls"):
-            ort.preload_dlls()  # finds the CUDA libraries of the gpu extra, which are not on the loader's path
-        session = _session(ort, graph, "cuda", threads)
-        if session is not None and session.get_providers()[0] == _PROVIDERS["cuda"]:
-            return session, "cuda"
-        if device == "cuda":
-            raise DeviceError(
-                "device='cuda' was asked for, but the session does not run there; available providers: "
-                f"{', '.join(ort.get_available_providers())}. Install 'oneshot-runtime[gpu]' (and no plain onnxruntime beside "
-                "it) and check nvidia-smi, or pass device='auto' or 'cpu'; `oneshot doctor` tells more"
-            )
-    session = _session(ort, graph, "cpu", threads)
-    if session is None:
-        raise DeviceError("onnxruntime has no CPUExecutionProvider; reinstall it: pip install 'oneshot-runtime[cpu]'")
-    return session, "cpu"
+    options = options_as_text(provider_options)
+    available = ort.get_available_providers()
+    device = device_named(device, available)
+    if options and device == "cpu":
+        raise OptionError("provider_options= are for other devices: the CPU's provider has none; threads= bounds its threads")
+    if device == "auto":
+        if options:
+            raise OptionError("provider_options= are those of one device, and device='auto' may take another: name the device")
+        if DEVICES["cuda"] in available:
+            with suppress(DeviceError):
+                return _session(ort, graph, DEVICES["cuda"], threads, options), "cuda"
+        return _session(ort, graph, DEVICES["cpu"], threads, options), "cpu"
+    return _session(ort, graph, provider_of(device, available), threads, options), device
 
 
-def _session(ort: Any, graph: bytes, device: str, threads: int) -> onnxruntime.InferenceSession | None:
-    """A session on one provider, None where that provider is not built in or does not start."""
-    if _PROVIDERS[device] not in ort.get_available_providers():
-        return None
+def nodes_by_provider(session: onnxruntime.InferenceSession) -> dict[str, list[str]]:
+    """The operators of the graph that each provider took; empty with ONNX Runtime before 1.24, which does not tell."""
+    tell = getattr(session, "get_provider_graph_assignment_info", None)
+    nodes: dict[str, list[str]] = {}
+    for part in tell() if tell else ():
+        nodes.setdefault(part.ep_name, []).extend(node.op_type for node in part.get_nodes())
+    return nodes
+
+
+def _session(ort: Any, graph: bytes, provider: str, threads: int, given: Mapping[str, str]) -> onnxruntime.InferenceSession:
+    """A session on one provider, which has taken the network's convolutions and products. Raises `DeviceError`."""
+    device = device_of(provider)
+    if device == "cuda" and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # finds the CUDA libraries of the gpu extra, which are not on the loader's path
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    providers = [_PROVIDERS[device]] if device == "cpu" else [_PROVIDERS[device], _PROVIDERS["cpu"]]
+    for entry, value in _SESSION_ENTRIES.items():
+        options.add_session_config_entry(entry, value)
+    chosen = {**default_options(device, threads), **given}
+    with_cpu = [provider] if device == "cpu" else [provider, DEVICES["cpu"]]
     try:
-        return ort.InferenceSession(graph, options, providers=providers)
+        session = ort.InferenceSession(
+            graph, options, providers=with_cpu, provider_options=[chosen, {}][: len(with_cpu)], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime raises classes of its own, none of them public
-        if device == "cuda":
-            return None
+        if device == "cpu":
+            raise DeviceError(
+                f"onnxruntime cannot load the graph: {error}; update onnxruntime or export the model again"
+            ) from error
         raise DeviceError(
-            f"onnxruntime cannot load the graph: {error}; update onnxruntime or export the model again"
+            f"device={device!r} with provider_options={chosen} cannot load the graph: {error}; `oneshot doctor` tells more"
         ) from error
+    if session.get_providers()[0] != provider:
+        raise DeviceError(
+            f"device={device!r} was asked for, but it does not start here (ONNX Runtime says why on the error output), and the "
+            f"session would run on {device_of(session.get_providers()[0])}. {how_to_start(device)}; or pass device='auto' or "
+            "'cpu'; `oneshot doctor` tells more"
+        )
+    _check_nodes(session, provider)
+    return session
+
+
+def _check_nodes(session: onnxruntime.InferenceSession, provider: str) -> None:
+    """Raise `DeviceError` where a provider runs, but has left what costs time to the CPU."""
+    nodes = nodes_by_provider(session)
+    left = {operator for other, operators in nodes.items() if other != provider for operator in operators}
+    if left & _COSTLY:
+        taken, total = len(nodes.get(provider, ())), sum(map(len, nodes.values()))
+        raise DeviceError(
+            f"device={device_of(provider)!r} takes only {taken} of the graph's {total} nodes and leaves "
+            f"{', '.join(sorted(left & _COSTLY))} to the CPU: try the other precision, or pass device='cpu'"
+        )
 
 
 @dataclass
 class Embedder:
     """The embedding graph on a device. Calling it is safe from several threads, and in a process that was forked.
 
-    graph: what the session was made of. A forked process makes one of its own: it has none of this one's threads.
+    graph, provider_options: what the session was made of. A forked process makes one of its own: it has none of this one's
+        threads.
     """
 
     session: onnxruntime.InferenceSession
@@ -132,6 +175,7 @@ class Embedder:
     precision: str
     threads: int = 1
     graph: bytes | None = field(default=None, repr=False)
+    provider_options: Mapping[str, Any] | None = None
     _process: int = field(default_factory=os.getpid, init=False, repr=False)
 
     def __call__(self, canvases: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -140,7 +184,7 @@ class Embedder:
         Raises `BundleError` where the graph fails or gives something else: a bundle of others may hold any graph.
         """
         if os.getpid() != self._process and self.graph is not None:
-            self.session, _ = create_session(self.graph, self.device, self.threads)
+            self.session, _ = create_session(self.graph, self.device, self.threads, self.provider_options)
             self._process = os.getpid()
         try:
             embeddings = self.session.run(None, {"images": canvases})[0]
@@ -160,37 +204,60 @@ class Embedder:
         return int(self.session.get_outputs()[0].shape[-1])
 
 
-def open_embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embedder:
+def open_embedder(
+    bundle: Bundle, device: str, precision: str, threads: int, provider_options: Mapping[str, Any] | None = None
+) -> Embedder:
     """The bundle's embedder.
 
     Args:
         bundle: The model.
-        device: "cpu", "cuda" or "auto".
+        device: A device that the installed ONNX Runtime has, or "auto": cuda where it runs, else cpu.
         precision: "fp32", "int8", or "auto": int8 where the processor has the instructions that make it faster and the golden
-            images come out right with it, else fp32. The choice depends on the machine only, so processes agree.
+            images come out right with it, else fp32, as on every device but the CPU. The choice depends on the machine only,
+            so processes agree.
         threads: At most. A small network gets one: waking others would take longer than they save.
+        provider_options: Of the device's execution provider.
 
     Raises:
-        DeviceError: When int8 was asked for and the golden images come out wrong here (int8 saturates on some processors), or
-            for an unknown precision.
+        DeviceError: When the session does not run on the device, when the golden images come out wrong there or with int8
+            (which saturates on some processors), or for an unknown precision.
+        OptionError: For options that cannot be any, or options without a device.
     """
     if precision not in ("auto", "fp32", "int8"):
         raise DeviceError(f"unknown precision '{precision}': choose auto, fp32 or int8")
-    worth = bundle.has_int8 and has_int8_instructions()
+    device = device_named(device, import_onnxruntime().get_available_providers())
+    worth = bundle.has_int8 and device in ("auto", "cpu") and has_int8_instructions()
     if precision == "fp32" or (precision == "auto" and not worth):
-        return _embedder(bundle, device, "fp32", threads)
+        return _fp32(bundle, device, threads, provider_options)
     try:
-        int8 = _embedder(bundle, device, "int8", threads)
+        int8 = _embedder(bundle, device, "int8", threads, provider_options)
     except DeviceError:
         if precision == "int8":
             raise
-        return _embedder(bundle, device, "fp32", threads)  # this onnxruntime may be too old for the int8 graph alone
-    right = golden_error(int8, bundle.golden(), bundle) is None
-    if precision == "int8" and not right:
-        raise DeviceError("precision='int8' decides the golden images differently on this processor; use fp32 or auto")
-    if precision == "int8" or (right and int8.device == "cpu"):
+        return _fp32(bundle, device, threads, provider_options)  # this onnxruntime may be too old for the int8 graph alone
+    error = golden_error(int8, bundle.golden(), bundle)
+    if precision == "int8" and error is not None:
+        raise DeviceError(
+            f"precision='int8' decides the golden images differently on this {_what(int8)}: {error}; use fp32 or auto"
+        )
+    if precision == "int8" or (error is None and int8.device == "cpu"):
         return int8
-    return _embedder(bundle, device, "fp32", threads)
+    return _fp32(bundle, device, threads, provider_options)
+
+
+def _fp32(bundle: Bundle, device: str, threads: int, provider_options: Mapping[str, Any] | None) -> Embedder:
+    embedder = _embedder(bundle, device, "fp32", threads, provider_options)
+    # The CPU's float32 is what the golden images were made with; others may compute in fewer bits.
+    if embedder.device == "cpu" or (error := golden_error(embedder, bundle.golden(), bundle)) is None:
+        return embedder
+    raise DeviceError(
+        f"the golden images come out wrong on device={embedder.device!r}: {error}. It computes in fewer bits than "
+        "float32: pass the provider_options= that make it exact (docs/platforms.md), precision='int8', or device='cpu'"
+    )
+
+
+def _what(embedder: Embedder) -> str:
+    return "processor" if embedder.device == "cpu" else f"device ({embedder.device})"
 
 
 def golden_error(embedder: Embedder, golden: Golden, bundle: Bundle) -> str | None:
@@ -214,11 +281,13 @@ def golden_error(embedder: Embedder, golden: Golden, bundle: Bundle) -> str | No
     return f"{wrong} of {len(expected)} golden images find another partner" if wrong else None
 
 
-def _embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embedder:
+def _embedder(
+    bundle: Bundle, device: str, precision: str, threads: int, provider_options: Mapping[str, Any] | None
+) -> Embedder:
     graph = bundle.embedding_graph(precision)
     # On a GPU the processor's threads hardly matter.
     threads = threads if len(graph) >= _WORTH_THREADS else 1
-    session, actual = create_session(graph, device, threads)
+    session, actual = create_session(graph, device, threads, provider_options)
     inputs = [(value.name, value.type, list(value.shape[1:])) for value in session.get_inputs()]
     outputs = [(value.type, list(value.shape[1:])) for value in session.get_outputs()]
     expected = [("images", "tensor(uint8)", [bundle.spec.height, bundle.spec.width])], [("tensor(float)", [bundle.dim])]
@@ -227,4 +296,4 @@ def _embedder(bundle: Bundle, device: str, precision: str, threads: int) -> Embe
             f"the {precision} embedding of bundle '{bundle.path}' takes {inputs} and gives {outputs}, "
             f"expected {expected[0]} and {expected[1]}; export the model again"
         )
-    return Embedder(session, actual, precision, threads, graph)
+    return Embedder(session, actual, precision, threads, graph, provider_options)

@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile
 
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.matcher import OneShotMatcher
-from oneshot_runtime.model.session import available_cpus
+from oneshot_runtime.model.processor import available_cpus
 from oneshot_runtime.server.lanes import WAITING, Lane, Room, too_many
 from oneshot_runtime.server.metrics import Metrics
 from oneshot_runtime.server.microbatches import Answer, MatchQueue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from oneshot_runtime.model import codes
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.embedder import BatchEmbedder
 from oneshot_runtime.model.fork_lock import ForkLock
-from oneshot_runtime.model.session import available_cpus, open_embedder
+from oneshot_runtime.model.processor import available_cpus
+from oneshot_runtime.model.session import open_embedder
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.vision.decode import Picture, decode, thumbnail
 from oneshot_runtime.vision.preprocess import canvas_of, ways_to_read
@@ -41,10 +43,17 @@ class ImageEncoder:
     Raises `BundleError`, `DeviceError` or `DependencyError` as `OneShotMatcher.load` does.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto", precision: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.bundle = bundle
         self.threads = threads or available_cpus()
-        embedder = open_embedder(bundle, device, precision, self.threads)
+        embedder = open_embedder(bundle, device, precision, self.threads, provider_options)
         self.precision = embedder.precision
         self._embedder = BatchEmbedder(bundle, embedder, threads=1)  # in each of this encoder's threads
         self._workers = Workers(self.threads)
