@@ -24,7 +24,7 @@ from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.conformal import GalleryCalibration
 from oneshot_runtime.quality.enrollment import EnrollmentReport, Finding
-from oneshot_runtime.results import Candidate, Match
+from oneshot_runtime.results import Candidate, Match, ReadSymbol
 
 __version__ = "0.1.0"
 
@@ -47,6 +47,7 @@ __all__ = [
     "OneShotMatcher",
     "OneShotWarning",
     "OptionError",
+    "ReadSymbol",
     "SourceError",
     "UnpicklableError",
     "__version__",

@@ -81,6 +81,8 @@ class Gallery:
         return iter(self.labels)
 
     def __repr__(self) -> str:
+        if isinstance(self._store, MemoryStore) and not self._closed:
+            return f"Gallery(in memory, {self._store.engine.snapshot.classes} classes)"
         state = "closed" if self._closed else f"{self._published.classes} classes" if self._engine is None else "open"
         return f"Gallery({self._name}, {state})"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ class ReadSymbol:
     """
 
     box: tuple[int, int, int, int]
-    crop: NDArray[np.uint8]
+    crop: NDArray[np.uint8] = field(repr=False)
     match: Match
 
 

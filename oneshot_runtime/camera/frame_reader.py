@@ -38,7 +38,7 @@ class Sighting:
     box: Box
     label: str | None
     probability: float
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...] = field(repr=False)
     crop: NDArray[np.uint8] = field(compare=False, repr=False)
 
     @property
@@ -56,6 +56,9 @@ class Reading:
 
     symbols: tuple[Sighting, ...]
     milliseconds: dict[str, float]
+
+    def __repr__(self) -> str:
+        return f"Reading({len(self.symbols)} symbols, {sum(self.milliseconds.values()):.1f} ms)"
 
 
 class FrameReader:

@@ -5,7 +5,7 @@ The step before `preprocess`: crops are dark ink on white, free of shadow and of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +36,12 @@ _SPILL = 2
 """Pixels of the working picture around a part that still belong to its soft edge."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """A symbol in a frame. box: of its ink. crop: uint8 (h, w), its ink dark on white and nothing else."""
 
     box: Box
-    crop: NDArray[np.uint8]
+    crop: NDArray[np.uint8] = field(repr=False)
 
 
 def find_symbols(frame: NDArray[np.uint8], ink: str = "auto") -> list[Found]:

@@ -10,7 +10,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -39,12 +39,12 @@ def _quietly(_: str) -> None:
     pass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """image: uint8 (H, W, 3) in blue, green, red. seconds: since the source began, by its own clock where it is a file.
     number: from 0 on; those of a live source skip the frames that were dropped."""
 
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] = field(repr=False)
     seconds: float
     number: int
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from oneshot_runtime.cli.parser import Parser, did_you_mean
-from oneshot_runtime.errors import DeviceError, GalleryError, LabelError, OneShotWarning, OptionError
+from oneshot_runtime.errors import DeviceError, GalleryError, LabelError, OneShotError, OneShotWarning, OptionError
 from oneshot_runtime.matcher import MAX_THREADS, OneShotMatcher
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.providers import DEVICES, device_named
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_command",
+    "completes_labels",
     "count",
     "existing_store",
     "load",
@@ -146,6 +147,19 @@ def require_gallery(arguments: argparse.Namespace) -> None:
             "or "
             f"{_GALLERY} names another"
         )
+
+
+def completes_labels(action: argparse.Action) -> None:
+    """Has argcomplete offer the enrolled labels for an argument."""
+
+    def labels(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+        try:
+            with existing_store(parsed_args) as store:
+                return list(store.counts())
+        except OneShotError:
+            return []  # the command itself will say what is wrong
+
+    action.completer = labels  # type: ignore[attr-defined]  # where argcomplete looks for it
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneshot_runtime.cli.common import (
     add_command,
+    completes_labels,
     existing_store,
     load,
     load_existing,
@@ -42,7 +43,7 @@ def register(commands: Any) -> None:
     remove = add_command(
         commands, "remove", _remove, "forget symbols, or one picture of a symbol", gallery=True, examples=examples
     )
-    remove.add_argument("labels", nargs="+", metavar="LABEL")
+    completes_labels(remove.add_argument("labels", nargs="+", metavar="LABEL"))
     text = "only this picture of one LABEL: its place in the order of enrollment, from 0, as `gallery check` names it"
     remove.add_argument("--support", type=seed, metavar="N", help=text)
 
@@ -70,7 +71,7 @@ def register(commands: Any) -> None:
     migrate = add_command(parts, "migrate", _migrate, text, gallery=True, model=True)
     migrate.add_argument("--force", action="store_true", help="even when the gallery belongs to that model already")
     rename = add_command(parts, "rename", _rename, "give a symbol another name", gallery=True)
-    rename.add_argument("old", metavar="OLD")
+    completes_labels(rename.add_argument("old", metavar="OLD"))
     rename.add_argument("new", metavar="NEW")
 
 

@@ -15,8 +15,8 @@ from typing import NoReturn, TextIO
 
 from oneshot_runtime import __version__
 from oneshot_runtime.cli import camera_command, gallery_commands, match_commands, model_commands, read_command, serve_command
-from oneshot_runtime.cli.parser import Parser
-from oneshot_runtime.errors import OneShotError
+from oneshot_runtime.cli.parser import USAGE, Parser
+from oneshot_runtime.errors import OneShotError, OptionError
 
 __all__ = ["main"]
 
@@ -70,7 +70,7 @@ def _run(arguments: Namespace) -> int:
         if arguments.json:
             print(json.dumps({"error": type(error).__name__, "message": str(error)}))
         print(f"oneshot: {error}", file=sys.stderr)
-        code = 1
+        code = USAGE if isinstance(error, OptionError) else 1
     if sys.stdout is not None:
         sys.stdout.flush()  # a full disk is noticed here rather than after the exit code is fixed
     return code

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from oneshot_runtime.cli.common import add_command, count, load, load_existing, match_json, print_result, seed
+from oneshot_runtime.cli.common import add_command, completes_labels, count, load, load_existing, match_json, print_result, seed
 from oneshot_runtime.cli.folder_load import load_folder
 from oneshot_runtime.cli.pictures import named_pictures
 from oneshot_runtime.cli.terminal import match_line, verdict
@@ -44,7 +43,7 @@ def register(commands: Any) -> None:
     examples = ["oneshot enroll alef alef.png", "oneshot enroll alef more-of-it/", "oneshot enroll --folder alphabet"]
     text = "add pictures of a symbol, or of many, to the gallery"
     enroll = add_command(commands, "enroll", _enroll, text, gallery=True, model=True, far=True, examples=examples)
-    enroll.add_argument("label", nargs="?", metavar="LABEL", help="the symbol's name")
+    completes_labels(enroll.add_argument("label", nargs="?", metavar="LABEL", help="the symbol's name"))
     text = "picture, folder of pictures, or - for the standard input; one is enough, more help"
     enroll.add_argument("images", nargs="*", metavar="IMAGE", help=text)
     text = "instead of LABEL and IMAGE: a folder of folders, one a label; a load that was cut off can be run again"
@@ -73,6 +72,8 @@ def _symbols(text: str) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    import statistics
+
     from oneshot_runtime.cli.demo import run_demo, sheet_cells
     from oneshot_runtime.quality.sheet import draw_sheet, save_sheet
 

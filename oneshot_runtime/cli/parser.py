@@ -9,9 +9,10 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "did_you_mean"]
+__all__ = ["USAGE", "Parser", "did_you_mean"]
 
-_USAGE = 2
+USAGE = 2
+"""Exit code of wrong usage."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,7 +37,7 @@ class Parser(argparse.ArgumentParser):
         self._complete()
         if not words:
             self.print_help()
-            raise SystemExit(_USAGE)
+            raise SystemExit(USAGE)
         found, unknown = self.parse_known_args(words, namespace)
         if unknown:
             command: Parser = getattr(found, "parser", self)
@@ -49,7 +50,7 @@ class Parser(argparse.ArgumentParser):
         """Ends with exit code 2, and a JSON object on the output where the words ask for JSON."""
         if Parser.as_json:
             print(json.dumps({"error": "UsageError", "message": message}))
-        self.exit(_USAGE, f"{self.format_usage()}{self.prog}: {message}\n")
+        self.exit(USAGE, f"{self.format_usage()}{self.prog}: {message}\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

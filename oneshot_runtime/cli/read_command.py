@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
-
-from PIL import Image, ImageDraw
+from typing import TYPE_CHECKING, Any
 
 from oneshot_runtime.cli.common import add_command, count, load_existing, match_json, print_result
 from oneshot_runtime.cli.pictures import named_pictures
 from oneshot_runtime.cli.terminal import verdict
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.quality.sheet import font, save_sheet
 from oneshot_runtime.results import ReadSymbol
 from oneshot_runtime.vision.decode import ImageSource, to_grey
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["register"]
 
@@ -55,6 +55,8 @@ def _read(arguments: argparse.Namespace) -> int:
                 f"  {verdict(one.match)} at {', '.join(map(str, one.box))} ({one.match.probability:.3f})" for one in symbols
             ]
             if arguments.output is not None:
+                from oneshot_runtime.quality.sheet import save_sheet
+
                 target = arguments.output if len(pictures) == 1 else arguments.output / f"{Path(name).stem}.png"
                 save_sheet(_annotated(picture, symbols), target)
     print_result(arguments, {"pictures": values}, "\n".join(lines))
@@ -63,6 +65,10 @@ def _read(arguments: argparse.Namespace) -> int:
 
 def _annotated(picture: ImageSource, symbols: list[ReadSymbol]) -> Image.Image:
     """The picture in grey, each symbol in a box with its name."""
+    from PIL import Image, ImageDraw
+
+    from oneshot_runtime.quality.sheet import font
+
     drawn = Image.fromarray(to_grey(picture)).convert("RGB")
     pen = ImageDraw.Draw(drawn)
     size = max(12, max(drawn.size) // 60)

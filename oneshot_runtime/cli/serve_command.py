@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import threading
-import webbrowser
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,7 @@ def register(commands: Any) -> None:
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to bind; beyond loopback needs a token (default: 127.0.0.1)"
     )
-    serve.add_argument("--port", type=int, default=_PORT, help=f"0 takes any that is free (default: {_PORT})")
+    serve.add_argument("--port", type=_port, default=_PORT, help=f"0 takes any that is free (default: {_PORT})")
     serve.add_argument("--token-file", type=Path, metavar="FILE", help=f"file with the token of clients (or {_TOKEN} is set)")
     serve.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="a name clients may call the server by"
@@ -48,6 +47,13 @@ def register(commands: Any) -> None:
     )
     serve.add_argument("--workers", type=count, default=1, help="processes that serve the gallery together (default: 1)")
     serve.add_argument("--log", action="store_true", help="write a line for each request to stderr")
+
+
+def _port(text: str) -> int:
+    """An argument that is a port."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {text!r}")
+    return int(text)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -112,6 +118,8 @@ def _run(
 
 def _open(page: str | None) -> None:
     if page is not None:  # the socket listens already: the browser waits for the first answer
+        import webbrowser
+
         threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
 
@@ -133,7 +141,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise OptionError(f"cannot serve on {host!r} port {port}: {error}; --host and --port choose others") from error
     # Connections inherit it. Without, an answer's body waits 40 ms for the acknowledgement of its head.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

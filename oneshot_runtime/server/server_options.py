@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oneshot_runtime.errors import OptionError
 
@@ -25,7 +25,7 @@ class ServerOptions:
     """
 
     host: str = "127.0.0.1"
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     names: frozenset[str] = frozenset()
     max_bytes: int = 16 << 20
     max_images: int = 64

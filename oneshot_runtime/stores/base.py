@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.results import shortened
 from oneshot_runtime.search.view import View
 from oneshot_runtime.stores.records import Row, State, Support
 
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Block:
     """Supports to add. codes: uint8 (n, D). metadata: JSON texts. created: seconds since 1970, None for now."""
 
@@ -41,6 +42,9 @@ class Block:
     thumbnails: Sequence[bytes | None]
     metadata: Sequence[str | None]
     created: Sequence[float] | None = None
+
+    def __repr__(self) -> str:
+        return f"Block({len(self.labels)} supports)"
 
     def require_dim(self, dim: int) -> None:
         """Raise `GalleryError` unless the codes are as long as those of the gallery that they are to be added to."""
@@ -57,13 +61,16 @@ class Position:
     supports: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Added:
     """Supports to add, in order. codes: uint8 (n, D). numbers: grow with the order of enrollment, the same for every reader."""
 
     labels: list[str]
     codes: NDArray[np.uint8]
     numbers: list[int]
+
+    def __repr__(self) -> str:
+        return f"Added({len(self.labels)} supports)"
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,9 @@ class Changes:
     added: Iterable[Added]
     position: Position
 
+    def __repr__(self) -> str:
+        return f"Changes(anew={self.anew}, {len(self.removed)} removed, {self.position!r})"
+
 
 @dataclass(frozen=True)
 class Where:
@@ -107,8 +117,15 @@ class Where:
             raise OptionError(
                 f"metadata to match with is a JSON object (a dict), got {self.metadata!r:.80}: {error}"
             ) from error
+        if isinstance(self.labels, Iterator):
+            object.__setattr__(self, "labels", tuple(self.labels))
         if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels or ()):
             raise OptionError(f"labels to match with are a collection of texts, got {self.labels!r:.80}")
+
+    def __repr__(self) -> str:
+        metadata = "None" if self.metadata is None else shortened(json.dumps(self.metadata))
+        labels = "None" if self.labels is None else f"<{len(self.labels)} labels>"
+        return f"Where(metadata={metadata}, labels={labels})"
 
 
 class SearchIndex(Protocol):

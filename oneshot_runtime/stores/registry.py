@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -47,6 +46,8 @@ def open_store(
         return SqliteStore(address, fingerprint, dim, partition)
     if scheme in _BUILT_IN:
         return cast(GalleryStore, _built_in(address).open_store(os.fspath(address), fingerprint, dim, partition))
+    from importlib.metadata import entry_points  # takes longer to import than this module's other needs together
+
     found = {entry.name: entry for entry in entry_points(group=_GROUP)}
     if scheme not in found:
         known = ", ".join(f"{name}://" for name in sorted({*_BUILT_IN, *found}))

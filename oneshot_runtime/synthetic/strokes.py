@@ -18,11 +18,14 @@ _SUPERSAMPLING = 4
 _POINTS = 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Symbol:
     """strokes: float64 (24, 2) each, x and y within about [-1, 1], y pointing down."""
 
     strokes: tuple[NDArray[np.float64], ...]
+
+    def __repr__(self) -> str:
+        return f"Symbol({len(self.strokes)} stroke{'' if len(self.strokes) == 1 else 's'})"
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,9 @@ class ImageEncoder:
         self._turn = ForkLock()  # as in `BatchEmbedder`
         self._part = _PART if embedder.device == "cpu" else _GPU_PART
 
+    def __repr__(self) -> str:
+        return f"ImageEncoder({self.bundle!r}, {self.precision}, threads={self.threads})"
+
     def encode(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[EncodedImage | str]:
         """What becomes of each picture: its code, or why it cannot be used.
 

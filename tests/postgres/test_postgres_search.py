@@ -52,6 +52,25 @@ def test_every_mode_gives_the_answers_of_a_gallery_in_memory(server, drawings) -
         one.close()
 
 
+@pytest.mark.parametrize("search", SEARCHES[:2])
+def test_a_picture_gets_one_answer_in_every_way(server, drawings, tmp_path, search) -> None:
+    """Python, the command line and the API, as in memory."""
+    from tests.runtime.every_way import matches, readings
+
+    path, address = tmp_path / "page.png", server.address() + search
+    Image.fromarray(drawings[1][2]).save(path)
+    with (
+        OneShotMatcher.load(precision="fp32", threads=1) as memory,
+        OneShotMatcher.load(gallery=address, precision="fp32", threads=1) as stored,
+    ):
+        for number in range(8):
+            for matcher in (memory, stored):
+                matcher.enroll(f"s{number}", [drawings[0][number], np.fliplr(drawings[1][number])])
+        memory.gallery.save(tmp_path / "memory.db")
+        for ask in (matches, readings):
+            assert ask(stored, address, path, 3) == ask(memory, tmp_path / "memory.db", path, 3)
+
+
 def test_an_enrollment_report_compares_with_the_gallery_before(server, drawings) -> None:
     address = server.address("&oneshot_search=exact")
     with OneShotMatcher.load(gallery=address, precision="fp32", threads=1) as matcher:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import io
 import pickle
+import re
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import oneshot_runtime
 from oneshot_runtime import (
     Candidate,
     GalleryError,
@@ -24,8 +26,11 @@ from oneshot_runtime import (
     OptionError,
     UnpicklableError,
 )
+from oneshot_runtime.quality import audit_gallery
 from oneshot_runtime.results import clearly_ahead
-from oneshot_runtime.stores.base import Where
+from oneshot_runtime.stores import Added, Block, Changes, Position, Where
+from oneshot_runtime.synthetic import invent_alphabet, random_writer
+from oneshot_runtime.transfer import BulkResult, ImageEncoder
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -451,7 +456,12 @@ def test_a_matcher_is_not_pickled_and_says_what_to_do(known) -> None:
                 call(thing)
 
 
-def test_what_is_public_fits_a_line(known, drawings) -> None:
+def public_names(package: str) -> dict[str, Any]:
+    module = importlib.import_module(package)
+    return {name: getattr(module, name) for name in module.__all__}
+
+
+def test_what_is_public_fits_a_line(known, place, drawings) -> None:
     known.enroll("x" * 250, drawings[0][9])
     known.gallery.extend(
         [f"c{number}" for number in range(30)], np.random.default_rng(0).random((30, known.bundle.dim), np.float32)
@@ -470,10 +480,26 @@ def test_what_is_public_fits_a_line(known, drawings) -> None:
         known.gallery.snapshot(),
         known.bundle.thresholds,
     ]
+    audit = audit_gallery(known.gallery, known.bundle, 0.05)
+    things += [audit, *audit.findings[:1], Where(labels=iter(known.labels), metadata={"n": "y" * 999})]
+    things += [*known.read(drawings[0][9]), ImageEncoder(known.bundle, precision="fp32", threads=1), BulkResult(7, 5, 1, 1)]
+    rng = np.random.default_rng(0)
+    things += [invent_alphabet(2, 0)[0], random_writer(rng)]
+    codes = known.gallery.codes("s0")
+    block = Block(["s0"] * len(codes), codes, [b"x" * 999] * len(codes), [None] * len(codes))
+    position = Position("f" * 32, 7, 40)
+    things += [block, Added(["s0"] * 99, np.zeros((99, 9), np.uint8), list(range(99))), position]
+    things += [Changes(False, [], [Added(["s0"], codes, [1])], position)]
     for thing in things:
         assert type(thing).__name__ in repr(thing)
-        assert len(repr(thing)) <= 200, repr(thing)
+        assert len(repr(thing)) <= 240, repr(thing)
         assert "\n" not in repr(thing)
+    if place is None:
+        return  # once is enough
+    rooms = ("", ".model", ".quality", ".stores", ".synthetic", ".transfer", ".vision")
+    public = {value for room in rooms for value in public_names(f"oneshot_runtime{room}").values() if isinstance(value, type)}
+    plain = {one for one in public if not (issubclass(one, BaseException | Warning) or getattr(one, "_is_protocol", False))}
+    assert plain <= {type(thing) for thing in things}
 
 
 def test_a_folder_is_enrolled_by_the_matcher(known, drawings, tmp_path) -> None:
@@ -498,6 +524,7 @@ def test_a_folder_is_enrolled_by_the_matcher(known, drawings, tmp_path) -> None:
         known.enroll_folder(tmp_path / "nowhere")
 
 
-def test_the_version_and_the_names_are_public() -> None:
-    for name in oneshot_runtime.__all__:
-        assert getattr(oneshot_runtime, name) is not None
+@pytest.mark.parametrize("room", ["", ".model", ".quality", ".stores", ".transfer", ".vision"])
+def test_every_public_name_is_used_in_the_file_that_mypy_checks(room) -> None:
+    words = set(re.findall(r"\w+", (Path(__file__).parent / "typed_use.py").read_text(encoding="utf-8")))
+    assert set(public_names(f"oneshot_runtime{room}")) <= words

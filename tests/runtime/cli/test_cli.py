@@ -53,6 +53,21 @@ def test_verify(pictures, capsys) -> None:
     assert same["probability"] > other["probability"]
 
 
+def test_an_option_that_turns_out_to_be_wrong_is_wrong_usage(pictures, capsys) -> None:
+    """The same as one that the parser refuses: exit code 2, and JSON where it is asked for."""
+    main(["enroll", "alef", "a0.png"])
+    capsys.readouterr()
+    for words in (
+        ["remove", "alef", "--support", "1"],
+        ["gallery", "index"],
+        ["gallery", "backup", "copy.db", "--gallery", "postgresql://nowhere/letters"],
+    ):
+        code, answer = call(capsys, *words)
+        assert (code, answer["error"]) == (2, "OptionError"), words
+        assert main(words) == 2
+        assert answer["message"] in capsys.readouterr().err
+
+
 def test_errors_have_exit_code_one_and_json(pictures, capsys) -> None:
     main(["enroll", "alef", "a0.png"])
     capsys.readouterr()
@@ -102,6 +117,9 @@ def test_wrong_usage_has_exit_code_two(capsys) -> None:
         ["match", "x.png", "y.png", "--explain", "z.png"],
         ["remove", "a", "b", "--support", "0"],
         ["remove", "a", "--support", "-1"],
+        ["serve", "--port", "70000"],
+        ["serve", "--port", "-1"],
+        ["serve", "--port", "http"],
         ["list", "--precision", "fp32"],
         ["list", "--nonsense"],
         ["nonsense"],
@@ -263,7 +281,7 @@ def test_one_picture_of_a_symbol_is_removed(pictures, capsys) -> None:
     assert (code, answer) == (0, {"removed": ["alef"], "support": 1, "classes": 1})
     assert call(capsys, "list")[1]["classes"] == [{"label": "alef", "supports": 2}]
     code, answer = call(capsys, "remove", "alef", "--support", "2")
-    assert (code, answer["error"]) == (1, "OptionError")
+    assert (code, answer["error"]) == (2, "OptionError")
     assert "from 0" in answer["message"]
 
 

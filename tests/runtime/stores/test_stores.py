@@ -74,7 +74,7 @@ def test_another_package_offers_a_store_by_its_scheme(tmp_path, monkeypatch) -> 
 
     monkeypatch.setattr(sys.modules[__name__], "opened", opened, raising=False)
     entry = EntryPoint("attic", f"{__name__}:opened", "oneshot_runtime.stores")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry])
     with OneShotMatcher.load(gallery="attic://localhost/letters.db", precision="fp32", far=None) as matcher:
         assert matcher.labels == []
         assert not (tmp_path / "letters.db").exists()  # the first write makes it
