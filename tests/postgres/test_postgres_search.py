@@ -55,6 +55,8 @@ def test_every_mode_gives_the_answers_of_a_gallery_in_memory(server, drawings) -
 @pytest.mark.parametrize("search", SEARCHES[:2])
 def test_a_picture_gets_one_answer_in_every_way(server, drawings, tmp_path, search) -> None:
     """Python, the command line and the API, as in memory."""
+    for module in ("cv2", "fastapi", "httpx"):
+        pytest.importorskip(module)
     from tests.runtime.every_way import matches, readings
 
     path, address = tmp_path / "page.png", server.address() + search

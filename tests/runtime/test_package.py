@@ -25,6 +25,9 @@ def test_import_is_light_and_silent() -> None:
         "import oneshot_runtime\n"
         "heavy = {'torch', 'cv2', 'onnxruntime', 'train', 'export', 'onnx', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
+        "import oneshot_runtime.cli.main\n"
+        "slow = {'webbrowser', 'PIL.ImageDraw', 'oneshot_runtime.quality.audit', 'oneshot_runtime.quality.sheet'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
         "assert threading.active_count() == 1 and dict(os.environ) == before and logging.getLogger().level == level\n"
     )
     result = run(code)
