@@ -96,14 +96,15 @@ class GalleryFile:
             raise GalleryError(f"gallery '{self.path}' was opened before this process forked: open it again after the fork")
         if self._bound is None:
             return
+        least = self._least_size  # before the size, for another thread may write meanwhile
         try:
             status = self.real.stat()
         except OSError:
             raise self._gone("removed") from None
         if _identity(status) != self._bound:
             raise self._gone("replaced by another file")
-        if status.st_size < self._least_size:
-            raise self._gone(f"cut off from {self._least_size} to {status.st_size} bytes")
+        if status.st_size < least:
+            raise self._gone(f"cut off from {least} to {status.st_size} bytes")
 
     def require_size(self, connection: sqlite3.Connection) -> None:
         """Raise unless the file has all pages that it must have, inside a transaction, which keeps them."""
