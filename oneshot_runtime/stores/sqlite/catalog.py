@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class Catalog:
         self._hashes[self._used : used] = np.fromiter(map(hash, labels[fresh:]), np.int64, len(numbers) - fresh)
         self._used = used
 
-    def remove(self, numbers: Sequence[int], emptied: Sequence[int] = ()) -> None:
+    def remove(self, numbers: Collection[int], emptied: Sequence[int] = ()) -> None:
         """Supports that are gone, and the starts of blocks that have none any more."""
         places = np.searchsorted(self._numbers[: self._used], np.array(sorted(numbers), np.int64))
         for name in ("_numbers", "_hashes"):
@@ -59,11 +59,6 @@ class Catalog:
         numbers: NDArray[np.int64] = self._numbers[: self._used][self._hashes[: self._used] == hash(label)]
         return numbers
 
-    def blocks_of(self, numbers: NDArray[np.int64]) -> list[int]:
+    def blocks_of(self, numbers: Iterable[int]) -> list[int]:
         """The starts of the blocks that supports are in, growing."""
-        return sorted({self._starts[bisect_right(self._starts, number) - 1] for number in numbers.tolist()})
-
-    @property
-    def last_block(self) -> int | None:
-        """The start of the last block."""
-        return self._starts[-1] if self._starts else None
+        return sorted({self._starts[bisect_right(self._starts, number) - 1] for number in numbers})

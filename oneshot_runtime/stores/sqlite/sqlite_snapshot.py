@@ -101,7 +101,7 @@ class SqliteSnapshot:
         """The supports of a label, in the order of their enrolment."""
         with self._keeper.lock:
             catalog = self.catalog()
-            starts = catalog.blocks_of(catalog.numbers_of(label))
+            starts = catalog.blocks_of(catalog.numbers_of(label).tolist())
         found = []
         for start in starts:
             block, checksum = read_block(self._connection, self.file, self.state.dim, start)
@@ -156,25 +156,24 @@ class SqliteSnapshot:
         """Bring the catalog up from an older state; whether that came out as it should."""
         catalog = self._keeper.catalog
         self._keeper.state = None
-        for label in dict.fromkeys(removal.label for removal in self.removals(known.last_removal)):
-            gone, emptied = self._gone(catalog, label)
-            catalog.remove(gone, emptied)
+        asked: set[int] = set()
+        for label in {removal.label for removal in self.removals(known.last_removal)}:
+            asked.update(catalog.numbers_of(label).tolist())
+        catalog.remove(*self._gone(catalog, asked))
         for start, block, _ in read_blocks(self._connection, self.file, self.state.dim, known.last_support):
             catalog.add_block(start, block.numbers, block.labels)
         return len(catalog) == self.state.supports
 
-    def _gone(self, catalog: Catalog, label: str) -> tuple[list[int], list[int]]:
-        """The numbers that a label no longer has, and the starts of blocks that are no longer there."""
-        asked = catalog.numbers_of(label)
-        left: set[int] = set()
-        emptied = []
+    def _gone(self, catalog: Catalog, asked: set[int]) -> tuple[set[int], list[int]]:
+        """The numbers among those asked for that are no longer there, and the starts of blocks that are gone."""
+        gone, emptied = set(asked), []
         for start in catalog.blocks_of(asked):
             block = find_block(self._connection, self.file, self.state.dim, start)
             if block is None:
                 emptied.append(start)
             else:
-                left.update(block[0].numbers.tolist())
-        return [number for number in asked.tolist() if number not in left], emptied
+                gone.difference_update(block[0].numbers.tolist())
+        return gone, emptied
 
     def blocks(self, after: int = 0, catalog: Catalog | None = None) -> Iterator[Block]:
         """The blocks with supports behind number `after`; all of them, where it is 0, must be those that were written."""
