@@ -70,6 +70,7 @@ _SETTINGS = (
     "secure_delete = ON",
     "synchronous = FULL",
     "temp_store = MEMORY",
+    "journal_size_limit = 1048576",
 )
 
 

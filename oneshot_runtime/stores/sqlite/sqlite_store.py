@@ -47,7 +47,7 @@ class SqliteStore:
                 block.require_dim(self.dim)
                 staged.put(block, now)
             if staged.supports:
-                with self._access.writing() as draft, self._file.errors():
+                with self._access.writing(forgets=False) as draft, self._file.errors():
                     for part in staged.parts():
                         draft.append(*part)
 
@@ -109,7 +109,7 @@ class SqliteStore:
 
     def write_note(self, name: str, text: str | None) -> None:
         """Keep a text with the gallery under a name, or none under it any more."""
-        with self._access.writing() as draft:
+        with self._access.writing(forgets=False) as draft:
             draft.state = draft.state.with_note(name, text)
 
     def sync(self, apply: Callable[[Changes], int]) -> None:
