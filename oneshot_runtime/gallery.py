@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ from oneshot_runtime.stores.records import BLOCK, MAX_THUMBNAIL_BYTES, MAX_THUMB
 from oneshot_runtime.stores.registry import gallery_exists, open_reader, open_store
 
 __all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail", "is_label"]
+
+_Value = TypeVar("_Value")
 
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 """Width and height follow, four bytes each."""
@@ -52,7 +54,7 @@ class Gallery:
         self._bundle = bundle
         self._threads = threads
         self._lock = ForkLock()
-        self._place = place if isinstance(place, str | os.PathLike) else None
+        self._place = os.fspath(place) if isinstance(place, str | os.PathLike) else None
         self._index = CodeIndex(bundle.dim, threads)
         self._published = self._index.snapshot
         self._calibrations: dict[float, tuple[str, GalleryCalibration | None]] = {}
@@ -84,7 +86,8 @@ class Gallery:
         if isinstance(self._store, MemoryStore) and not self._closed:
             return f"Gallery(in memory, {self._store.engine.snapshot.classes} classes)"
         state = "closed" if self._closed else f"{self._published.classes} classes" if self._engine is None else "open"
-        return f"Gallery({self._name}, {state})"
+        place = "in memory" if self._place is None else repr(redacted(self._place))
+        return f"Gallery({place}, {state})"
 
     def __reduce__(self) -> NoReturn:
         raise UnpicklableError(
@@ -162,10 +165,10 @@ class Gallery:
 
     def extend(
         self,
-        labels: Sequence[str],
+        labels: Iterable[str],
         embeddings: NDArray[np.float32],
-        thumbnails: Sequence[bytes | None] | None = None,
-        metadata: Sequence[dict[str, Any] | None] | None = None,
+        thumbnails: Iterable[bytes | None] | None = None,
+        metadata: Iterable[dict[str, Any] | None] | None = None,
     ) -> None:
         """Add supports from embeddings float32 (N, D) of this model, one label each; all of them or, on an error, none.
 
@@ -173,6 +176,9 @@ class Gallery:
         may be a `numpy.memmap`. Raises `LabelError` for an unusable label and `GalleryError` for embeddings of the wrong
         shape, dtype or range, or metadata that is no JSON object.
         """
+        labels = _sequence(labels)
+        thumbnails = None if thumbnails is None else _sequence(thumbnails)
+        metadata = None if metadata is None else _sequence(metadata)
         count = len(labels)
         self._check_embeddings(embeddings, count)
         for name, values in (("thumbnails", thumbnails), ("metadata", metadata)):
@@ -192,8 +198,7 @@ class Gallery:
 
         Raises `LabelError` when `old` is unknown, or `new` unusable or taken.
         """
-        check_label(old)
-        check_label(new)
+        old, new = check_label(old), check_label(new)
         moved = self.store.rename(old, new)
         if not moved:
             raise self._unknown(old)
@@ -240,6 +245,10 @@ class Gallery:
                 with its own means.
         """
         store = self.store
+        if not isinstance(place, str | os.PathLike):
+            raise GalleryError(
+                f"a gallery is saved to the path of a file, or an address, got {type(place).__name__}: {place!r:.80}"
+            )
         if gallery_exists(place):
             raise GalleryError(f"'{redacted(place)}' exists already, and would be added to: remove it, or choose another place")
         if isinstance(store, MemoryStore):
@@ -371,6 +380,10 @@ class Gallery:
         if not isinstance(embeddings, np.ndarray) or embeddings.shape != expected or embeddings.dtype != np.float32:
             kind = f"{embeddings.dtype} {embeddings.shape}" if isinstance(embeddings, np.ndarray) else type(embeddings).__name__
             raise GalleryError(f"expected float32 embeddings of shape {expected}, one row a label, got {kind}")
+
+
+def _sequence(values: Iterable[_Value]) -> Sequence[_Value]:
+    return values if isinstance(values, Sequence) else list(values)
 
 
 def _note_of(far: float) -> str:

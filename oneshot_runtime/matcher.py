@@ -175,7 +175,7 @@ class OneShotMatcher:
             LabelError: For a name that can be none.
             GalleryError: When the gallery cannot be written.
         """
-        check_label(label)
+        label = check_label(label)
         sources = as_image_list(images)
         if not sources:
             raise ImageError(f"no images to enroll for {label!r}: the list is empty")
@@ -428,8 +428,11 @@ class OneShotMatcher:
 def _part(picture: Picture, region: Box, name: str) -> Picture:
     """The part of a picture that is looked at. Raises `OptionError` where it is not inside."""
     height, width = picture.grey.shape
-    whole = isinstance(region, tuple | list) and len(region) == 4 and all(isinstance(v, numbers.Integral) for v in region)
-    if whole:
+    if (
+        isinstance(region, tuple | list | np.ndarray)
+        and len(region) == 4
+        and all(isinstance(v, numbers.Integral) for v in region)
+    ):
         x, y, w, h = (int(value) for value in region)
         if x >= 0 and y >= 0 and w > 0 and h > 0 and x + w <= width and y + h <= height:
             return Picture(np.ascontiguousarray(picture.grey[y : y + h, x : x + w]))
@@ -447,4 +450,4 @@ def _whole(name: str, value: int, most: int | None = None) -> int:
     """The value as an int, if it is a whole number from 1 on, numpy's included; else `OptionError`."""
     if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1 and (most is None or value <= most):
         return int(value)
-    raise OptionError(f"{name} must be an integer from 1 on{'' if most is None else f' to {most}'}, got {value!r:.80}")
+    raise OptionError(f"{name} must be an integer from 1 {'on' if most is None else f'to {most}'}, got {value!r:.80}")

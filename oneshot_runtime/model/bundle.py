@@ -217,7 +217,8 @@ def _read(path: Path, limit: int) -> bytes:
     try:
         return read_regular(path, limit)
     except (OSError, ValueError) as error:
-        raise BundleError(f"cannot read {path}: {error}; a bundle is the folder that `python -m export` writes") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BundleError(f"cannot read {path}: {reason}; a bundle is the folder that `python -m export` writes") from error
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class ProblemBody(BaseModel):
                 "type": "about:blank",
                 "title": "Unprocessable Entity",
                 "status": 422,
-                "detail": "the image in 9 bytes is in no format that is read: PNG, JPEG, BMP, TIFF, WEBP, GIF or PPM work",
+                "detail": "unsupported image format: the image in 9 bytes is none of PNG, JPEG, BMP, TIFF, WEBP, GIF, PPM",
                 "error": "ImageError",
             }
         }

@@ -25,7 +25,7 @@ def check_label(label: str) -> str:
     surrogate pairs.
     """
     if not isinstance(label, str):
-        raise LabelError(f"a label is a str, got {type(label).__name__}: {label!r:.80}")
+        raise LabelError(f"a label is a str, got {type(label).__name__}: {' '.join(repr(label).split()):.80}")
     if len(label) > MAX_LABEL_LENGTH:
         raise LabelError(f"a label has at most {MAX_LABEL_LENGTH} characters, got {len(label)}: {label!r:.80}")
     if found := _REFUSED.search(label):
@@ -35,7 +35,7 @@ def check_label(label: str) -> str:
     if not _SEEN.search(label):
         what = "is empty" if not label else "holds no character that can be seen"
         raise LabelError(f"label {label!r:.80} {what}: a label needs one at least")
-    return label
+    return str.__str__(label)  # numpy's texts and enumerations are texts
 
 
 def is_label(text: str) -> bool:

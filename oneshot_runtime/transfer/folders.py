@@ -147,5 +147,7 @@ def _listing(folder: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except OneShotError:
         raise
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise GalleryError(f"cannot read the folders in '{folder}': {error.strerror or error}") from error
+    except ValueError as error:
         raise GalleryError(f"cannot read the folders in '{folder}': {error}") from error

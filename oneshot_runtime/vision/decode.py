@@ -115,7 +115,7 @@ def decode(source: ImageSource, name: str | None = None) -> Picture:
         return _from_bytes(read_file(source), name)
     if _is_file(source):
         return _from_bytes(_read_open(source, name), name)
-    several = "; several go to match_batch, embed or enroll" if isinstance(source, list | tuple) else ""
+    several = "; several go to match_batch, embed or enroll" if isinstance(source, Iterable) else ""
     raise ImageError(
         f"cannot read an image from {type(source).__name__}: pass a path, bytes, a binary file, a Pillow image, "
         f"or a numpy uint8 array of shape (H, W) or (H, W, 3){several}"
@@ -127,7 +127,7 @@ def name_of(source: ImageSource) -> str:
     if isinstance(source, str | os.PathLike):
         return f"image {os.fspath(source)!r}"
     if isinstance(source, bytes | bytearray | memoryview):
-        return f"the image in {len(source)} bytes"
+        return f"the image in {len(source)} bytes" if source else "the image"
     if _is_file(source):
         name = getattr(source, "name", None) or getattr(source, "filename", None)
         return f"image {name!r}" if isinstance(name, str) else "the image in a file object"
@@ -205,7 +205,7 @@ def _decoding(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is refused as a decompression bomb: {error}") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is in no format that is read: {', '.join(FORMATS[:-1])} or {FORMATS[-1]} work") from error
+        raise ImageError(f"unsupported image format: {name} is none of {', '.join(FORMATS)}") from error
     except Exception as error:
         raise ImageError(f"{name} is damaged or truncated: {error!r}") from error
 
@@ -318,17 +318,21 @@ def _from_array(array: NDArray[Any]) -> Picture:
     if array.dtype == np.bool_:  # a mask; whether its ink is True or False is found out as for any picture
         array = array.view(np.uint8) * np.uint8(255)
     if array.dtype != np.uint8:
-        scale = "of values from 0 to 1: (255 * array).round().astype(numpy.uint8)" if array.dtype.kind == "f" else "of your own"
+        example = "; values from 0 to 1: (255 * array).round().astype(numpy.uint8)" if array.dtype.kind == "f" else ""
         raise ImageError(
-            f"expected a uint8 array with values 0 to 255, or bool, got {array.dtype} {array.shape}; convert it first, for the "
-            f"scale is never guessed ({scale})"
+            f"expected a uint8 array with values 0 to 255, or bool, got {array.dtype} {array.shape}: convert it first, for "
+            f"the scale is never guessed{example}"
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
         several = ""
         if array.ndim > 2:
-            several = "; of RGBA pass PIL.Image.fromarray(array)" if array.shape[-1] == 4 else "; of a stack pass list(array)"
+            several = (
+                "; of RGBA pass PIL.Image.fromarray(array)"
+                if array.shape[-1] == 4
+                else "; of a stack of images pass list(array)"
+            )
         raise ImageError(f"expected an array of shape (H, W), (H, W, 1) or (H, W, 3) in RGB, got {array.shape}{several}")
     if array.size == 0:
         raise ImageError(f"the array is empty: shape {array.shape}")

@@ -34,7 +34,7 @@ _HUFFMAN_BYTES = 9312
 
 
 def claim_of(data: bytes) -> Claim | None:
-    """What an encoded picture claims; None for what is in no format that is read.
+    """What an encoded picture claims; None for what is in no supported format.
 
     Raises `ImageError` for one that would take too long, or too much memory, to decode, or whose header is damaged.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 import importlib
 import io
 import pickle
@@ -528,3 +529,68 @@ def test_a_folder_is_enrolled_by_the_matcher(known, drawings, tmp_path) -> None:
 def test_every_public_name_is_used_in_the_file_that_mypy_checks(room) -> None:
     words = set(re.findall(r"\w+", (Path(__file__).parent / "typed_use.py").read_text(encoding="utf-8")))
     assert set(public_names(f"oneshot_runtime{room}")) <= words
+
+
+class Name(str, enum.Enum):
+    alef = "s-alef"
+
+
+def test_texts_of_other_kinds_are_labels(known, drawings) -> None:
+    """They come back as plain texts."""
+    known.enroll(np.str_("numpy"), drawings[0][8])
+    known.enroll(Name.alef, drawings[0][9])
+    known.gallery.extend(np.array(["array"]), known.embed(drawings[0][10]))
+    known.gallery.rename("array", np.str_("other"))
+    assert known.labels[4:] == ["numpy", "s-alef", "other"]
+    assert {type(label) for label in [*known.labels, *known.gallery.counts()]} == {str}
+    assert known.match(drawings[0][9]).label == "s-alef"
+    known.remove(Name.alef)
+    assert Name.alef not in known.gallery
+
+
+def test_a_label_in_the_place_of_the_image_is_named_in_one_line(known, drawings) -> None:
+    with pytest.raises(LabelError, match="a label is a str, got ndarray") as raised:
+        known.enroll(drawings[0][0], "alef")
+    assert "\n" not in str(raised.value)
+
+
+def test_embeddings_come_with_any_iterables(known) -> None:
+    rows = np.full((2, known.bundle.dim), 0.5, np.float32)
+    known.gallery.extend((name for name in "ab"), rows, metadata=iter([{"n": 1}, None]), thumbnails=(None for _ in range(2)))
+    assert [support.metadata for support in known.gallery.supports("a")] == [{"n": 1}]
+    with pytest.raises(GalleryError, match="3 labels and 2 metadata"):
+        known.gallery.extend(iter("abc"), np.repeat(rows, 2, axis=0)[:3], metadata=iter([None, None]))
+
+
+def test_a_region_is_any_four_whole_numbers(known, drawings) -> None:
+    for region in ((5, 5, 90, 90), [5, 5, 90, 90], np.array([5, 5, 90, 90]), np.array([5, 5, 90, 90], np.uint8)):
+        known.enroll("part", drawings[0][8], region=region)
+    assert len(np.unique(known.gallery.codes("part"), axis=0)) == 1
+    for region in (np.array([5.0, 5, 90, 90]), np.zeros((4, 4), np.int64), (5, 5, 90), (5, 5, 101, 90), "abcd"):
+        with pytest.raises(OptionError, match="region"):
+            known.enroll("part", drawings[0][8], region=region)
+
+
+def test_a_gallery_is_saved_to_a_place(known) -> None:
+    for place in (None, 7, b"copy.db"):
+        with pytest.raises(GalleryError, match="saved to the path"):
+            known.gallery.save(place)
+
+
+class Folder:
+    """A path as other libraries have them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+def test_a_path_of_another_library_names_a_gallery(tmp_path, drawings) -> None:
+    place = Folder(tmp_path / "letters.db")
+    with OneShotMatcher.load(gallery=place, precision="fp32", threads=1) as matcher:
+        matcher.enroll("a", drawings[0][0])
+        assert repr(matcher.gallery) == f"Gallery({str(tmp_path / 'letters.db')!r}, 1 classes)"
+        matcher.gallery.save(Folder(tmp_path / "copy.db"))
+    assert (tmp_path / "copy.db").exists()

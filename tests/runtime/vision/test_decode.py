@@ -129,7 +129,7 @@ def test_each_promised_format_is_read_and_the_pictures_of_phones_that_are_severa
 
 @pytest.mark.parametrize("kind", ["ICO", "ICNS", "EPS", "PCX", "TGA"])
 def test_formats_that_decode_before_their_size_is_known_or_start_programs_are_refused(kind: str) -> None:
-    with pytest.raises(ImageError, match="no format that is read: PNG, JPEG, BMP, TIFF, WEBP, GIF or PPM"):
+    with pytest.raises(ImageError, match="unsupported image format: .* none of PNG, JPEG, BMP, TIFF, WEBP, GIF, PPM"):
         to_grey(encoded(Image.fromarray(PAGE).convert("RGB"), kind))
 
 
