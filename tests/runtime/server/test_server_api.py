@@ -166,7 +166,7 @@ def test_teaching_tells_what_is_odd_about_the_pictures(client, pictures) -> None
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [(b"", "0 bytes"), (b"no picture", "no format"), (png(np.full((50, 50), 200, np.uint8)), "blank")],
+    [(b"", "0 bytes"), (b"no picture", "unsupported image format"), (png(np.full((50, 50), 200, np.uint8)), "blank")],
     ids=["empty", "text", "blank"],
 )
 def test_what_is_no_picture_of_a_symbol_is_a_problem_in_the_librarys_words_and_teaches_nothing(client, body, words) -> None:
@@ -179,7 +179,7 @@ def test_what_is_no_picture_of_a_symbol_is_a_problem_in_the_librarys_words_and_t
 
 def test_one_bad_picture_of_several_teaches_none_and_pixels_are_counted_over_all(client, pictures) -> None:
     files = [("image", ("a.png", pictures[0][0])), ("image", ("b.png", b"broken"))]
-    check_problem(client.post("/v1/classes/x", files=files), 422, "no format")
+    check_problem(client.post("/v1/classes/x", files=files), 422, "unsupported image format")
     huge = png(np.zeros((6000, 6000), np.uint8))
     check_problem(client.post("/v1/classes/x", files=[("i", ("a.png", huge))] * 2), 422, "72000000", "64000000")
     check_problem(client.post("/v1/match", files=[("i", ("a.png", pictures[0][0]))] * 65), 400, "64")
@@ -495,7 +495,7 @@ def test_what_several_clients_ask_meanwhile_is_matched_together_and_answered_as_
         match, expected = answer.result(20).match, alone(second[place % 4], top_k)
         assert [match.label, len(match.candidates)] == [f"sign {place % 4}", top_k]
         assert match.probability == pytest.approx(expected.probability, abs=1e-4)
-    with pytest.raises(ImageError, match="no format"):
+    with pytest.raises(ImageError, match="unsupported image format"):
         bad.result(20)
     assert [answer.result(20).match.label for answer in held] == ["sign 0"] * 2
     assert batches.count((4, 2)) == 2
@@ -608,8 +608,8 @@ def test_the_command_refuses_what_is_open_to_all_and_a_port_in_use(monkeypatch, 
 
     monkeypatch.delenv("ONESHOT_TOKEN", raising=False)
     gallery = ["--gallery", str(tmp_path / "g.db")]
-    assert main(["serve", "--host", "0.0.0.0", *gallery]) == 1
+    assert main(["serve", "--host", "0.0.0.0", *gallery]) == 2
     assert "ONESHOT_TOKEN" in capsys.readouterr().err
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert main(["serve", "--port", str(taken.getsockname()[1]), *gallery]) == 1
+        assert main(["serve", "--port", str(taken.getsockname()[1]), *gallery]) == 2
     assert "--port" in capsys.readouterr().err
