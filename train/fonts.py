@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -30,11 +31,23 @@ _LICENCES = (
     ("Apache-2.0", re.compile(r"apache", re.I)),
     ("MIT", re.compile(r"\bMIT\b|\bexpat\b", re.I)),
     ("free for any use", re.compile(r"free for any use", re.I)),
+    ("ISC", re.compile(r"\bISC\b")),
     ("public domain", re.compile(r"public domain|\bCC0\b", re.I)),
 )
 _COPYLEFT = re.compile(r"\bL?GPL|general public licen[cs]e", re.I)
-_UNNAMED = {"forkawesome": "OFL-1.1", "Material Design Icons": "OFL-1.1", "Material Icons": "Apache-2.0"}
+_UNNAMED = {
+    "forkawesome": "OFL-1.1",
+    "Material Design Icons": "OFL-1.1",
+    "Material Icons": "Apache-2.0",
+    "FluentSystemIcons-Filled": "MIT",
+    "FluentSystemIcons-Light": "MIT",
+    "FluentSystemIcons-Regular": "MIT",
+}
 """Licences of families that are published under these, but do not say so in their files."""
+
+_SUFFIXES, _PACKAGE_SUFFIXES = (".ttf", ".otf"), (".ttf", ".otf", ".woff")
+
+_ICON_RULE = re.compile(r"""\.([\w-]+)::?before\s*\{\s*content:\s*["']\\([0-9a-fA-F]{4,6})["']""")
 
 # Print is tested in these, or they are drawn after one of these (Hack): nothing of them is learned from.
 _TESTED = re.compile(
@@ -45,13 +58,18 @@ _TESTED = re.compile(
 
 @dataclass(frozen=True)
 class Font:
-    """A font file. licence: "" where the file states none that is open. characters: code point -> name of its glyph."""
+    """A font file.
+
+    licence: "" where the file states none that is open. characters: code point -> name of its glyph. handwritten: whether its
+    package says that it imitates handwriting.
+    """
 
     path: Path
     family: str
     style: str
     licence: str
     characters: dict[int, str]
+    handwritten: bool = False
 
 
 def find_fonts(folders: Sequence[Path], progress: bool = False) -> list[Font]:
@@ -78,23 +96,34 @@ def checking_fonts(folders: Sequence[Path]) -> list[Font]:
 
 @lru_cache(maxsize=2)
 def _all_fonts(folders: tuple[Path, ...], progress: bool) -> list[Font]:
-    files = [file for folder in folders if folder.is_dir() for file in folder.rglob("*") if file.suffix in (".ttf", ".otf")]
-    fonts: dict[tuple[str, str], Font] = {}
-    for file in tqdm(sorted(files), desc="fonts", unit="font", disable=not progress, leave=False):
-        font = _read(file)
+    files = (
+        (file, _package(file, folder))
+        for folder in folders if folder.is_dir() for file in folder.rglob("*") if file.suffix in _PACKAGE_SUFFIXES
+    )  # fmt: skip
+    found = sorted((file, package) for file, package in files if package or file.suffix in _SUFFIXES)
+    fonts: dict[tuple[str, str, str], Font] = {}
+    for file, package in tqdm(found, desc="fonts", unit="font", disable=not progress, leave=False):
+        font = _read(file, package)
         if font is not None:
-            key = font.family, font.style
+            # Files of a package often share a family and a style.
+            key = font.family, font.style, file.stem if package else ""
             # A file that states its licence goes before a copy of the font that does not.
             if key not in fonts or (font.licence and not fonts[key].licence):
                 fonts[key] = font
     return [fonts[key] for key in sorted(fonts)]
 
 
+def _package(file: Path, folder: Path) -> Path | None:
+    """The folder of the npm package that a file below `folder` is of, if it is of one."""
+    below = [parent for parent in file.parents if parent.is_relative_to(folder)]
+    return next((parent for parent in below if (parent / "package.json").is_file()), None)
+
+
 def _is_tested(font: Font) -> bool:
     return bool(_TESTED.search(f"{font.family} {font.path.name}"))
 
 
-def _read(file: Path) -> Font | None:
+def _read(file: Path, package: Path | None) -> Font | None:
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     try:
         with file.open("rb") as opened, TTFont(opened, lazy=True) as font:
@@ -102,10 +131,42 @@ def _read(file: Path) -> Font | None:
             family = names.getDebugName(16) or names.getDebugName(1) or file.stem
             style = names.getDebugName(17) or names.getDebugName(2) or "Regular"
             said = " ".join(names.getDebugName(number) or "" for number in (0, 13, 14))
-            licence = _UNNAMED.get(family) or _licence(said)
-            return Font(file, family, style, licence, characters | _ligature_names(font, characters))
+            licence = _UNNAMED.get(family) or _licence(said) or (_package_licence(package) if package else "")
+            by_ligature = _ligature_names(font, characters)
+            by_style_sheet = _style_sheet_names(package, characters) if package else {}
+            return Font(file, family, style, licence, characters | by_style_sheet | by_ligature, _imitates_hands(package))
     except (TTLibError, OSError, KeyError, AttributeError, AssertionError):
         return None
+
+
+@lru_cache
+def _package_licence(package: Path) -> str:
+    """The open licence that a package's description, or its licence's heading, names."""
+    said = str(json.loads((package / "package.json").read_text(encoding="utf-8")).get("license", ""))
+    headings = [file.read_text(encoding="utf-8", errors="replace")[:200] for file in sorted(package.glob("LICEN[CS]E*"))]
+    return next((licence for text in (said, *headings) if (licence := _licence(text))), "")
+
+
+def _imitates_hands(package: Path | None) -> bool:
+    """Whether a package of Fontsource is of the category of handwriting."""
+    described = package / "metadata.json" if package else None
+    return bool(
+        described and described.is_file() and json.loads(described.read_text(encoding="utf-8")).get("category") == "handwriting"
+    )
+
+
+@lru_cache
+def _package_names(package: Path) -> dict[int, str]:
+    """What the style sheets of a package call its icons, by code point."""
+    sheets = (file.read_text(encoding="utf-8", errors="replace") for file in sorted(package.rglob("*.css")))
+    return {int(code, 16): name for sheet in sheets for name, code in _ICON_RULE.findall(sheet)}
+
+
+def _style_sheet_names(package: Path, characters: dict[int, str]) -> dict[int, str]:
+    """Those of a font whose glyphs have no names of their own."""
+    if sum(name.startswith("uni") for name in characters.values()) < len(characters) / 2:
+        return {}
+    return {code: name for code, name in _package_names(package).items() if code in characters}
 
 
 def _licence(said: str) -> str:
@@ -129,7 +190,7 @@ def _ligature_names(font: TTFont, characters: dict[int, str]) -> dict[int, str]:
                 for ligature in ligatures:
                     code = code_of.get(ligature.LigGlyph, 0)
                     letters = [code_of.get(part, 0) for part in (first, *ligature.Component)]
-                    if 0xE000 <= code < 0xF900 and all(letters):
+                    if 0xE000 <= code < 0xF900 and all(0 < letter < 0x80 for letter in letters):
                         found[code] = "".join(map(chr, letters))
     return found
 

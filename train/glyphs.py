@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from train.cache import cached
 from train.canvases import Canvases
 from train.fonts import Font, find_fonts, glyph_mask
+from train.icons import concepts, is_private
 from train.omniglot import DatasetError
 from train.restyle import Shape, Style, drawn, plain, shape_of
 
@@ -34,6 +35,8 @@ __all__ = [
     "GlyphSet",
     "excluded",
     "glyph_sets",
+    "hands",
+    "icons",
     "pictograms",
     "print_faces",
     "scripts",
@@ -94,11 +97,6 @@ _TESTED_SYMBOLS = regex.compile(r"\p{Emoji}|\p{Extended_Pictographic}|\p{Math}")
 _TESTED_NAMES = regex.compile(
     r"CHESS|PLAYING CARD|MAHJONG|DOMINO|MUSIC|\bNOTE\b|CLEF|SUIT|SHOGI|DRAUGHTS|CIRCLED|PARENTHESIZED"
 )
-_TESTED_ICONS = regex.compile(
-    r"chess|card|mahjong|music|note|clef|emoji|emoticon|mood|smile|smiley|face|sentiment|meh|frown|heart|spade|club|diamond|"
-    r"poker|dice|casino|math|plus|minus|division|divide|multiply|equal|sigma|infinity|sqrt|square-root|function|percent|less|"
-    r"greater|alpha|numeric|number|format|looks|filter_|exposure|superscript|subscript|letter|currency|language"
-)
 _SYMBOL_BLOCKS = frozenset(
     {
         "Arrows",
@@ -139,7 +137,9 @@ KINDS = {
     for kind in (
         Kind("scripts", 12, Style(pen=0.66, filled=0.26, outlined=0.05, shaded=0.03, bent=0.8)),
         Kind("print", 16, Style(pen=0.18, filled=0.78, outlined=0.02, shaded=0.02, bent=0.2)),
+        Kind("hands", 24, Style(pen=0.6, filled=0.4, outlined=0.0, shaded=0.0, bent=0.8)),
         Kind("pictograms", 10, Style(pen=0.15, filled=0.5, outlined=0.23, shaded=0.12, bent=0.6)),
+        Kind("icons", 14, Style(pen=0.38, filled=0.3, outlined=0.22, shaded=0.1, bent=0.8)),
     )
 }
 
@@ -191,40 +191,44 @@ _NUMBERED = regex.compile(r"IDEOGRAPH|CIRCLED|PARENTHESIZED")
 
 def print_faces(fonts: Sequence[Font]) -> list[_Class]:
     """Latin and Greek letters, digits and punctuation: the drawings of a class are of many families."""
+    return _letters("print", [font for font in fonts if not font.handwritten])
+
+
+def hands(fonts: Sequence[Font]) -> list[_Class]:
+    """The same as fonts that imitate handwriting draw them."""
+    return _letters("hands", [font for font in fonts if font.handwritten])
+
+
+def _letters(group: str, fonts: Sequence[Font]) -> list[_Class]:
     codes = [*range(0x21, 0x7F), *range(0xA1, 0x180), *range(0x386, 0x3CF), *range(0x250, 0x2B0)]
     printable = [code for code in codes if not excluded(code) and unicode.category(chr(code))[0] in "LNPS"]
-    classes = [_Class(f"print {n // _NEIGHBOURS}", _drawn_by(fonts, code, 24)) for n, code in enumerate(printable)]
+    classes = [_Class(f"{group} {n // _NEIGHBOURS}", _drawn_by(fonts, code, 24)) for n, code in enumerate(printable)]
     return [each for each in classes if each.sources]
 
 
 def pictograms(fonts: Sequence[Font]) -> list[_Class]:
-    """Arrows, technical and weather signs, dingbats and the icons of icon fonts, but for those left out.
-
-    An icon that several fonts name alike, or with an ending as "-outline", is one class.
-    """
+    """Arrows, technical and weather signs, dingbats, and icons that one family draws in two ways, but for those left out."""
     symbols = sorted(
         code
         for code in {code for font in fonts for code in font.characters}
         if unicode.block(chr(code)) in _SYMBOL_BLOCKS and unicode.category(chr(code)) == "So" and not excluded(code)
     )
     classes = [_Class(f"symbols {n // _NEIGHBOURS}", _drawn_by(fonts, code)) for n, code in enumerate(symbols)]
-    icons: dict[str, list[tuple[str, int]]] = {}
-    for font in fonts:
-        named = {code: name for code, name in font.characters.items() if 0xE000 <= code < 0xF900 and len(name) > 3}
-        if (
-            len(named) < 200
-            or sum(name.startswith("uni") for name in named.values()) > len(named) / 2
-            or not _ICONS.search(font.family)
-        ):
-            continue
-        for code, name in sorted(named.items()):
-            if not _TESTED_ICONS.search(name.lower()) and not name.startswith(("uni", "glyph", "_")):
-                icons.setdefault(_ENDINGS.sub("", name.lower().replace("_", "-")), []).append((str(font.path), code))
-    return classes + [_Class(f"icons {n // _NEIGHBOURS}", tuple(icons[name])) for n, name in enumerate(sorted(icons))]
+    singles = {
+        name: sources for name, (sources, families) in concepts(fonts).items() if len(families) == 1 and len(sources) > 1
+    }
+    return classes + _named_icons("icons", singles)
 
 
-_ICONS = regex.compile(r"awesome|Material|icon", regex.I)
-_ENDINGS = regex.compile(r"(-(outline|outlined|o|alt|variant|filled|round|rounded|sharp|alternate))+$")
+def icons(fonts: Sequence[Font]) -> list[_Class]:
+    """What several icon fonts draw, each its own way: one class for each concept."""
+    shared = {name: sources for name, (sources, families) in concepts(fonts).items() if len(families) > 1}
+    return _named_icons("concepts", shared)
+
+
+def _named_icons(group: str, named: Mapping[str, Sequence[tuple[str, int]]]) -> list[_Class]:
+    """Neighbours have names that begin alike."""
+    return [_Class(f"{group} {n // _NEIGHBOURS}", tuple(named[name])) for n, name in enumerate(sorted(named))]
 
 
 def glyph_sets(
@@ -238,10 +242,13 @@ def glyph_sets(
         DatasetError: no usable font is there.
     """
     fonts = find_fonts(folders, progress)
+    letters = [font for font in fonts if sum(map(is_private, font.characters)) < len(font.characters) / 2]
     made = {
-        "scripts": lambda: scripts(fonts, lambda script: script not in HELD_OUT_SCRIPTS),
-        "print": lambda: print_faces(fonts),
-        "pictograms": lambda: pictograms(fonts),
+        "scripts": lambda: scripts(letters, lambda script: script not in HELD_OUT_SCRIPTS),
+        "print": lambda: print_faces(letters),
+        "hands": lambda: hands(letters),
+        "pictograms": lambda: pictograms([font for font in fonts if not font.handwritten]),
+        "icons": lambda: icons(fonts),
     }
     sets = []
     for kind in kinds:
@@ -251,7 +258,7 @@ def glyph_sets(
         sets.append(GlyphSet(kind, _canvases(classes, KINDS[kind], spec, progress), _families(fonts, classes)))
     held_out = None
     if "scripts" in kinds:
-        classes = scripts(fonts, HELD_OUT_SCRIPTS.__contains__)
+        classes = scripts(letters, HELD_OUT_SCRIPTS.__contains__)
         held_out = _by_script(_canvases(classes, KINDS["scripts"], spec, progress)) if len(classes) > 1 else None
     return sets, held_out
 
