@@ -292,7 +292,8 @@ class Gallery:
         def best(code: NDArray[np.uint8], count: int) -> list[Neighbour]:
             return ranked(view, code, count)
 
-        fitted = calibrate(self.labels, self.codes, best, bundle.head, bundle.thresholds, far)
+        supports = view.supports / max(1, view.classes)
+        fitted = calibrate(self.labels, self.codes, best, bundle.head, bundle.thresholds, far, supports)
         self.store.write_note(_note_of(fitted.far), fitted.to_note())
         self._notes = None
         return fitted

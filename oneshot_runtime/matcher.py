@@ -63,7 +63,7 @@ class OneShotMatcher:
         self.far = far
         self._embedder = embedder
         self._batches = BatchEmbedder(bundle, embedder, threads)
-        self._threshold_of: tuple[tuple[int, GalleryCalibration | None], float] | None = None
+        self._threshold_of: tuple[tuple[int, float, GalleryCalibration | None], float] | None = None
 
     @classmethod
     def load(
@@ -410,17 +410,17 @@ class OneShotMatcher:
         return Match(None, first.probability, listed, threshold, probably)
 
     def _threshold(self, view: View, readings: int = 1) -> float:
-        """The probability at which a gallery of so many classes meets the false accept rate; 0 when nothing is refused.
+        """The probability at which a gallery of so many classes and supports meets the false accept rate; 0 refuses nothing.
 
         The best of several readings is the best of so many times the comparisons, as in a gallery so many times as large.
         """
         if self.far is None:
             return 0.0
-        classes = view.classes * readings
-        key = classes, self.gallery.calibration(self.far, view.revision)
+        classes, supports = view.classes * readings, view.supports / max(1, view.classes)
+        key = classes, supports, self.gallery.calibration(self.far, view.revision)
         kept = self._threshold_of
         if kept is None or kept[0] != key:
-            logit = self.bundle.thresholds.logit(self.far, classes) + (key[1].offset if key[1] else 0.0)
+            logit = self.bundle.thresholds.logit(self.far, classes, supports) + (key[2].offset if key[2] else 0.0)
             self._threshold_of = kept = key, float(probabilities(np.array([logit]))[0])
         return kept[1]
 

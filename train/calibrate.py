@@ -19,6 +19,7 @@ __all__ = [
     "GALLERY_SIZES",
     "OWN_SHARE",
     "Calibration",
+    "class_scores",
     "fit_calibration",
     "fit_platt",
     "fit_thresholds",
@@ -33,6 +34,9 @@ GALLERY_SIZES = (1, 2, 5, 10, 20, 50, 100, 200)
 
 OWN_SHARE = 0.08
 """Share of strangers from everywhere that are of the gallery's own alphabet: a class of one of a dozen alphabets."""
+
+_EPISODES = {1: 500, 2: 150, 5: 150}
+"""Numbers of supports of a class, and the galleries that are drawn with so many."""
 
 _PAIRS = 10_000
 _CHUNK = 250
@@ -76,11 +80,12 @@ def fit_platt(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> Calibra
 def fit_thresholds(
     parts: Sequence[tuple[Canvases, NDArray[np.float32]]], compare: Compare, seed: int = 2
 ) -> list[dict[str, Any]]:
-    """For each gallery size, the logits at which the false accept rates of `FARS` are met.
+    """For each gallery size and number of supports, the logits at which the false accept rates of `FARS` are met.
 
     Strangers are from everywhere: `OWN_SHARE` of them of the alphabet that fills the gallery, the others of other alphabets.
-    Sizes that the data cannot fill are left out. A logit never falls as the gallery grows: more supports can only come closer
-    to a stranger, and what a sample says against that is its noise.
+    "own" is for strangers of that alphabet only. Sizes and numbers of supports that the data cannot give are left out. A logit
+    never falls as the gallery grows: more supports can only come closer to a stranger, and what a sample says against that is
+    its noise.
 
     Args:
         parts: populations, each with the embeddings of its canvases, float32 (N, D); galleries and their strangers are of one
@@ -89,38 +94,69 @@ def fit_thresholds(
         seed: of the draw.
 
     Returns:
-        Entries `{"classes", "strangers", "logits": {far: logit}}`.
+        Entries as `ThresholdTable.from_list` takes them, with the number of `strangers` of each.
     """
-    table: list[dict[str, Any]] = []
-    floor = {str(far): -np.inf for far in FARS}
-    for size in GALLERY_SIZES:
-        best = [
-            compare(embeddings[strangers], embeddings[supports]).max(axis=1)
-            for canvases, embeddings in parts
-            for supports, strangers in open_set_episodes(canvases, size, episodes=500, seed=seed)
-        ]
-        if not best:
-            continue
-        scores = np.concatenate(best)
-        floor = {str(far): max(floor[str(far)], round(float(np.quantile(scores, 1 - far)), 5)) for far in FARS}
-        table.append({"classes": size, "strangers": len(scores), "logits": dict(floor)})
-    return table
+
+    def fitted(shots: int, own: float) -> dict[int, _Fitted]:
+        found: dict[int, _Fitted] = {}
+        floor = {str(far): -np.inf for far in FARS}
+        for size in GALLERY_SIZES:
+            best = [
+                class_scores(compare, embeddings[strangers], embeddings[supports]).max(axis=1)
+                for canvases, embeddings in parts
+                for supports, strangers in open_set_episodes(canvases, size, _EPISODES[shots], seed, shots, own)
+            ]
+            if best:
+                scores = np.concatenate(best)
+                floor = {str(far): max(floor[str(far)], round(float(np.quantile(scores, 1 - far)), 5)) for far in FARS}
+                found[size] = _Fitted(len(scores), dict(floor))
+        return found
+
+    single, near = fitted(1, OWN_SHARE), fitted(1, 1.0)
+    several = {shots: found for shots in _EPISODES if shots > 1 if (found := fitted(shots, OWN_SHARE)).keys() == single.keys()}
+    return [
+        {"classes": size, "strangers": one.strangers, "logits": one.logits}
+        | ({"by_supports": {str(shots): found[size].logits for shots, found in several.items()}} if several else {})
+        | ({"own": near[size].logits} if size in near else {})
+        for size, one in single.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    strangers: int
+    logits: dict[str, float]
+
+
+def class_scores(compare: Compare, queries: NDArray[np.float32], supports: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Logits (Q, C) of queries (Q, D) against classes of supports (C, k, D), as the runtime ranks them.
+
+    Of several supports it is the mean of the nearest's and of the prototype's, the mean of their embeddings.
+    """
+    classes, shots, dim = supports.shape
+    each = compare(queries, supports.reshape(classes * shots, dim)).reshape(len(queries), classes, shots)
+    if shots == 1:
+        return each[:, :, 0]
+    return np.asarray((each.max(axis=2) + compare(queries, supports.mean(axis=1))) / 2)
 
 
 def open_set_episodes(
-    canvases: Canvases, size: int, episodes: int, seed: int
+    canvases: Canvases, size: int, episodes: int, seed: int, shots: int = 1, own: float = OWN_SHARE
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Galleries of one support for each of `size` classes, and queries of symbols that are not in them.
+    """Galleries of `shots` supports for each of `size` classes, and queries of symbols that are not in them.
 
-    See `open_set_classes`. Yields image indices: supports (size,), strangers (STRANGERS,).
+    See `open_set_classes`; with `own` of 1, from alphabets only that have strangers left. Yields image indices: supports
+    (size, shots), strangers (STRANGERS,). Nothing where there are too few classes, or classes of too few images.
     """
     rng = np.random.default_rng(seed)
     members = canvases.members()
-    if len(members) < size + STRANGERS:
+    groups = [group for group in canvases.groups.values() if own < 1 or len(group) >= size + STRANGERS]
+    known = np.concatenate(groups) if groups else np.empty(0, np.int64)
+    if len(known) < size + STRANGERS or min(len(members[number]) for number in known) < shots:
         return
     for _ in range(episodes):
-        gallery, strangers = open_set_classes(list(canvases.groups.values()), size, rng, OWN_SHARE)
+        gallery, strangers = open_set_classes(groups, size, rng, own)
         yield (
-            np.array([rng.choice(members[number]) for number in gallery]),
+            np.stack([rng.choice(members[number], shots, replace=False) for number in gallery]),
             np.array([rng.choice(members[number]) for number in strangers]),
         )

@@ -9,11 +9,11 @@ from pathlib import Path
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.canvases import Canvases, from_folder, from_image_set, hold_out, joined, kept_out
 from train.episodes import within_alphabet_episodes
-from train.glyphs import glyph_sets
+from train.glyphs import glyph_sets, held_out_scripts
 from train.omniglot import DatasetError, ImageSet, load_split
 from train.synthetic import composed_alphabets, invented_alphabets
 
-__all__ = ["TrainingData", "load_data"]
+__all__ = ["TrainingData", "load_data", "load_held_out"]
 
 
 @dataclass(frozen=True)
@@ -93,3 +93,21 @@ def load_data(
             families.setdefault(licence, set()).update(names)
     named = {name: sorted(families[name]) for name in sorted(families)}
     return TrainingData(training, validation, sources, scripts, named, tuple(holdout or ()))
+
+
+def load_held_out(
+    data: Path, split: str, spec: PreprocessSpec, holdout: Sequence[str], fonts: Sequence[Path]
+) -> tuple[Canvases | None, Canvases | None]:
+    """What a run is judged by, without what it learns from: its held-out groups, and held-out scripts where there are fonts.
+
+    See `load_data` for the arguments and what is raised.
+    """
+    if split == "folder":
+        canvases, named = kept_out(from_folder(data, spec, progress=True), list(holdout) or ["none"])
+        validation = hold_out(canvases, named)[1] if named else None
+    else:
+        images, held_out = load_split(data, split)
+        validation = from_image_set(held_out, spec, progress=True) if held_out else None
+        if holdout:
+            validation = hold_out(from_image_set(images, spec, progress=True), list(holdout))[1]
+    return validation, held_out_scripts(fonts, spec, progress=True) if fonts else None

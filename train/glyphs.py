@@ -36,6 +36,7 @@ __all__ = [
     "excluded",
     "glyph_sets",
     "hands",
+    "held_out_scripts",
     "icons",
     "pictograms",
     "print_faces",
@@ -242,7 +243,7 @@ def glyph_sets(
         DatasetError: no usable font is there.
     """
     fonts = find_fonts(folders, progress)
-    letters = [font for font in fonts if sum(map(is_private, font.characters)) < len(font.characters) / 2]
+    letters = _of_letters(fonts)
     made = {
         "scripts": lambda: scripts(letters, lambda script: script not in HELD_OUT_SCRIPTS),
         "print": lambda: print_faces(letters),
@@ -256,11 +257,22 @@ def glyph_sets(
         if len(classes) < 2:
             raise DatasetError(f"no glyphs of kind {kind} in the fonts of {', '.join(map(str, folders))}: install more fonts")
         sets.append(GlyphSet(kind, _canvases(classes, KINDS[kind], spec, progress), _families(fonts, classes)))
-    held_out = None
-    if "scripts" in kinds:
-        classes = scripts(letters, HELD_OUT_SCRIPTS.__contains__)
-        held_out = _by_script(_canvases(classes, KINDS["scripts"], spec, progress)) if len(classes) > 1 else None
-    return sets, held_out
+    return sets, held_out_scripts(folders, spec, progress) if "scripts" in kinds else None
+
+
+def held_out_scripts(folders: Sequence[Path], spec: PreprocessSpec, progress: bool = False) -> Canvases | None:
+    """Glyphs of `HELD_OUT_SCRIPTS`, a group for each script; None where no font draws any.
+
+    Raises:
+        DatasetError: no usable font is there.
+    """
+    classes = scripts(_of_letters(find_fonts(folders, progress)), HELD_OUT_SCRIPTS.__contains__)
+    return _by_script(_canvases(classes, KINDS["scripts"], spec, progress)) if len(classes) > 1 else None
+
+
+def _of_letters(fonts: Sequence[Font]) -> list[Font]:
+    """Without fonts of icons."""
+    return [font for font in fonts if sum(map(is_private, font.characters)) < len(font.characters) / 2]
 
 
 def _by_script(canvases: Canvases) -> Canvases:

@@ -20,7 +20,7 @@ from train.curves import draw_curves
 from train.episodes import Score, score_episodes, within_alphabet_episodes
 from train.trainer import Trainer
 
-__all__ = ["RunResult", "Validation", "run", "validate"]
+__all__ = ["RunResult", "Validation", "describe", "run", "validate"]
 
 _LOG_EVERY = 50
 _SAVE_SECONDS = 120.0
@@ -129,6 +129,14 @@ def validate(trainer: Trainer, validation: Canvases, scripts: Canvases | None = 
     return Validation(scores[0], scores[1] if len(scores) > 1 else None, notes)
 
 
+def describe(found: Validation, alphabets: Canvases, scripts: Canvases | None) -> dict[str, Any]:
+    """The scores with their intervals, and the names of what was held out, JSON-ready."""
+    record = _figures(found.score)
+    if found.scripts is not None and scripts is not None:
+        record["scripts"] = _figures(found.scripts) | {"names": sorted(scripts.groups)}
+    return record | {"alphabets": sorted(alphabets.groups)}
+
+
 def _population(parts: Sequence[Canvases]) -> dict[str, Any]:
     """What the false accept rates of the thresholds hold for, for the manifest."""
     names = [sorted(part.groups) for part in parts]
@@ -140,13 +148,11 @@ def _record_validation(
 ) -> Score:
     weights = weights or f"step {trainer.done}"
     found = validate(trainer, validation, scripts)
-    record = _figures(found.score)
-    if found.scripts is not None and scripts is not None:
-        record["scripts"] = _figures(found.scripts) | {"names": sorted(scripts.groups)}
-    trainer.notes.update(validation=record | {"alphabets": sorted(validation.groups), "step": trainer.done}, **found.notes)
-    trainer.notes["validation"]["weights"] = weights
+    record = describe(found, validation, scripts)
+    trainer.notes.update(validation=record | {"step": trainer.done, "weights": weights}, **found.notes)
     event = "blend" if weights.startswith("blend") else "validation"
-    _append(log, {"event": event, "step": trainer.done, "weights": weights, "mean": round(found.mean, 5), **record})
+    figures = {name: value for name, value in record.items() if name != "alphabets"}
+    _append(log, {"event": event, "step": trainer.done, "weights": weights, "mean": round(found.mean, 5), **figures})
     if found.mean > trainer.best:
         trainer.best = found.mean
         trainer.save(out / "best.pt")

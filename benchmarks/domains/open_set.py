@@ -79,7 +79,7 @@ def open_set_curve(
         right.append(found.argmax(axis=1) == np.arange(len(gallery)))
         asked = np.stack([alphabets[n].vectors[row, rng.integers(alphabets[n].vectors.shape[1])] for n, row in strangers])
         strange.append(_class_scores(embedding, asked, enrolled_vectors).max(axis=1))
-    return _curve(np.concatenate(known), np.concatenate(right), np.concatenate(strange), enrolled, thresholds)
+    return _curve(np.concatenate(known), np.concatenate(right), np.concatenate(strange), enrolled, supports, thresholds)
 
 
 def _drawn(
@@ -116,12 +116,13 @@ def _curve(
     right: NDArray[np.bool_],
     strange: NDArray[np.float64],
     enrolled: int,
+    supports: int,
     thresholds: ThresholdTable | None,
 ) -> Curve:
     recognised = {rate: float((right & (known >= np.quantile(strange, 1 - rate))).mean()) for rate in RATES}
     asked = {}
     for rate in () if thresholds is None else RATES:
         if min(thresholds.logits, default=1) <= rate <= max(thresholds.logits, default=0):  # type: ignore[union-attr]
-            limit = thresholds.logit(rate, enrolled)  # type: ignore[union-attr]
+            limit = thresholds.logit(rate, enrolled, supports)  # type: ignore[union-attr]
             asked[rate] = (float((strange >= limit).mean()), float((right & (known >= limit)).mean()))
     return Curve(recognised, asked)

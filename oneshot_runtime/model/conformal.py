@@ -95,6 +95,7 @@ def calibrate(
     head: Head,
     thresholds: ThresholdTable,
     far: float,
+    supports: float = 1.0,
 ) -> GalleryCalibration:
     """Ask for the first support of each class, of 2,000 spread evenly over a larger gallery, among the other classes.
 
@@ -105,6 +106,7 @@ def calibrate(
         head: Turns distances into logits.
         thresholds: Of the bundle, for strangers from any alphabet.
         far: False accept rate in (0, 0.5] to fit the threshold for.
+        supports: Mean number of supports of a class.
 
     Raises:
         OptionError: For a rate outside (0, 0.5], or a bundle without thresholds.
@@ -126,7 +128,7 @@ def calibrate(
             scores.append(head.bias - other.class_distance / head.code_scale)
     logit, exact = stranger_logit(scores, far, len(labels), thresholds)
     distance = (head.bias - logit) * head.code_scale
-    offset = logit - thresholds.logit(far, len(labels))
+    offset = logit - thresholds.logit(far, len(labels), supports)
     return GalleryCalibration(far, len(labels), len(scores), probability(distance, head), offset, exact, _sketch(labels))
 
 
@@ -138,11 +140,11 @@ def stranger_logit(scores: Sequence[float], far: float, classes: int, table: Thr
     """The logit that a stranger reaches at rate `far`, from the best logit of each class among the others.
 
     Of n + 1 exchangeable scores, the last is above the k-th smallest of the others with probability 1 - k / (n + 1). Returns
-    the k-th and True, or, where n is too small for `far`, the largest with the table's difference from its rate, and False.
+    the k-th and True, or, where n is too small for `far`, the largest and the table's step from its rate to `far`, and False.
     """
     ordered, count = sorted(scores), len(scores)
     rank = math.ceil((count + 1) * (1 - far))
     if rank <= count:
         return ordered[rank - 1], True
     reached = min(max(table.logits), 1 / (count + 1))
-    return ordered[-1] + table.logit(far, classes) - table.logit(reached, classes), False
+    return ordered[-1] + table.step(reached, far, classes), False

@@ -11,6 +11,7 @@ from oneshot_runtime import BundleError, DeviceError, GalleryError, ImageError, 
 from oneshot_runtime.model.bundle import Bundle, Head
 from oneshot_runtime.model.codes import encode, logits, probabilities, sum_absolute_differences
 from oneshot_runtime.model.session import create_session
+from oneshot_runtime.model.thresholds import ThresholdTable
 from oneshot_runtime.search.index import CodeIndex
 
 DIM = Bundle.open().dim
@@ -129,6 +130,32 @@ def test_a_threshold_grows_with_the_gallery(drawings) -> None:
     for far in (0.05, 0.01, 0.001):
         assert table.logit(far, 100) > table.logit(far, 5) > table.logit(far, 1)
         assert table.logit(far, 10_000) >= table.logit(far, 100)
+
+
+def test_more_supports_need_a_higher_threshold() -> None:
+    """As the manifest says it, between what it says, and no further beyond."""
+    rows = [{"classes": 10, "logits": {"0.1": 1.0, "0.01": 2.0}, "by_supports": {"4": {"0.1": 3.0, "0.01": 5.0}}}]
+    table = ThresholdTable.from_list(rows)
+    found = [table.logit(0.1, 10, supports) for supports in (1, 2, 4, 8, 1000)]
+    assert found == pytest.approx([1, 2, 3, 3, 3])
+    assert table.logit(0.01, 10, 2) == pytest.approx(3.5)
+    for damaged in ({"1": {"0.1": 1}}, {"4": {"0.1": float("nan")}}):
+        with pytest.raises(BundleError, match="thresholds"):
+            ThresholdTable.from_list([rows[0] | {"by_supports": damaged}])
+
+
+def test_a_match_is_held_to_the_threshold_of_its_number_of_supports(drawings) -> None:
+    first, second = drawings
+    matcher = OneShotMatcher.load(precision="fp32")
+    for index in range(4):
+        matcher.enroll(f"s{index}", [first[index]])
+    one = matcher.match(second[0]).threshold
+    for index in range(4):
+        matcher.enroll(f"s{index}", [second[index]])
+    two = matcher.match(second[0]).threshold
+    table = matcher.bundle.thresholds
+    expected = [table.logit(0.05, 4, supports) for supports in (1, 2)]
+    assert [one, two] == pytest.approx([1 / (1 + np.exp(-logit)) for logit in expected])
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from oneshot_runtime.model.thresholds import ThresholdTable
 from train.__main__ import main
 from train.ancestors import Teachers
 from train.augment import AugmentConfig, augment
 from train.batches import BatchSampler, sample_pairs
-from train.calibrate import fit_calibration, fit_thresholds, open_set_episodes
+from train.calibrate import class_scores, fit_calibration, fit_thresholds, open_set_episodes
 from train.canvases import Canvases, from_image_set
 from train.checkpoint import CheckpointError, load_checkpoint, load_model
 from train.config import TrainConfig
@@ -251,10 +252,22 @@ def test_thresholds_meet_their_rates_and_grow(data) -> None:
     for far in ("0.05", "0.01", "0.001"):
         logits = [row["logits"][far] for row in table]
         assert logits == sorted(logits)
-    best = np.concatenate(
-        [compare(embeddings[s], embeddings[g]).max(axis=1) for g, s in open_set_episodes(canvases, 5, episodes=300, seed=9)]
-    )
-    assert np.mean(best >= table[2]["logits"]["0.05"]) == pytest.approx(0.05, abs=0.02)
+    limits = ThresholdTable.from_list(table)
+    for shots, tolerance in ((1, 0.02), (2, 0.025), (5, 0.025)):
+        drawn = open_set_episodes(canvases, 5, 300, 9, shots)
+        best = np.concatenate([class_scores(compare, embeddings[s], embeddings[g]).max(axis=1) for g, s in drawn])
+        assert np.mean(best >= limits.logit(0.05, 5, shots)) == pytest.approx(0.05, abs=tolerance)
+
+
+def test_what_the_data_cannot_give_has_no_thresholds() -> None:
+    """Classes of three images are no galleries of five supports, and alphabets of 22 leave no strangers beside five."""
+    groups = {name: np.arange(22) + start for name, start in (("a", 0), ("b", 22))}
+    classes = np.repeat(np.arange(44), 3)
+    canvases = Canvases(np.zeros((132, 8, 8), np.uint8), classes, np.tile(np.arange(3), 44), groups)
+    table = fit_thresholds([(canvases, classes[:, None].astype(np.float32))], lambda q, s: -np.abs(q - s.T))
+    assert [row["classes"] for row in table] == [1, 2, 5, 10, 20]
+    assert {tuple(row["by_supports"]) for row in table} == {("2",)}
+    assert [row["classes"] for row in table if "own" in row] == [1, 2]
 
 
 def test_classes_of_unequal_folders_all_take_part_in_episodes() -> None:
@@ -320,8 +333,8 @@ def test_strangers_of_a_single_alphabet_are_its_own() -> None:
 def test_strangers_are_not_in_the_gallery(data) -> None:
     canvases = from_image_set(load_images(data, "images_evaluation"), PRESETS["edge"].spec)
     for supports, strangers in open_set_episodes(canvases, 5, episodes=20, seed=0):
-        assert len(set(canvases.classes[supports])) == 5
-        assert not set(canvases.classes[supports]) & set(canvases.classes[strangers])
+        assert len(set(canvases.classes[supports[:, 0]])) == 5
+        assert not set(canvases.classes[supports[:, 0]]) & set(canvases.classes[strangers])
 
 
 def test_modified_hausdorff_equals_a_naive_loop() -> None:

@@ -59,7 +59,7 @@ def test_below_its_supports_the_step_is_the_manifests() -> None:
     matcher = filled(30)
     table = matcher.bundle.thresholds
     fitted = matcher.gallery.calibrate(0.01)
-    logit = nearest_others(matcher).max() + table.logit(0.01, 30) - table.logit(1 / 31, 30)
+    logit = nearest_others(matcher).max() + table.step(1 / 31, 0.01, 30)
     assert not fitted.exact
     assert fitted.threshold == pytest.approx(float(probabilities(np.array(logit))), abs=1e-4)
     assert fitted.offset == pytest.approx(logit - table.logit(0.01, 30), abs=1e-9)
