@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,6 @@ __all__ = [
     "GALLERY_SIZES",
     "OWN_SHARE",
     "Calibration",
-    "class_scores",
     "fit_calibration",
     "fit_platt",
     "fit_thresholds",
@@ -35,8 +34,11 @@ GALLERY_SIZES = (1, 2, 5, 10, 20, 50, 100, 200)
 OWN_SHARE = 0.08
 """Share of strangers from everywhere that are of the gallery's own alphabet: a class of one of a dozen alphabets."""
 
-_EPISODES = {1: 500, 2: 150, 5: 150}
+_EPISODES = {1: 500, 5: 150}
 """Numbers of supports of a class, and the galleries that are drawn with so many."""
+
+_ALL_PAIRS = 1500
+"""Images up to which all pairs are compared at once."""
 
 _PAIRS = 10_000
 _CHUNK = 250
@@ -97,13 +99,15 @@ def fit_thresholds(
         Entries as `ThresholdTable.from_list` takes them, with the number of `strangers` of each.
     """
 
+    scored = [_class_scores(compare, embeddings) for _, embeddings in parts]
+
     def fitted(shots: int, own: float) -> dict[int, _Fitted]:
         found: dict[int, _Fitted] = {}
         floor = {str(far): -np.inf for far in FARS}
         for size in GALLERY_SIZES:
             best = [
-                class_scores(compare, embeddings[strangers], embeddings[supports]).max(axis=1)
-                for canvases, embeddings in parts
+                scores_of(strangers, supports).max(axis=1)
+                for (canvases, _), scores_of in zip(parts, scored, strict=True)
                 for supports, strangers in open_set_episodes(canvases, size, _EPISODES[shots], seed, shots, own)
             ]
             if best:
@@ -128,16 +132,24 @@ class _Fitted:
     logits: dict[str, float]
 
 
-def class_scores(compare: Compare, queries: NDArray[np.float32], supports: NDArray[np.float32]) -> NDArray[np.floating]:
-    """Logits (Q, C) of queries (Q, D) against classes of supports (C, k, D), as the runtime ranks them.
+def _class_scores(
+    compare: Compare, embeddings: NDArray[np.float32]
+) -> Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.floating]]:
+    """Gives logits (Q, C) of queries (Q,) against classes of supports (C, k), indices of images, as the runtime ranks them.
 
     Of several supports it is the mean of the nearest's and of the prototype's, the mean of their embeddings.
     """
-    classes, shots, dim = supports.shape
-    each = compare(queries, supports.reshape(classes * shots, dim)).reshape(len(queries), classes, shots)
-    if shots == 1:
-        return each[:, :, 0]
-    return np.asarray((each.max(axis=2) + compare(queries, supports.mean(axis=1))) / 2)
+    every = compare(embeddings, embeddings) if len(embeddings) <= _ALL_PAIRS else None
+
+    def scores(queries: NDArray[np.int64], supports: NDArray[np.int64]) -> NDArray[np.floating]:
+        flat = supports.ravel()
+        each = compare(embeddings[queries], embeddings[flat]) if every is None else every[np.ix_(queries, flat)]
+        if supports.shape[1] == 1:
+            return each
+        nearest = each.reshape(len(queries), *supports.shape).max(axis=2)
+        return np.asarray((nearest + compare(embeddings[queries], embeddings[supports].mean(axis=1))) / 2)
+
+    return scores
 
 
 def open_set_episodes(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from train.exclusions import is_tested_family
 from train.omniglot import DatasetError
 
 __all__ = ["SIDE", "SYSTEM_FOLDERS", "Font", "checking_fonts", "find_fonts", "glyph_mask"]
@@ -49,12 +50,6 @@ _SUFFIXES, _PACKAGE_SUFFIXES = (".ttf", ".otf"), (".ttf", ".otf", ".woff")
 
 _ICON_RULE = re.compile(r"""\.([\w-]+)::?before\s*\{\s*content:\s*["']\\([0-9a-fA-F]{4,6})["']""")
 
-# Print is tested in these, or they are drawn after one of these (Hack): nothing of them is learned from.
-_TESTED = re.compile(
-    r"DejaVu|Liberation|Free(Sans|Serif|Mono)|Libertine|Biolinum|Roboto|Comic Neue|\bLato\b|EB ?Garamond|Cantarell|"
-    r"\bHack\b|URW|Nimbus|\bC059|\bP052|\bD050000L|\bZ003|Standard Symbols"
-)
-
 
 @dataclass(frozen=True)
 class Font:
@@ -81,7 +76,11 @@ def find_fonts(folders: Sequence[Path], progress: bool = False) -> list[Font]:
     Raises:
         DatasetError: there is none.
     """
-    fonts = [font for font in _all_fonts(tuple(folders), progress) if font.licence and not _is_tested(font)]
+    fonts = [
+        font
+        for font in _all_fonts(tuple(folders), progress)
+        if font.licence and not is_tested_family(f"{font.family} {font.path.name}")
+    ]
     if not fonts:
         raise DatasetError(
             f"no fonts under an open licence in {', '.join(map(str, folders))}: install some, as fonts-noto-core"
@@ -91,7 +90,7 @@ def find_fonts(folders: Sequence[Path], progress: bool = False) -> list[Font]:
 
 def checking_fonts(folders: Sequence[Path]) -> list[Font]:
     """The fonts of the families that print is tested with, whatever their licence; one file for each style."""
-    return [font for font in _all_fonts(tuple(folders), progress=False) if _is_tested(font)]
+    return [font for font in _all_fonts(tuple(folders), progress=False) if is_tested_family(f"{font.family} {font.path.name}")]
 
 
 @lru_cache(maxsize=2)
@@ -117,10 +116,6 @@ def _package(file: Path, folder: Path) -> Path | None:
     """The folder of the npm package that a file below `folder` is of, if it is of one."""
     below = [parent for parent in file.parents if parent.is_relative_to(folder)]
     return next((parent for parent in below if (parent / "package.json").is_file()), None)
-
-
-def _is_tested(font: Font) -> bool:
-    return bool(_TESTED.search(f"{font.family} {font.path.name}"))
 
 
 def _read(file: Path, package: Path | None) -> Font | None:

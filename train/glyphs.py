@@ -1,6 +1,6 @@
 """Alphabets from fonts: the scripts of the world, print in many faces, and pictograms, drawn as people and printers draw them.
 
-What is used for checking is left out, see `EXCLUDED_SCRIPTS` and `excluded`.
+What is used for checking is left out, see `train.exclusions`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,12 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import fontTools.unicodedata as unicode
 import numpy as np
-import regex
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -23,105 +21,18 @@ from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from train.cache import cached
 from train.canvases import Canvases
+from train.exclusions import HELD_OUT_SCRIPTS
 from train.fonts import Font, find_fonts, glyph_mask
-from train.icons import concepts, is_private
+from train.glyph_classes import GlyphClass, hands, icons, pictograms, print_faces, scripts
+from train.icons import is_private
 from train.omniglot import DatasetError
 from train.restyle import Shape, Style, drawn, plain, shape_of
 
-__all__ = [
-    "EXCLUDED_SCRIPTS",
-    "HELD_OUT_SCRIPTS",
-    "KINDS",
-    "GlyphSet",
-    "excluded",
-    "glyph_sets",
-    "hands",
-    "held_out_scripts",
-    "icons",
-    "pictograms",
-    "print_faces",
-    "scripts",
-]
+__all__ = ["KINDS", "GlyphSet", "glyph_sets", "held_out_scripts"]
 
-EXCLUDED_SCRIPTS = frozenset(
-    # Those of the ten alphabets of the trials, those held out of training on Omniglot, those that digits and letters are
-    # tested in, and Chinese characters.
-    {
-        "Tibt",
-        "Guru",
-        "Knda",
-        "Mlym",
-        "Ethi",
-        "Glag",
-        "Mtei",
-        "Cyrl",
-        "Orya",
-        "Sylo",
-        "Avst",
-        "Mong",
-        "Arab",
-        "Thai",
-        "Beng",
-        "Deva",
-        "Telu",
-        "Khmr",
-        "Hani",
-        "Zyyy",
-        "Zinh",
-        "Zzzz",
-    }
-)
-
-HELD_OUT_SCRIPTS = ("Java", "Cakm", "Vaii", "Perm", "Tavt", "Osge", "Elba", "Saur", "Takr", "Cher")
-"""Scripts of fonts that nothing is learned from: beside held-out alphabets, what models and thresholds are chosen on."""
-
-_NEIGHBOURS = 20
-_MOST = {
-    "Egyp": 400,
-    "Xsux": 200,
-    "Hang": 200,
-    "Yiii": 160,
-    "Cans": 160,
-    "Hluw": 160,
-    "Sgnw": 60,
-    "Tang": 0,
-    "Kits": 0,
-    "Nshu": 120,
-}
-_MOST_OF_A_SCRIPT = 120
-_FONTS_A_GLYPH = 8
 _ALIKE = 0.965
 _WORTH_PROCESSES = 100
 _VERSION = 2
-
-_TESTED_SYMBOLS = regex.compile(r"\p{Emoji}|\p{Extended_Pictographic}|\p{Math}")
-_TESTED_NAMES = regex.compile(
-    r"CHESS|PLAYING CARD|MAHJONG|DOMINO|MUSIC|\bNOTE\b|CLEF|SUIT|SHOGI|DRAUGHTS|CIRCLED|PARENTHESIZED"
-)
-_SYMBOL_BLOCKS = frozenset(
-    {
-        "Arrows",
-        "Miscellaneous Technical",
-        "Control Pictures",
-        "Optical Character Recognition",
-        "Geometric Shapes",
-        "Miscellaneous Symbols",
-        "Dingbats",
-        "Miscellaneous Symbols and Arrows",
-        "Supplemental Arrows-A",
-        "Supplemental Arrows-B",
-        "Supplemental Arrows-C",
-        "Phaistos Disc",
-        "Ancient Symbols",
-        "Miscellaneous Symbols and Pictographs",
-        "Ornamental Dingbats",
-        "Transport and Map Symbols",
-        "Alchemical Symbols",
-        "Geometric Shapes Extended",
-        "Symbols and Pictographs Extended-A",
-        "Symbols for Legacy Computing",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -152,84 +63,6 @@ class GlyphSet:
     kind: str
     canvases: Canvases
     families: dict[str, list[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Class:
-    """One class of drawings: (font file, code point) pairs that show the same, and the alphabet that it belongs to."""
-
-    group: str
-    sources: tuple[tuple[str, int], ...]
-
-
-def excluded(code: int) -> bool:
-    """Whether a code point is of a kind that is used for checking: emoji, mathematics, music, chess, cards, Mahjong."""
-    name = unicode.name(chr(code), "")
-    symbol = _TESTED_SYMBOLS.match(chr(code)) and not chr(code).isalnum() and chr(code) not in "#*"
-    return bool(symbol) or bool(_TESTED_NAMES.search(name))
-
-
-def scripts(fonts: Sequence[Font], wanted: Callable[[str], bool] = bool) -> list[_Class]:
-    """Letters and numbers of each script that a font draws, but for those left out."""
-    by_script: dict[str, list[int]] = {}
-    for code in sorted({code for font in fonts for code in font.characters}):
-        script = unicode.script(chr(code))
-        if script in EXCLUDED_SCRIPTS or script in ("Latn", "Grek", "Brai") or not wanted(script):
-            continue
-        if unicode.category(chr(code)) in ("Lo", "Lu", "Ll", "Nd", "Nl", "No", "So") and not _NUMBERED.search(
-            unicode.name(chr(code), "")
-        ):
-            by_script.setdefault(script, []).append(code)
-    classes = []
-    for script, codes in by_script.items():
-        kept = codes[: _MOST.get(script, _MOST_OF_A_SCRIPT)]
-        classes += [_Class(f"{script} {number // _NEIGHBOURS}", _drawn_by(fonts, code)) for number, code in enumerate(kept)]
-    return classes
-
-
-_NUMBERED = regex.compile(r"IDEOGRAPH|CIRCLED|PARENTHESIZED")
-
-
-def print_faces(fonts: Sequence[Font]) -> list[_Class]:
-    """Latin and Greek letters, digits and punctuation: the drawings of a class are of many families."""
-    return _letters("print", [font for font in fonts if not font.handwritten])
-
-
-def hands(fonts: Sequence[Font]) -> list[_Class]:
-    """The same as fonts that imitate handwriting draw them."""
-    return _letters("hands", [font for font in fonts if font.handwritten])
-
-
-def _letters(group: str, fonts: Sequence[Font]) -> list[_Class]:
-    codes = [*range(0x21, 0x7F), *range(0xA1, 0x180), *range(0x386, 0x3CF), *range(0x250, 0x2B0)]
-    printable = [code for code in codes if not excluded(code) and unicode.category(chr(code))[0] in "LNPS"]
-    classes = [_Class(f"{group} {n // _NEIGHBOURS}", _drawn_by(fonts, code, 24)) for n, code in enumerate(printable)]
-    return [each for each in classes if each.sources]
-
-
-def pictograms(fonts: Sequence[Font]) -> list[_Class]:
-    """Arrows, technical and weather signs, dingbats, and icons that one family draws in two ways, but for those left out."""
-    symbols = sorted(
-        code
-        for code in {code for font in fonts for code in font.characters}
-        if unicode.block(chr(code)) in _SYMBOL_BLOCKS and unicode.category(chr(code)) == "So" and not excluded(code)
-    )
-    classes = [_Class(f"symbols {n // _NEIGHBOURS}", _drawn_by(fonts, code)) for n, code in enumerate(symbols)]
-    singles = {
-        name: sources for name, (sources, families) in concepts(fonts).items() if len(families) == 1 and len(sources) > 1
-    }
-    return classes + _named_icons("icons", singles)
-
-
-def icons(fonts: Sequence[Font]) -> list[_Class]:
-    """What several icon fonts draw, each its own way: one class for each concept."""
-    shared = {name: sources for name, (sources, families) in concepts(fonts).items() if len(families) > 1}
-    return _named_icons("concepts", shared)
-
-
-def _named_icons(group: str, named: Mapping[str, Sequence[tuple[str, int]]]) -> list[_Class]:
-    """Neighbours have names that begin alike."""
-    return [_Class(f"{group} {n // _NEIGHBOURS}", tuple(named[name])) for n, name in enumerate(sorted(named))]
 
 
 def glyph_sets(
@@ -283,7 +116,7 @@ def _by_script(canvases: Canvases) -> Canvases:
     return replace(canvases, groups={name: np.concatenate(parts) for name, parts in groups.items()})
 
 
-def _families(fonts: Sequence[Font], classes: Sequence[_Class]) -> dict[str, list[str]]:
+def _families(fonts: Sequence[Font], classes: Sequence[GlyphClass]) -> dict[str, list[str]]:
     used = {path for each in classes for path, _ in each.sources}
     found: dict[str, set[str]] = {}
     for font in fonts:
@@ -292,24 +125,7 @@ def _families(fonts: Sequence[Font], classes: Sequence[_Class]) -> dict[str, lis
     return {licence: sorted(names) for licence, names in sorted(found.items())}
 
 
-def _drawn_by(fonts: Sequence[Font], code: int, most: int = _FONTS_A_GLYPH) -> tuple[tuple[str, int], ...]:
-    """Up to `most` fonts that draw a code point, of different families before different styles of one."""
-    having: dict[str, list[str]] = {}
-    for font in fonts:
-        if code in font.characters:
-            having.setdefault(font.family.split(" Condensed")[0], []).append(str(font.path))
-    rng = np.random.default_rng(code)
-    rounds = [rng.permutation(paths).tolist() for paths in having.values()]
-    order = [int(index) for index in rng.permutation(len(rounds))]
-    picked: list[str] = []
-    while len(picked) < most and any(rounds):
-        for index in order:
-            if rounds[index] and len(picked) < most:
-                picked.append(rounds[index].pop())
-    return tuple((path, code) for path in picked)
-
-
-def _canvases(classes: Sequence[_Class], kind: Kind, spec: PreprocessSpec, progress: bool) -> Canvases:
+def _canvases(classes: Sequence[GlyphClass], kind: Kind, spec: PreprocessSpec, progress: bool) -> Canvases:
     key = repr(
         (_VERSION, spec, kind, classes, sorted({(path, Path(path).stat().st_size) for c in classes for path, _ in c.sources}))
     )
@@ -331,7 +147,9 @@ def _canvases(classes: Sequence[_Class], kind: Kind, spec: PreprocessSpec, progr
     )
 
 
-def _draw_all(classes: Sequence[_Class], kind: Kind, spec: PreprocessSpec, progress: bool) -> dict[str, NDArray[np.generic]]:
+def _draw_all(
+    classes: Sequence[GlyphClass], kind: Kind, spec: PreprocessSpec, progress: bool
+) -> dict[str, NDArray[np.generic]]:
     """Drawings of all classes that can be drawn: images uint8 (N, H, W), and classes int64 (N,), ascending."""
     jobs = [(each.sources, kind, spec) for each in classes]
     shown = functools.partial(tqdm, desc=kind.name, total=len(jobs), unit="glyph", disable=not progress, leave=False)

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from train.exclusions import is_tested_icon
 from train.fonts import Font
 
-__all__ = ["concepts", "is_private", "tested_icon"]
+__all__ = ["concepts", "is_private"]
 
 _ICON_FONTS = re.compile(r"awesome|material|icon|phosphor|lucide|tabler|ionic|eva-|themify|^la-", re.I)
 _LAYERS = re.compile(r"duotone|two tone", re.I)
@@ -21,17 +22,6 @@ _PREFIX = re.compile(r"^(ic-fluent|bx[sl]?|jam|ph|ti|zmdi|ion-md|ion-ios|ion-log
 _VARIANT = re.compile(
     r"-(fill|filled|line|outline|outlined|thin|light|bold|duotone|regular|solid|sharp|round|rounded|two-tone|alternate|alt|variant|"
     r"ltr|rtl|o|f|\d+)$"
-)
-
-# What is used for checking: chess, cards, music, faces, mathematics, digits, letters.
-_TESTED = re.compile(
-    r"chess|card|mahjong|domino|joker|music|note|clef|piano|emoji|emoticon|emotion|mood|smile|smiley|face|sentiment|meh|frown|"
-    r"laugh|grin|annoyed|angry|\bhappy\b|\bsad\b|\bcry\b|wink|tongue|dizzy|flushed|grimace|tired|heart|spade|club|diamond|suit\b|"
-    r"poker|dice|casino|math|plus|minus|division|divide|multiply|multiplication|equal|sigma|infinity|infinite|sqrt|square-root|"
-    r"radical|function|percent|less|greater|integral|\bsum\b|summation|\bpi\b|tilde|\btimes\b|xmark|\bx\b|"
-    r"alpha|omega|lambda|theta|delta|numeric|number|numeral|roman|counter|\bone\b|\btwo\b|\bthree\b|\bfour\b|\bfive\b|\bsix\b|"
-    r"format|looks|filter-|exposure|superscript|subscript|letter|\babc\b|currency|language|translate|"
-    r"text|font|typography|\bbold\b|italic|underline|heading|\bcase\b|\bkanji\b|hiragana|katakana|chinese|japanese|arabic|hindi"
 )
 
 
@@ -60,11 +50,6 @@ def _in_turn(by_family: dict[str, list[tuple[str, int]]]) -> list[tuple[str, int
     return [source for each in rounds for source in each if source is not None][:_MOST_SOURCES]
 
 
-def tested_icon(name: str) -> bool:
-    """Whether an icon of this name is of a kind that is used for checking."""
-    return bool(_TESTED.search(name.lower().replace("_", "-")))
-
-
 def is_private(code: int) -> bool:
     """Whether a code point is one that fonts give a meaning of their own."""
     return 0xE000 <= code < 0xF900 or code >= 0xF0000
@@ -73,7 +58,7 @@ def is_private(code: int) -> bool:
 def _concept(name: str) -> str | None:
     """What an icon of this glyph's name shows, or None for a name that says nothing or what is used for checking."""
     whole = name.lower().replace("_", "-").replace(".", "-").removesuffix("-bold")
-    if tested_icon(whole) or whole.startswith(("uni", "glyph", "-")):
+    if is_tested_icon(whole) or whole.startswith(("uni", "glyph", "-")):
         return None
     short = _PREFIX.sub("", whole)
     while (shorter := _VARIANT.sub("", short)) != short:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from benchmarks.domains.image_sets import SymbolSet
+from train.exclusions import HELD_OUT_SCRIPTS, excluded
 from train.fonts import checking_fonts, find_fonts, glyph_mask
-from train.glyphs import HELD_OUT_SCRIPTS, excluded, scripts
+from train.glyph_classes import scripts
 from train.restyle import shape_of
 
 __all__ = ["VIEWS", "held_out_glyphs", "icons", "printed"]

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from pathlib import Path
 
 import fontTools.unicodedata as unicode
 import numpy as np
@@ -12,8 +13,10 @@ from tests.train.built_fonts import OFL, build_font
 from train import cache, glyphs
 from train.__main__ import main
 from train.checkpoint import load_checkpoint
+from train.exclusions import EXCLUDED_SCRIPTS, excluded, is_tested_icon
 from train.fonts import SIDE, find_fonts, glyph_mask
-from train.glyphs import EXCLUDED_SCRIPTS, excluded, glyph_sets, pictograms, print_faces, scripts
+from train.glyph_classes import hands, icons, pictograms, print_faces, scripts
+from train.glyphs import glyph_sets
 from train.omniglot import DatasetError
 from train.restyle import Style, drawn, shape_of
 
@@ -158,3 +161,74 @@ def test_the_command_learns_from_glyphs_and_says_so(data, fonts, tmp_path, capsy
     assert notes["validation"]["scripts"]["names"] == ["Java"]
     assert main([*words, "--out", str(tmp_path / "other"), "--synthetic", "0.9"]) == 1
     assert "more than 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["chess-queen", "cards_heart", "ic_fluent_music_note_2_24_filled", "bx-happy", "circle-letter-a", "number-circle-one",
+     "face-smile", "emotion-line", "dice-5", "plus-circle", "pi", "xmark", "format-bold", "text-height", "joker"],
+)  # fmt: skip
+def test_icons_of_what_is_used_for_checking_are_left_out(name: str) -> None:
+    assert is_tested_icon(name)
+
+
+@pytest.mark.parametrize("name", ["home", "umbrella-beach", "camera-retro", "pineapple", "piggy-bank", "taxi", "briefcase"])
+def test_other_icons_are_not(name: str) -> None:
+    assert not is_tested_icon(name)
+
+
+def test_a_concept_is_one_class_of_all_families_that_draw_it(package) -> None:
+    package("one", ["home-outline", "home-filled", "boat", "chess-rook"], family="One Icons")
+    folder = package("two", ["bx-home", "ic_fluent_boat_24_filled", "kite", "kite-line"], family="Two Icons")
+    fonts = find_fonts([folder])
+    assert [font.licence for font in fonts] == ["MIT", "MIT"]  # as the package says: the fonts are silent
+    sources = [sorted(path.rsplit("/", 1)[-1] for path, _ in each.sources) for each in icons(fonts)]
+    assert sources == [["one.ttf", "two.ttf"], ["one.ttf", "one.ttf", "two.ttf"]]  # boat, home
+    (kite,) = [each for each in pictograms(fonts) if each.group.startswith("icons")]
+    assert len(kite.sources) == 2
+
+
+def test_icons_without_names_have_those_of_the_style_sheet(package) -> None:
+    package("one", ["home"], family="One Icons")
+    folder = package("two", ["uniE000"], family="Two Icons", css='.bx-home:before { content: "\\e000"; }')
+    (home,) = icons(find_fonts([folder]))
+    assert len(home.sources) == 2
+
+
+def test_fonts_of_a_package_that_share_a_family_and_a_style_are_all_read(package) -> None:
+    package("thin", ["home"], family="Icons")
+    folder = package("bold", ["home"], family="Icons")
+    assert [font.path.name for font in find_fonts([folder])] == ["bold.ttf", "thin.ttf"]
+
+
+def test_a_package_without_an_open_licence_is_not_used(package) -> None:
+    folder = package("one", ["home"], family="Icons", licence="SEE LICENSE IN LICENSE")
+    with pytest.raises(DatasetError, match="open licence"):
+        find_fonts([folder])
+
+
+def test_fonts_that_imitate_handwriting_are_a_kind_of_their_own(fonts, tmp_path) -> None:
+    folder = fonts / "scrawl"
+    folder.mkdir()
+    (folder / "package.json").write_text('{"license": "OFL-1.1"}')
+    (folder / "metadata.json").write_text('{"category": "handwriting"}')
+    build_font(folder / "scrawl.ttf", "Scrawl", range(0x41, 0x5B), licence="")
+    found = find_fonts([fonts])
+    assert {Path(path).name for each in hands(found) for path, _ in each.sources} == {"scrawl.ttf"}
+    assert "scrawl.ttf" not in {Path(path).name for each in print_faces(found) for path, _ in each.sources}
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Makes npm packages of an icon font each, below one folder, which it returns."""
+
+    def make(name, icons, family, licence="MIT", css=""):
+        folder = tmp_path / "packages" / name
+        folder.mkdir(parents=True)
+        (folder / "package.json").write_text(json.dumps({"name": name, "license": licence}))
+        (folder / "icons.css").write_text(css)
+        names = dict(enumerate([*icons, *(f"uni{0xE100 + number:04X}" for number in range(110))], 0xE000))
+        build_font(folder / f"{name}.ttf", family, names, names, licence="")
+        return tmp_path / "packages"
+
+    return make
