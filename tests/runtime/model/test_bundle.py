@@ -93,6 +93,9 @@ def test_an_altered_or_missing_file_is_named(altered_bundle, name) -> None:
         (lambda m: m["sha256"].pop("head.onnx"), "head.onnx"),
         (lambda m: m.update(thresholds=[{"classes": 1, "logits": {"0.01": float("nan")}}]), "finite"),
         (lambda m: m.update(thresholds=[{"classes": "many"}]), "manifest.json"),
+        (lambda m: m["thresholds"][0].update(by_supports={"5": {"0.01": 1.0}}), "manifest.json"),  # the other sizes have none
+        (lambda m: m["thresholds"][0].update(by_supports=[5]), "manifest.json"),
+        (lambda m: m["thresholds"][0].update(own={"0.01": float("inf")}), "finite"),
     ],
 )
 def test_a_garbled_manifest_is_named(altered_bundle, change, words) -> None:
