@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "ArchiveError",
     "BundleError",
@@ -16,11 +18,32 @@ __all__ = [
     "OptionError",
     "SourceError",
     "UnpicklableError",
+    "visible",
 ]
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
+def visible(text: str, keep: str = "") -> str:
+    """The text with an escape such as `\\x1b` for each control and line separator, but for the characters of `keep`: names of
+    files and what files say are shown, and no terminal and no log obeys them. From U+007F on as `\\u007f`, as JSON has it.
+    """
+    return text if text.isprintable() else _CONTROLS.sub(lambda found: _escape(found[0], keep), text)
+
+
+def _escape(character: str, keep: str) -> str:
+    code = ord(character)
+    if character in keep:
+        return character
+    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x7F else f"\\u{code:04x}")
 
 
 class OneShotError(Exception):
-    """Base of every error raised on purpose; the message names the value, the file and the remedy."""
+    """Base of every error raised on purpose; the message names the value, the file and the remedy, in one line."""
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class ImageError(OneShotError, ValueError):
@@ -48,7 +71,7 @@ class LabelError(OneShotError, KeyError):
 
     def __str__(self) -> str:
         # KeyError quotes its argument, which would turn a sentence into a repr.
-        return str(self.args[0]) if self.args else ""
+        return visible(str(self.args[0])) if self.args else ""
 
 
 class OptionError(OneShotError, ValueError):

@@ -16,6 +16,7 @@ from typing import NoReturn, TextIO
 from oneshot_runtime import __version__
 from oneshot_runtime.cli import camera_command, gallery_commands, match_commands, model_commands, read_command, serve_command
 from oneshot_runtime.cli.parser import USAGE, Parser
+from oneshot_runtime.cli.terminal import controls_shown
 from oneshot_runtime.errors import OneShotError, OptionError
 
 __all__ = ["main"]
@@ -44,6 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a label need not fit the console's encoding
+    with controls_shown():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     try:
         with _terminable():
             return _run(_parser().parse_args(argv))

@@ -14,7 +14,7 @@ from oneshot_runtime.cli.common import add_command, completes_labels, count, loa
 from oneshot_runtime.cli.folder_load import load_folder
 from oneshot_runtime.cli.pictures import named_pictures
 from oneshot_runtime.cli.terminal import match_line, verdict
-from oneshot_runtime.errors import ImageError
+from oneshot_runtime.errors import ImageError, visible
 from oneshot_runtime.gallery import check_label
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.codes import encode
@@ -117,8 +117,8 @@ def _enroll(arguments: argparse.Namespace) -> int:
         supports, classes = matcher.gallery.count(label), len(matcher.labels)
     findings = [{**asdict(found), "image": fresh[found.image][0]} for found in (report.findings if report else ())]
     lines = [f"{label}: {len(fresh)} picture(s) added, {supports} in all; {place} now holds {classes} symbol(s)"]
-    lines += [f"{name} was enrolled as {label!r} already" for name in present]
-    lines += [f"look at {finding['image']}: {finding['message']}" for finding in findings]
+    lines += [f"{visible(name)} was enrolled as {label!r} already" for name in present]
+    lines += [f"look at {visible(finding['image'])}: {finding['message']}" for finding in findings]
     values: dict[str, Any] = {"label": label, "supports": supports, "classes": classes, "gallery": place, "added": len(fresh)}
     values |= {"present": present, "failed": failed, "findings": findings, **_failures(failed, len(pictures))}
     print_result(arguments, values, "\n".join(lines))
@@ -152,7 +152,7 @@ def _failures(failed: Sequence[dict[str, Any]], count: int) -> dict[str, str]:
 def _name_failures(failed: Sequence[dict[str, Any]]) -> None:
     """On the error output, in JSON mode too, where a program reads the other one."""
     for failure in failed:
-        print(f"oneshot: {failure['image']}: {failure['message']}", file=sys.stderr)
+        print(f"oneshot: {visible(failure['image'])}: {failure['message']}", file=sys.stderr)
 
 
 def _match(arguments: argparse.Namespace) -> int:
@@ -175,7 +175,7 @@ def _match(arguments: argparse.Namespace) -> int:
             results.append({"image": name, **match_json(answer)})
             lines.append(match_line(name, answer, width))
             if answer.symbols > 1:
-                lines.append(f"  {answer.symbols} symbols here: read them with `oneshot read {name}`")
+                lines.append(f"  {answer.symbols} symbols here: read them with `oneshot read {visible(name)}`")
     if explanation:
         from oneshot_runtime.quality.sheet import save_sheet
 

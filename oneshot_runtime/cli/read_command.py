@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oneshot_runtime.cli.common import add_command, count, load_existing, match_json, print_result
 from oneshot_runtime.cli.pictures import named_pictures
 from oneshot_runtime.cli.terminal import verdict
-from oneshot_runtime.errors import ImageError
+from oneshot_runtime.errors import ImageError, visible
 from oneshot_runtime.results import ReadSymbol
 from oneshot_runtime.vision.decode import ImageSource, to_grey
 
@@ -50,7 +50,7 @@ def _read(arguments: argparse.Namespace) -> int:
                 continue
             found = [{"box": list(one.box), **match_json(one.match)} for one in symbols]
             values.append({"image": name, "symbols": found})
-            lines.append(f"{name}: {len(symbols)} symbol{'' if len(symbols) == 1 else 's'}")
+            lines.append(f"{visible(name)}: {len(symbols)} symbol{'' if len(symbols) == 1 else 's'}")
             lines += [
                 f"  {verdict(one.match)} at {', '.join(map(str, one.box))} ({one.match.probability:.3f})" for one in symbols
             ]

@@ -1,22 +1,57 @@
-"""How answers look: colour and columns on a terminal, plain text in a pipe."""
+"""How answers look: colour and columns on a terminal, plain text in a pipe, and no control of somebody else's in either."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+from oneshot_runtime.errors import visible
 from oneshot_runtime.results import Match
 
-__all__ = ["coloured", "columns", "match_line", "percent", "verdict"]
+__all__ = ["coloured", "columns", "controls_shown", "match_line", "percent", "verdict"]
 
-_CODES = {"green": "32", "yellow": "33", "red": "31", "dim": "2", "bold": "1"}
+_CODES = {"green": "32", "yellow": "33", "dim": "2", "plain": "0"}
+_MARK = "\0"
+"""Begins a colour until it is written: no name of a file and no label can hold it."""
+
+
+class _Stream:
+    """A stream that writes controls as escapes, but for line ends, and a return at the start, which progress needs."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        start, rest = (text[:1], text[1:]) if text.startswith("\r") else ("", text)
+        shown = visible(rest, keep=f"\n\t{_MARK}")
+        for code in _CODES.values() if _MARK in shown else ():
+            shown = shown.replace(f"{_MARK}[{code}m", f"\x1b[{code}m")
+        self._stream.write(start + visible(shown, keep="\n\t\x1b"))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def controls_shown() -> Iterator[None]:
+    """Inside it, what is printed shows the controls that names of files and fingerprints hold; no terminal obeys them."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (None if stream is None else _Stream(stream) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 def coloured(text: str, colour: str) -> str:
     """The text in a colour, where the output is a terminal that shows it and NO_COLOR is not set."""
     shows = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if shows else text
+    return f"{_MARK}[{_CODES[colour]}m{text}{_MARK}[{_CODES['plain']}m" if shows else text
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -41,7 +76,7 @@ def verdict(match: Match) -> str:
 
 def match_line(image: str, match: Match, width: int = 0) -> str:
     """One line for one picture. width: characters that the picture's name takes at least."""
-    said = verdict(match)
+    image, said = visible(image), verdict(match)
     colour = "green" if match.label is not None else "yellow" if match.probably is not None else "dim"
     if match.best is None:
         return f"{f'{image}:':{width}} {coloured(said, colour)} (nothing is enrolled yet)"

@@ -6,11 +6,16 @@ import re
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.cli.main import main
+from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, checksum_of
+from oneshot_runtime.stores.base import Block
+from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 
 @pytest.fixture
@@ -362,3 +367,39 @@ def test_info_is_a_page(capsys) -> None:
     assert max(map(len, shown.splitlines())) < 120
     for word in ("edge", "fingerprint", "0.05", "--json"):
         assert word in shown
+
+
+def test_controls_in_the_names_of_files_and_in_what_files_say_are_shown_not_obeyed(pictures, capsys) -> None:
+    """Escapes, a bell, C1 controls and line ends: a terminal would move its cursor, a log would get lines of somebody else."""
+    name = "e\x1b[2J\x07\x9b31m\x7f\rvil.png"
+    (pictures / "a0.png").rename(pictures / name)
+    (pictures / f"bad\n{name}").write_bytes(b"no picture")
+    forged = SqliteStore(pictures / f"{name}.db", name, 4)
+    forged.add([Block(["a"], np.zeros((1, 4), np.uint8), [None], [None])])
+    forged.close()
+    shown = r"e\x1b[2J\x07"
+    for words in (
+        ["enroll", "alef", name],
+        ["enroll", "alef", name],
+        ["match", name, f"bad\n{name}"],
+        ["match", f"missing\n{name}"],
+        ["read", name, f"bad\n{name}"],
+        ["list", "--gallery", f"{name}.db"],
+        ["gallery", "check", "--gallery", f"{name}.db"],
+        ["gallery", "export", f"{name}.npz"],
+        ["gallery", "import", f"missing{name}.npz"],
+        ["remove", name],
+        ["match", name, f"--unknown{name}"],
+        [name],
+    ):
+        main(words)
+        output = capsys.readouterr()
+        said = output.out + output.err
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", said), words
+        assert words[0] in ("enroll", "list") or shown in said, words
+        assert "bad\n" not in said
+        assert "missing\n" not in said
+    with pytest.raises(GalleryError) as raised:
+        OneShotMatcher.load(gallery=pictures / f"{name}.db")
+    assert str(raised.value).isprintable()
+    assert "made with model e\\x1b" in str(raised.value)
