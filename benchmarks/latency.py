@@ -127,7 +127,7 @@ def _search(query: np.ndarray) -> list[Contender]:
     contenders: list[Contender] = [
         ("match minus embedding, 1,000 supports, numpy alone", lambda: without_opencv(answer), 10**9)
     ]
-    if scan._opencv() is not None:
+    if scan.opencv() is not None:
         if answer() != without_opencv(answer):
             raise SystemExit("OpenCV and numpy disagree")
         contenders.append(("match minus embedding, 1,000 supports, OpenCV", answer, 10**9))

@@ -30,11 +30,11 @@ def resident_bytes(process: int | str = "self") -> int:
 
 def without_opencv(call: Callable[[], _Result]) -> _Result:
     """What `call` returns where OpenCV is not installed."""
-    opencv, search._opencv = search._opencv, _none  # not by mock: that takes longer than a small search
+    opencv, search.opencv = search.opencv, _none  # not by mock: that takes longer than a small search
     try:
         return call()
     finally:
-        search._opencv = opencv
+        search.opencv = opencv
 
 
 def _none() -> None:

@@ -55,13 +55,13 @@ class Gallery:
         self._threads = threads
         self._lock = ForkLock()
         self._place = os.fspath(place) if isinstance(place, str | os.PathLike) else None
-        self._index = CodeIndex(bundle.dim, threads)
+        self._index = CodeIndex(bundle.dim, threads, sketch=bundle.sketch)
         self._published = self._index.snapshot
         self._calibrations: dict[float, tuple[str, GalleryCalibration | None]] = {}
         self._notes: tuple[int | None, dict[str, str]] | None = None
         self._closed = False
         if place is None:
-            self._store: GalleryStore = MemoryStore(bundle.fingerprint, bundle.dim, threads)
+            self._store: GalleryStore = MemoryStore(bundle.fingerprint, bundle.dim, threads, bundle.sketch)
         else:
             self._store = open_store(place, bundle.fingerprint, bundle.dim)
         self._engine = self._store.engine
@@ -347,7 +347,8 @@ class Gallery:
     def _apply(self, changes: Changes) -> int:
         self._notes = None
         if changes.anew:
-            self._index = CodeIndex(self._bundle.dim, self._threads, revision=self._index.snapshot.revision + 1)
+            revision = self._index.snapshot.revision + 1
+            self._index = CodeIndex(self._bundle.dim, self._threads, revision=revision, sketch=self._bundle.sketch)
         for removed in changes.removed:
             if removed.place is None:
                 self._index.remove(removed.label)

@@ -35,3 +35,4 @@ train widened 1600 --preset edge --start-from "$runs/omniglot/last.pt" --learnin
 train edge 16000 --preset edge --start-from "$runs/widened/last.pt" --learning-rate 1.6e-3 --seed 2 --redrawn 0.4 --synthetic 0.11 \
     --glyphs scripts=0.22 pictograms=0.14 print=0.08 --fonts "${fonts[@]}"
 python -m export "$runs/edge/last.pt" --out "$runs/bundle"
+python -m export.sketch "$runs/bundle" --data "$data"  # for the search of large galleries

@@ -26,7 +26,7 @@ from oneshot_runtime.model.thresholds import ThresholdTable
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from oneshot_runtime.vision.regular_file import read_regular
 
-__all__ = ["DEFAULT_BUNDLE", "SCHEMA_VERSION", "Bundle", "Golden", "Head", "checksum_of", "fingerprint_of"]
+__all__ = ["DEFAULT_BUNDLE", "SCHEMA_VERSION", "Bundle", "Golden", "Head", "Sketch", "checksum_of", "fingerprint_of"]
 
 SCHEMA_VERSION = 1
 DEFAULT_BUNDLE = Path(__file__).parents[1] / "models" / "edge"
@@ -62,6 +62,57 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Sketch:
+    """Which components of a code are summed, for a search that reads the sums first; any such choice gives a valid bound.
+
+    groups: int64 (D,), the sum that each component belongs to, 0 to `count` - 1. signs: float32 (D,), 1 or -1. offsets: float32
+    (count,), whole numbers, what each sum is reduced by. step: what sums are divided by, so that they fit a byte.
+    """
+
+    groups: NDArray[np.int64]
+    signs: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+    step: int
+
+    @property
+    def count(self) -> int:
+        """How many sums there are."""
+        return len(self.offsets)
+
+    @functools.cached_property
+    def matrix(self) -> NDArray[np.float32]:
+        """What codes are multiplied by to give their sums, float32 (D, count)."""
+        matrix = np.zeros((len(self.groups), self.count), np.float32)
+        matrix[np.arange(len(self.groups)), self.groups] = self.signs
+        return matrix
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the manifest has it."""
+        return {
+            "groups": self.groups.tolist(),
+            "signs": [int(sign) for sign in self.signs],
+            "offsets": [int(offset) for offset in self.offsets],
+            "step": self.step,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], dim: int) -> Sketch:
+        """Raises `BundleError` for what gives no bound."""
+        groups, signs = np.asarray(values["groups"]), np.asarray(values["signs"])
+        offsets, step = np.asarray(values["offsets"]), values["step"]
+        whole = all(array.ndim == 1 and array.dtype == np.int64 for array in (groups, signs, offsets)) and type(step) is int
+        if not whole or groups.shape != (dim,) or signs.shape != (dim,) or not 1 <= len(offsets) <= dim:
+            raise BundleError(
+                f"sketch: expected whole numbers, a group and a sign for each of {dim} components, offsets and a step"
+            )
+        if not (groups >= 0).all() or not (groups < len(offsets)).all() or not (np.abs(signs) == 1).all():
+            raise BundleError(f"sketch: expected groups from 0 to {len(offsets) - 1} and signs of 1 or -1")
+        if not (np.abs(offsets) <= 255 * dim).all() or not 1 <= step <= dim:
+            raise BundleError(f"sketch: expected offsets up to {255 * dim} and a step from 1 to {dim}, got step {step}")
+        return cls(groups, signs.astype(np.float32), offsets.astype(np.float32), step)
+
+
+@dataclass(frozen=True)
 class Golden:
     """Images drawn by the project and what the model must make of them, so that any device can prove itself.
 
@@ -78,7 +129,10 @@ class Golden:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A validated bundle. `manifest` holds everything else that was recorded: training command, accuracy, checksums."""
+    """A validated bundle. `manifest` holds everything else that was recorded: training command, accuracy, checksums.
+
+    sketch: None in a bundle that was exported without; searches then read every code.
+    """
 
     path: Path
     preset: str
@@ -88,6 +142,7 @@ class Bundle:
     thresholds: ThresholdTable
     fingerprint: str
     manifest: dict[str, Any]
+    sketch: Sketch | None = None
 
     def __repr__(self) -> str:
         return f"Bundle({self.preset!r}, fingerprint={self.fingerprint!r}, path={str(self.path)!r})"
@@ -130,6 +185,7 @@ class Bundle:
             thresholds=ThresholdTable.from_list(manifest["thresholds"]),
             fingerprint=str(manifest["fingerprint"]),
             manifest=manifest,
+            sketch=Sketch.from_dict(manifest["sketch"], int(manifest["embedding_dim"])) if "sketch" in manifest else None,
         )
 
     @property

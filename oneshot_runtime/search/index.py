@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot_runtime.model.bundle import Sketch
 from oneshot_runtime.model.codes import sum_absolute_differences
 from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.search.prototypes import ClassRows, Prototypes
 from oneshot_runtime.search.scan import Rows, Scanner
+from oneshot_runtime.search.sketch import Sums
+from oneshot_runtime.search.sketch_scan import SKETCHED_FROM, SketchScanner
 
 __all__ = ["LEAST_SHARE", "CodeIndex", "Neighbour", "Snapshot"]
 
@@ -73,7 +76,7 @@ class Snapshot:
     labels: list[str]
     supports: int
     classes: int
-    scanner: Scanner
+    scanner: Scanner | SketchScanner
     prototypes: Prototypes
     rows: int
     revision: int
@@ -148,20 +151,24 @@ class CodeIndex:
 
     dim: length of a code. threads: that a search may use. numbered: whether rows keep the numbers they are added with, in eight
     bytes each. revision: of the empty index. A support takes its code, four bytes for its class, and four to chain
-    it to the next of that class; a class takes its label and about eighty bytes.
+    it to the next of that class; a class takes its label and about eighty bytes. sketch: how codes are summed for a search that
+    reads few of them; in a large index that is searched each support then takes its sums beside its code.
     """
 
-    def __init__(self, dim: int, threads: int = 1, numbered: bool = False, revision: int = 0) -> None:
+    def __init__(
+        self, dim: int, threads: int = 1, numbered: bool = False, revision: int = 0, sketch: Sketch | None = None
+    ) -> None:
         self.dim = dim
         self._numbered = numbered
+        self._sketch = sketch
         self._revision, self._thinned = revision, 0
         self._lock = ForkLock()
-        self._scanner = Scanner(threads)
+        self._scanner = Scanner(threads) if sketch is None else SketchScanner(sketch, threads)
         self._clear()
 
     def _clear(self) -> None:
         self._snapshot: Snapshot
-        self._storage: list[tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int64]]] = []
+        self._storage: list[_Segment] = []  # of each segment, all that it can hold
         self._names: list[str] = []  # of each class number
         self._numbers: dict[str, int] = {}
         self._counts = array("i")
@@ -246,7 +253,7 @@ class CodeIndex:
             old = segments[owner]
             alive = np.ones(len(old.codes), bool) if old.alive is None else old.alive.copy()
             alive[local_rows] = False
-            segments[owner] = _Segment(old.codes, alive, old.classes, old.numbers)
+            segments[owner] = replace(old, alive=alive)
         number = self._numbers.get(label) or 0
         self._counts[number] -= len(rows)
         self._classes -= not self._counts[number]
@@ -325,24 +332,34 @@ class CodeIndex:
     ) -> int:
         """Write as many rows as the open segment holds, opening a larger one when it is full."""
         used = len(segments[-1].codes) if segments else 0
-        if not segments or used == len(self._storage[-1][0]):
+        if not segments or used == len(self._storage[-1].codes):
             capacity = _FIRST_SEGMENT if not segments else min(2 * used, _LAST_SEGMENT)
-            capacity = max(capacity, min(len(codes), _LAST_SEGMENT))
-            columns = np.empty(capacity, np.int32), np.empty(capacity if self._numbered else 0, np.int64)
-            self._storage.append((np.empty((capacity, self.dim), np.uint8), *columns))
-            segments.append(_Segment(self._storage[-1][0][:0], None, columns[0][:0], columns[1][:0]))
+            self._storage.append(self._room(max(capacity, min(len(codes), _LAST_SEGMENT))))
+            segments.append(_up_to(self._storage[-1], 0, None))
             used = 0
-        matrix, owners, kept = self._storage[-1]
-        taken = min(len(codes), len(matrix) - used)
-        matrix[used : used + taken] = codes[:taken]
-        owners[used : used + taken] = classes[:taken]
+        room = self._storage[-1]
+        taken = min(len(codes), len(room.codes) - used)
+        place = slice(used, used + taken)
+        room.codes[place] = codes[:taken]
+        room.classes[place] = classes[:taken]
         if numbers is not None:
-            kept[used : used + taken] = numbers[:taken]
+            room.numbers[place] = numbers[:taken]
         alive = segments[-1].alive
         if alive is not None:
             alive = np.concatenate((alive, np.ones(taken, bool)))
-        segments[-1] = _Segment(matrix[: used + taken], alive, owners[: used + taken], kept[: used + taken])
+        segments[-1] = _up_to(room, used + taken, alive)
         return taken
+
+    def _room(self, capacity: int) -> _Segment:
+        """A segment to be filled; small ones are scanned whole, so they keep no sums."""
+        codes = np.empty((capacity, self.dim), np.uint8)
+        return _Segment(
+            codes,
+            None,
+            np.empty(capacity, np.int32),
+            np.empty(capacity if self._numbered else 0, np.int64),
+            sums=Sums(codes, self._sketch) if self._sketch is not None and capacity >= SKETCHED_FROM else None,
+        )
 
     def _publish(self, segments: list[_Segment]) -> None:
         rows = sum(len(segment.codes) for segment in segments)
@@ -357,3 +374,8 @@ class CodeIndex:
             self._revision,
             self._thinned,
         )
+
+
+def _up_to(room: _Segment, rows: int, alive: NDArray[np.bool_] | None) -> _Segment:
+    """The first rows of a segment."""
+    return _Segment(room.codes[:rows], alive, room.classes[:rows], room.numbers[:rows], sums=room.sums)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 import numpy as np
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.model.codes import sum_absolute_differences
 from oneshot_runtime.model.thread_pool import Workers
+from oneshot_runtime.search.sketch import Sums
 
-__all__ = ["Rows", "Scanner"]
+__all__ = ["Rows", "Scanner", "by_numpy", "by_opencv", "opencv"]
 
 _OPENCV_FROM_BYTES = 250_000
 """A thousand codes. Fewer are scanned by numpy in about a tenth of a millisecond; importing OpenCV takes a quarter second."""
@@ -38,10 +39,15 @@ _REMOVED = np.iinfo(np.int32).max
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows to search. codes: uint8 (n, D), contiguous. alive: bool (n,), None when none is to be left out."""
+    """Rows to search.
+
+    codes: uint8 (n, D), contiguous. alive: bool (n,), None when none is to be left out. sums: what `sketch` keeps of the codes,
+    None where they are too few to repay it.
+    """
 
     codes: NDArray[np.uint8]
     alive: NDArray[np.bool_] | None
+    sums: Sums | None = field(default=None, kw_only=True)
 
 
 class Scanner:
@@ -59,13 +65,13 @@ class Scanner:
         """
         size = sum(part.codes.nbytes for part in parts)
         if len(parts) == 1 and size < _OPENCV_FROM_BYTES:
-            return _by_numpy(parts[0], query, count)
-        opencv = _opencv() if size >= _OPENCV_FROM_BYTES and count <= _OPENCV_UP_TO else None
+            return by_numpy(parts[0], query, count)
+        cv2 = opencv() if size >= _OPENCV_FROM_BYTES and count <= _OPENCV_UP_TO else None
         blocks = _blocks(parts)
 
         def scan(block: tuple[int, Rows]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
             first, rows = block
-            found, numbers = _by_numpy(rows, query, count) if opencv is None else _by_opencv(opencv, rows, query, count)
+            found, numbers = by_numpy(rows, query, count) if cv2 is None else by_opencv(cv2, rows, query, count)
             return found, numbers + first
 
         workers = self._here if size < _THREADS_FROM_BYTES else self._workers
@@ -92,9 +98,8 @@ def _blocks(parts: Sequence[Rows]) -> list[tuple[int, Rows]]:
     return blocks
 
 
-def _by_opencv(
-    cv2: ModuleType, rows: Rows, query: NDArray[np.uint8], count: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def by_opencv(cv2: ModuleType, rows: Rows, query: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """`Scanner.nearest` of one part, on this thread; up to a few hundred rows."""
     mask = None if rows.alive is None else rows.alive.view(np.uint8)[None]
     kept = min(count, len(rows.codes))
     # One query against many rows: OpenCV runs this call on the calling thread, whatever its own number of threads is.
@@ -103,7 +108,8 @@ def _by_opencv(
     return found[0][living], numbers[0][living].astype(np.int64)
 
 
-def _by_numpy(rows: Rows, query: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def by_numpy(rows: Rows, query: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """`Scanner.nearest` of one part, on this thread."""
     found = sum_absolute_differences(rows.codes, query)
     if rows.alive is not None:
         found[~rows.alive] = _REMOVED
@@ -129,7 +135,7 @@ def _sorted_smallest(values: NDArray[np.int32], count: int) -> tuple[NDArray[np.
 
 
 @functools.cache
-def _opencv() -> ModuleType | None:
+def opencv() -> ModuleType | None:
     """OpenCV of the `search` extra, None where it is not installed: numpy then gives the same answers, slower."""
     try:
         import cv2

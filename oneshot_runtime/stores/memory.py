@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError, LabelError, OptionError
+from oneshot_runtime.model.bundle import Sketch
 from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.search.index import CodeIndex, Snapshot
 from oneshot_runtime.stores.base import Block, Changes, Where
@@ -25,16 +26,16 @@ IN_MEMORY = (
 
 
 class MemoryStore:
-    """Supports by label, searched by the index that holds their codes. threads: that a search may use.
+    """Supports by label, searched by the index that holds their codes. threads: that a search may use. sketch: see `CodeIndex`.
 
     Time, thumbnail and metadata are kept only of supports that came with one of the latter two, so that a million codes take
     little more than their bytes.
     """
 
-    def __init__(self, fingerprint: str, dim: int, threads: int = 1) -> None:
+    def __init__(self, fingerprint: str, dim: int, threads: int = 1, sketch: Sketch | None = None) -> None:
         self.fingerprint, self.dim = fingerprint, dim
         self._lock = ForkLock()
-        self._index = CodeIndex(dim, threads)
+        self._index = CodeIndex(dim, threads, sketch=sketch)
         self._engine = _MemoryEngine(self._index)
         self._kept: dict[str, dict[int, Support]] = {}
         self._notes: dict[str, str] = {}

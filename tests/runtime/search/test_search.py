@@ -24,7 +24,7 @@ def engine(request, monkeypatch):
         pytest.importorskip("cv2")
         monkeypatch.setattr(search, "_OPENCV_FROM_BYTES", 0)
     else:
-        monkeypatch.setattr(search, "_opencv", lambda: None)
+        monkeypatch.setattr(search, "opencv", lambda: None)
     monkeypatch.setattr(search, "_THREADS_FROM_BYTES", 512)
     monkeypatch.setattr(search, "_BLOCK_BYTES", 256)
     return request.param
@@ -113,7 +113,7 @@ def test_opencv_is_asked_for_few_rows_only() -> None:
     index = CodeIndex(16)
     index.add(["crowd"] * len(codes), codes)
     index.add(["far", "farther"], np.array([[200] * 16, [201] * 16], np.uint8))
-    with mock.patch.object(search, "_opencv", return_value=Watched):
+    with mock.patch.object(search, "opencv", return_value=Watched):
         found = index.snapshot.nearest(np.zeros(16, np.uint8), 3)
     assert [n.label for n in found] == ["crowd", "far", "farther"]
     assert asked
@@ -121,7 +121,7 @@ def test_opencv_is_asked_for_few_rows_only() -> None:
 
 
 def test_opencv_is_imported_only_for_galleries_that_repay_it() -> None:
-    with mock.patch.object(search, "_opencv", return_value=None) as asked:
+    with mock.patch.object(search, "opencv", return_value=None) as asked:
         for rows in (10, 900, 2000):
             Scanner().nearest([Rows(np.zeros((rows, 256), np.uint8), None)], np.zeros(256, np.uint8), 3)
     assert asked.call_count == 1

@@ -1,0 +1,92 @@
+"""A bound of the distance in a quarter of the bytes: sums of components that vary together.
+
+For any signs, `|sum of s_j (a_j - b_j)| <= sum of |a_j - b_j|`, so the L1 distance of two codes' sums is at most that of the
+codes. Sums are kept as bytes: less the group's offset, divided by the step, rounded down, clipped to 0..255. How far rounding
+can move a difference is known exactly for a query's own sums; that much is taken off, and the bound stays one.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot_runtime.model.bundle import Sketch
+
+__all__ = ["Asked", "Sums", "asked", "sums"]
+
+_BLOCK = 4096
+"""Codes that are summed at once: as floats they stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query's sums uint8 (G,). `step * SAD(sums, those of a code) - slack` is at most the distance of query and code."""
+
+    sums: NDArray[np.uint8]
+    step: int
+    slack: int
+
+    def limit(self, radius: int) -> int:
+        """The largest SAD of sums that a code within `radius` can have."""
+        return (radius + self.slack) // self.step
+
+
+class Sums:
+    """The sums of a segment's codes, worked out a few at a time by the searches that will use them.
+
+    codes: uint8 (n, D), the segment's whole room; rows that were shown to a reader never change.
+    """
+
+    def __init__(self, codes: NDArray[np.uint8], sketch: Sketch) -> None:
+        self._codes, self._sketch = codes, sketch
+        self._kept: NDArray[np.uint8] | None = None
+        self._done, self._lock = 0, threading.Lock()
+
+    def of(self, rows: int) -> NDArray[np.uint8] | None:
+        """The sums uint8 (rows, G) of the first rows, None while some are missing."""
+        return self._kept[:rows] if self._kept is not None and self._done >= rows else None
+
+    def grow(self, rows: int, most: int) -> int:
+        """Sum up to `most` more of the first `rows` codes; returns how many. Another thread that is at it is left to it."""
+        if self._done >= rows or not self._lock.acquire(blocking=False):
+            return 0
+        try:
+            if self._kept is None:
+                self._kept = np.empty((len(self._codes), self._sketch.count), np.uint8)
+            start = self._done
+            stop = max(start, min(rows, start + most))
+            self._kept[start:stop] = sums(self._codes[start:stop], self._sketch)
+            self._done = stop
+            return stop - start
+        finally:
+            self._lock.release()
+
+
+def sums(codes: NDArray[np.uint8], sketch: Sketch) -> NDArray[np.uint8]:
+    """The sums uint8 (n, G) of codes uint8 (n, D)."""
+    found = np.empty((len(codes), sketch.count), np.uint8)
+    for start in range(0, len(codes), _BLOCK):
+        part = _exact(codes[start : start + _BLOCK], sketch)
+        part /= sketch.step
+        np.floor(part, out=part)
+        found[start : start + _BLOCK] = np.clip(part, 0, 255, out=part)
+    return found
+
+
+def asked(query: NDArray[np.uint8], sketch: Sketch) -> Asked:
+    """What to ask of sums for a query uint8 (D,)."""
+    exact = _exact(query[None], sketch)[0].astype(np.int64)
+    step = sketch.step
+    kept = np.clip(exact // step, 0, 255)
+    above = exact - step * kept
+    # A code with larger sums can be nearer than its bytes say by `above`, one with smaller sums by what is left of the step.
+    slack = np.maximum(np.where(kept < 255, above, 0), np.where(kept > 0, step - 1 - above, 0))
+    return Asked(kept.astype(np.uint8), step, int(np.maximum(slack, 0).sum()))
+
+
+def _exact(codes: NDArray[np.uint8], sketch: Sketch) -> NDArray[np.float32]:
+    """Signed sums less the offsets (n, G): whole numbers below 2 ** 24, which float32 adds exactly in any order."""
+    return np.asarray(codes.astype(np.float32) @ sketch.matrix - sketch.offsets, np.float32)
