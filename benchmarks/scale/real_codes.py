@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
-from oneshot_runtime.model.session import available_cpus, open_embedder
-from train.glyphs import glyph_sets, held_out_scripts
+from oneshot_runtime.model.processor import available_cpus
+from oneshot_runtime.model.session import open_embedder
+from train.glyphs import glyph_sets
 
 __all__ = ["real_codes"]
 
@@ -32,8 +33,7 @@ def real_codes(
     fonts: folders. Raises `train.omniglot.DatasetError` where they hold no usable font.
     """
     bundle = Bundle.open()
-    sets = glyph_sets(fonts, bundle.spec, ("scripts", "pictograms"), progress=True)
-    unseen = held_out_scripts(fonts, bundle.spec, progress=True)
+    sets, unseen = glyph_sets(fonts, bundle.spec, ("scripts", "pictograms"), progress=True)
     if unseen is None:
         raise SystemExit("the fonts have none of the held-out scripts, from which queries are taken: install fonts-noto-core")
     rng = np.random.default_rng(seed)
