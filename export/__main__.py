@@ -13,6 +13,8 @@ from export.bundle import export_bundle
 from export.parity import BATCHES, TOLERANCE, ParityError
 from oneshot_runtime.errors import OneShotError
 from train.checkpoint import CheckpointError
+from train.model import UnknownNetworkError
+from train.networks import import_network
 
 __all__ = ["main"]
 
@@ -26,12 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("checkpoint", help="a run's last.pt or best.pt")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; an older bundle there is replaced")
+    parser.add_argument("--network", type=import_network, metavar="MODULE:FUNCTION", help="as in training, for one of your own")
     parser.add_argument("--no-int8", action="store_true", help="do not try the int8 embedding")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args(argv)
     try:
         report = export_bundle(arguments.checkpoint, arguments.out, int8=not arguments.no_int8)
-    except (CheckpointError, ParityError, OneShotError, OSError) as error:
+    except (CheckpointError, ParityError, UnknownNetworkError, OneShotError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
     if arguments.json:

@@ -124,6 +124,7 @@ def _manifest(
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "preset": config.model.preset,
+        "architecture": {key: value for key, value in config.model.to_dict().items() if key not in ("preset", "spec")},
         "preprocess": config.model.spec.to_dict(),
         "embedding_dim": config.model.dim,
         "fingerprint": fingerprint_of(checksums, config.model.spec, head),

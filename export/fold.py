@@ -7,18 +7,25 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from train.model import PositiveBatchNorm2d, SiameseNet, WeightedL1Head
+from train.model import PLAIN, PositiveBatchNorm2d, SiameseNet, WeightedL1Head
 
 __all__ = ["FoldedEmbedding", "HeadGraph"]
 
 
 class FoldedEmbedding(nn.Module):
-    """`SiameseNet.embed` without batch norm: uint8 (N, H, W) -> float32 (N, D). for_int8: in the form that quantises best."""
+    """`SiameseNet.embed` as a graph has it: uint8 (N, H, W) -> float32 (N, D). for_int8: in the form that quantises best.
+
+    The plain network is folded here. One of your own stays as it is: ONNX Runtime folds its batch norms when it loads the
+    graph, and the quantiser does before it quantises.
+    """
 
     def __init__(self, model: SiameseNet, for_int8: bool = False) -> None:
         super().__init__()
-        layers = _without_norms(list(copy.deepcopy(model.layers)))
-        self.layers = nn.Sequential(*(_for_int8(layers) if for_int8 else layers))
+        layers = copy.deepcopy(model.layers)
+        if model.config.network == PLAIN:
+            plain = _without_norms(list(layers.children()))
+            layers = nn.Sequential(*(_for_int8(plain) if for_int8 else plain))
+        self.layers = layers
 
     def forward(self, images: Tensor) -> Tensor:
         """Uint8 canvases (N, H, W) to embeddings float32 (N, D)."""

@@ -54,7 +54,7 @@ def quantize_embedding(graph: onnx.ModelProto, canvases: NDArray[np.uint8]) -> o
 def _before_second_convolution(graph: onnx.ModelProto) -> list[str]:
     nodes = list(graph.graph.node)
     convolutions = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
-    return [node.name for node in nodes[: convolutions[1]]]
+    return [node.name for node in nodes[: convolutions[1]]] if len(convolutions) > 1 else []
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

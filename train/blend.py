@@ -21,12 +21,10 @@ def blended(start: dict[str, Tensor], end: dict[str, Tensor], share: float) -> d
 @torch.no_grad()
 def refresh_norms(model: SiameseNet, ink: Tensor) -> None:
     """Give every batch norm the statistics that it has on `ink`, float32 (N, 1, H, W): those of a blend are no blend of two."""
-    values = ink
-    for layer in model.layers:
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            assert layer.running_mean is not None  # batch norms here always track statistics
-            assert layer.running_var is not None
-            axes = [0, *range(2, values.ndim)]
-            layer.running_mean.copy_(values.mean(axes))
-            layer.running_var.copy_(values.var(axes))
-        values = layer(values)
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    before = [(norm.training, norm.momentum) for norm in norms]
+    for norm in norms:
+        norm.train().momentum = 1.0  # what was there before counts for nothing
+    model.embed_ink(ink)
+    for norm, (training, momentum) in zip(norms, before, strict=True):
+        norm.train(training).momentum = momentum

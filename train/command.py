@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,7 +26,8 @@ from train.fonts import SYSTEM_FOLDERS
 from train.glyphs import KINDS
 from train.loop import run, validate
 from train.memory import keep_freed_memory
-from train.model import PRESETS, ModelConfig
+from train.model import PRESETS, ModelConfig, UnknownNetworkError
+from train.networks import import_network
 from train.omniglot import DatasetError, download
 from train.own_images import evaluate_folder
 from train.speed import fastest, measure_steps, precisions
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[:1] == ["evaluate"]:
             return _evaluate(_evaluate_parser().parse_args(arguments[1:]))
         return _train(_train_parser().parse_args(arguments), arguments)
-    except (DatasetError, CheckpointError, OneShotError) as error:
+    except (DatasetError, CheckpointError, UnknownNetworkError, OneShotError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 1
 
@@ -54,6 +56,9 @@ def _train_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--preset", choices=sorted(PRESETS),
                         help="the network; that of --start-from, or edge, unless given")  # fmt: skip
+    parser.add_argument("--network", type=import_network, metavar="MODULE:FUNCTION",
+                        help="an embedding network of your own: from a ModelConfig to a module from ink (N, 1, H, W) in "
+                             "[0, 1] to embeddings (N, D) in [0, 1]; name it again to resume or export")  # fmt: skip
     parser.add_argument("--split", choices=("background", "koch", "folder"), default="background",
                         help="folder: --data is class/image or group/class/image")  # fmt: skip
     parser.add_argument("--data", type=Path, required=True, help="folder with Omniglot's zips or folders, or your images")
@@ -196,7 +201,8 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
 def _network(arguments: argparse.Namespace) -> ModelConfig:
     if arguments.preset is None and arguments.start_from:
         return network_of(arguments.start_from)
-    return PRESETS[arguments.preset or "edge"]
+    preset = PRESETS[arguments.preset or "edge"]
+    return replace(preset, network=arguments.network) if arguments.network else preset
 
 
 def _new_trainer(arguments: argparse.Namespace, argv: list[str], model: ModelConfig, data: TrainingData) -> Trainer:
@@ -284,6 +290,7 @@ def _evaluate_parser() -> argparse.ArgumentParser:
         description="Score a checkpoint or a bundle on Lake's 400 one-shot trials, or on a folder of your own images.",
     )
     parser.add_argument("model", nargs="?", help="a checkpoint (.pt) or a bundle folder; leave out for the one that ships")
+    parser.add_argument("--network", type=import_network, metavar="MODULE:FUNCTION", help="as in training, of a checkpoint")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, help="folder with all_runs.zip: the 400 trials")
     what.add_argument("--folder", type=Path, help="folder of images, class/image or group/class/image")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +13,13 @@ from torch import Tensor, nn
 
 from oneshot_runtime.vision.preprocess import PREPROCESS_VERSION, PreprocessSpec
 
-__all__ = ["PRESETS", "ModelConfig", "SiameseNet", "WeightedL1Head"]
+__all__ = ["NETWORKS", "PLAIN", "PRESETS", "ModelConfig", "SiameseNet", "UnknownNetworkError", "WeightedL1Head"]
+
+PLAIN = "plain"
+
+
+class UnknownNetworkError(ValueError):
+    """A configuration names an embedding network that nobody registered in `NETWORKS`."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class ModelConfig:
     channels, kernels: one entry per convolution; max-pooling by two follows all but the last. norm: batch norm, and
     zero-padded convolutions; without it the convolutions are unpadded and have biases, as in the paper. pooled: side to
     which the last map is average-pooled before the fully connected layer, 0 for none. dim: length of the embedding.
+    network: the name in `NETWORKS` of what builds the embedding; one of your own reads of the others what it likes.
     """
 
     preset: str
@@ -31,6 +39,7 @@ class ModelConfig:
     dim: int
     norm: bool
     pooled: int = 0
+    network: str = PLAIN
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON-ready values."""
@@ -81,35 +90,21 @@ PRESETS = {
 
 
 class SiameseNet(nn.Module):
-    """Embeds images and compares embeddings; `head` holds the comparison."""
+    """Embeds images and compares embeddings; `head` holds the comparison.
+
+    Raises `UnknownNetworkError` for a configuration whose network is not in `NETWORKS`.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        layers: list[nn.Module] = []
-        height, width, inputs = config.spec.height, config.spec.width, 1
-        for index, (channels, kernel) in enumerate(zip(config.channels, config.kernels, strict=True)):
-            last = index == len(config.channels) - 1
-            padding = kernel // 2 if config.norm else 0
-            layers.append(nn.Conv2d(inputs, channels, kernel, padding=padding, bias=not config.norm))
-            height, width = height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1
-            if not last:
-                layers.append(nn.MaxPool2d(2))
-                height, width = height // 2, width // 2
-            if config.norm:
-                layers.append(PositiveBatchNorm2d(channels))
-            layers.append(nn.ReLU())
-            inputs = channels
-        if config.pooled:
-            layers.append(nn.AvgPool2d((height // config.pooled, width // config.pooled)))
-            height, width = height // (height // config.pooled), width // (width // config.pooled)
-        layers += [nn.Flatten(), nn.Linear(inputs * height * width, config.dim, bias=not config.norm)]
-        if config.norm:
-            layers.append(nn.BatchNorm1d(config.dim))
-        layers.append(nn.Sigmoid())
-        self.layers = nn.Sequential(*layers)
+        if config.network not in NETWORKS:
+            raise UnknownNetworkError(
+                f"network {config.network!r} is unknown, there are {', '.join(NETWORKS)}: name the module that builds it, with "
+                "--network MODULE:FUNCTION, or put it into train.model.NETWORKS"
+            )
+        self.layers = NETWORKS[config.network](config)
         self.head = WeightedL1Head(config.dim)
-        self._reset()
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings of canvases: uint8 (N, H, W) -> float32 (N, D) in [0, 1]."""
@@ -123,16 +118,6 @@ class SiameseNet(nn.Module):
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Probabilities, float32 (N,), that two stacks of canvases uint8 (N, H, W) show the same symbols, pair by pair."""
         return torch.sigmoid(self.head.paired(self.embed(left), self.embed(right)))
-
-    def _reset(self) -> None:
-        """He initialisation: the paper's fixed standard deviations saturate its sigmoid layer under today's losses."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=1 / math.sqrt(module.in_features))
-            if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
 
 
 class WeightedL1Head(nn.Module):
@@ -196,3 +181,46 @@ class PositiveBatchNorm2d(nn.BatchNorm2d):
             0.1 if self.momentum is None else self.momentum,
             self.eps,
         )
+
+
+def _plain(config: ModelConfig) -> nn.Module:
+    """Convolutions with pooling between them, a fully connected layer, and a sigmoid."""
+    layers: list[nn.Module] = []
+    height, width, inputs = config.spec.height, config.spec.width, 1
+    for index, (channels, kernel) in enumerate(zip(config.channels, config.kernels, strict=True)):
+        last = index == len(config.channels) - 1
+        padding = kernel // 2 if config.norm else 0
+        layers.append(nn.Conv2d(inputs, channels, kernel, padding=padding, bias=not config.norm))
+        height, width = height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1
+        if not last:
+            layers.append(nn.MaxPool2d(2))
+            height, width = height // 2, width // 2
+        if config.norm:
+            layers.append(PositiveBatchNorm2d(channels))
+        layers.append(nn.ReLU())
+        inputs = channels
+    if config.pooled:
+        layers.append(nn.AvgPool2d((height // config.pooled, width // config.pooled)))
+        height, width = height // (height // config.pooled), width // (width // config.pooled)
+    layers += [nn.Flatten(), nn.Linear(inputs * height * width, config.dim, bias=not config.norm)]
+    if config.norm:
+        layers.append(nn.BatchNorm1d(config.dim))
+    layers.append(nn.Sigmoid())
+    for layer in layers:
+        _initialise(layer)
+    return nn.Sequential(*layers)
+
+
+def _initialise(layer: nn.Module) -> None:
+    """He initialisation: the paper's fixed standard deviations saturate its sigmoid layer under today's losses."""
+    if isinstance(layer, nn.Conv2d):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    if isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, std=1 / math.sqrt(layer.in_features))
+    if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+NETWORKS: dict[str, Callable[[ModelConfig], nn.Module]] = {PLAIN: _plain}
+"""What builds an embedding network, by name: any module from ink float32 (N, 1, H, W) in [0, 1] to embeddings float32 (N, D) in
+[0, 1] that `torch.export` can trace. Batch norms need no care; a network initialises itself."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from oneshot_runtime.model.bundle import Bundle
 from train.checkpoint import CheckpointError
-from train.model import PRESETS, ModelConfig, SiameseNet
+from train.model import PLAIN, PRESETS, ModelConfig, SiameseNet
 
 __all__ = ["centre_norms", "unfolded"]
 
@@ -26,6 +26,12 @@ def unfolded(bundle: Bundle) -> SiameseNet:
     name has now. Raises `CheckpointError` when the graph has other layers than its preset, and `BundleError` for a damaged
     file.
     """
+    network = bundle.manifest.get("architecture", {}).get("network", PLAIN)
+    if network != PLAIN:
+        raise CheckpointError(
+            f"bundle '{bundle.path}' is of network {network}, whose weights cannot be read back from its graph: start from the "
+            "checkpoint that it was exported from"
+        )
     constants = _constants(bundle)
     model = SiameseNet(_config_of(bundle, [weight.shape for weight, _ in constants])).eval()
     layers = [layer for layer in model.layers if not isinstance(layer, nn.MaxPool2d | nn.AvgPool2d | nn.ReLU)]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from train.checkpoint import CheckpointError
-from train.model import ModelConfig, SiameseNet
+from train.model import PLAIN, ModelConfig, SiameseNet
 
 __all__ = ["widened"]
 
@@ -28,6 +28,8 @@ def widened(weights: dict[str, Tensor], narrow: ModelConfig, wide: ModelConfig, 
     Raises:
         CheckpointError: `wide` is narrower somewhere, or has other layers.
     """
+    if wide.network != PLAIN:
+        raise CheckpointError(f"a network of one's own ({wide.network}) cannot be widened: start from one of the same sizes")
     model = SiameseNet(wide)
     state = model.state_dict()
     if set(state) != set(weights) or any(
