@@ -123,10 +123,14 @@ class Watch:
         self._reader.matcher.enroll(label, take.symbol.crop)
         self.summary.enrolled = True
         of = f", the sharpest of {take.frames}" if take.frames > 1 else ""
-        with tempfile.NamedTemporaryFile(prefix="oneshot-", suffix=".png", delete=False) as file:
-            file.write(thumbnail(take.symbol.crop))
         where = f"frame {take.number} at {take.seconds:.1f} s{of}, box {list(take.symbol.box)}"
-        self._report(f"taught {label!r} from {where}; its picture is in {file.name}")
+        try:
+            with tempfile.NamedTemporaryFile(prefix="oneshot-", suffix=".png", delete=False) as file:
+                file.write(thumbnail(take.symbol.crop))
+            kept = f"its picture is in {file.name}"
+        except OSError as error:  # it is taught all the same
+            kept = f"no temporary file of its picture can be written: {error.strerror or error}"
+        self._report(f"taught {label!r} from {where}; {kept}")
 
     def _show(self, frame: Frame, reading: Reading) -> bool:
         """Record and show a frame; whether to go on."""

@@ -271,6 +271,10 @@ def _bound_archive(data: bytes) -> None:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
+        if path.parent == DEFAULT_BUNDLE and not path.exists():  # the package is imported from a zip archive
+            from importlib import resources
+
+            return resources.files("oneshot_runtime").joinpath("models", DEFAULT_BUNDLE.name, path.name).read_bytes()
         return read_regular(path, limit)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error

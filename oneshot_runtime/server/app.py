@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict
 
 from oneshot_runtime import __version__
+from oneshot_runtime.errors import DependencyError
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.server import class_routes, explain_routes, import_export, match_routes, read_routes
 from oneshot_runtime.server.access import GuardedRoute
@@ -77,6 +78,8 @@ def create_app(
         app.include_router(part)
     app.add_api_websocket_route(LIVE_PATH, LiveRoute(service).serve)
     app.add_api_route("/", _page, include_in_schema=False)
+    if not _STATIC.is_dir():
+        raise DependencyError(f"the page's files are not in a folder, '{_STATIC}': unpack the archive that the package is in")
     app.mount("/static", StaticFiles(directory=_STATIC), "static")
     describe = app.openapi
     app.openapi = lambda: _with_token(describe())  # type: ignore[method-assign]

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,10 @@ def problem_of(error: Exception) -> ProblemError:
 
 def folders_of(*paths: str | os.PathLike[str] | None) -> list[str]:
     """The folders that these files lie in and those of this process, as messages may name them, longest first."""
-    places = [Path.cwd(), Path.home(), Path(tempfile.gettempdir())]
+    places = []
+    for place in (os.getcwd, Path.home, tempfile.gettempdir):
+        with suppress(OSError, RuntimeError):  # a process may have none of them
+            places.append(Path(place()))
     places += [Path(path).parent for path in paths if path is not None and "://" not in os.fspath(path)]
     names = {f"{form}{os.sep}" for place in places for form in (place, place.absolute(), place.resolve())}
     return sorted(names - {f".{os.sep}", f"{os.sep}{os.sep}"}, key=len, reverse=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import uvicorn
 
-from oneshot_runtime.errors import OneShotError
+from oneshot_runtime.errors import OneShotError, OptionError
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.server.app import create_app
 from oneshot_runtime.server.connections import BoundedProtocol
@@ -67,7 +67,7 @@ def run_workers(
     `OneShotError` when one cannot start.
     """
     spawn = multiprocessing.get_context("spawn")  # a fork would share what threads and ONNX Runtime hold
-    with tempfile.TemporaryDirectory(prefix="oneshot-metrics-") as folder:
+    with _metrics_folder() as folder:
         os.environ.setdefault(_METRICS_FOLDER, folder)
 
         def started() -> tuple[BaseProcess, float]:
@@ -92,6 +92,16 @@ def run_workers(
             for process, _ in workers:
                 process.join(2 * _SHUTDOWN)
                 process.kill()
+
+
+def _metrics_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="oneshot-metrics-")
+    except OSError as error:
+        raise OptionError(
+            "several workers count together in a folder for temporary files, and there is none: "
+            f"{error.strerror or error}; set TMPDIR to a folder that can be written, or use one worker"
+        ) from error
 
 
 def return_freed_memory() -> None:
