@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import signal
 import socket
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -47,6 +49,7 @@ def uvicorn_config(app: Any, options: ServerOptions, *, log: bool) -> uvicorn.Co
     return uvicorn.Config(
         app,
         http=BoundedProtocol,
+        lifespan="off",  # the application has none, and a second Ctrl-C would end its task with a traceback
         log_config=_log_config(log),
         server_header=False,
         backlog=_BACKLOG,
@@ -72,7 +75,8 @@ def run_workers(
 
         def started() -> tuple[BaseProcess, float]:
             process = spawn.Process(target=_work, args=(load_options, options, bound, log))
-            process.start()
+            with _interrupts_held():
+                process.start()  # it inherits that: Ctrl-C is for this process, which ends the workers
             return process, time.monotonic()
 
         workers = [started() for _ in range(count)]
@@ -87,11 +91,36 @@ def run_workers(
         except KeyboardInterrupt:
             pass
         finally:
-            for process, _ in workers:
-                process.terminate()
-            for process, _ in workers:
-                process.join(2 * _SHUTDOWN)
-                process.kill()
+            _stop([process for process, _ in workers])
+
+
+def _stop(workers: Sequence[BaseProcess]) -> None:
+    """End workers once their answers are given, or at once when Ctrl-C comes again."""
+    with suppress(KeyboardInterrupt):
+        for process in workers:
+            process.terminate()
+        for process in workers:
+            process.join(2 * _SHUTDOWN)
+    with _interrupts_held():
+        for process in workers:
+            process.kill()
+            process.join()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C comes after the block, where the system can hold it back."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # else it is started with the first worker, and lets interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _metrics_folder() -> tempfile.TemporaryDirectory[str]:

@@ -66,16 +66,25 @@ def test_a_reader_that_leaves_ends_a_command_without_a_word() -> None:
     assert (process.returncode, errors) == (141, "")
 
 
-@pytest.mark.parametrize("options", [[], ["--workers", "2"]])
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_a_server_that_is_stopped_is_no_error(tmp_path: Path, kind: signal.Signals, options: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("kinds", "options"),
+    [
+        ([signal.SIGTERM], []),
+        ([signal.SIGINT], ["--workers", "2"]),
+        ([signal.SIGINT] * 2, []),
+        ([signal.SIGINT] * 2, ["--workers", "2"]),
+    ],
+)
+def test_a_server_that_is_stopped_is_no_error(tmp_path: Path, kinds: list[signal.Signals], options: list[str]) -> None:
     pytest.importorskip("fastapi")
     code = "from oneshot_runtime.cli.main import main\nif __name__ == '__main__':\n    sys.exit(main())"
     arguments = ["serve", "--port", "0", "--threads", "1", "--gallery", str(tmp_path / "g.db"), *options]
-    with started(code, *arguments, stdout=subprocess.PIPE) as process:
+    with started(code, *arguments, stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None
         assert "http://" in process.stdout.readline()
         time.sleep(1.5)
-        process.send_signal(kind)
+        for kind in kinds:
+            os.killpg(process.pid, kind)  # as a terminal does
+            time.sleep(0.05)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
