@@ -18,11 +18,14 @@ _TIMES = 3
 
 
 def colour_plane(colours: NDArray[np.uint8], lightness: int) -> NDArray[np.uint8] | None:
-    """A picture's levels along the line from its paper's colour to the farthest, or None where colour shows no more.
+    """A picture's levels along the line from its paper's colour to the farthest, or None where colour shows no more, as in
+    one that has none.
 
     colours: uint8 (h, w, 3). lightness: grey levels between ink and paper. Returns uint8 (h, w), 192 for paper.
     """
     small = np.asarray(Image.fromarray(colours).reduce(max(1, -(-max(colours.shape[:2]) // 256)))).reshape(-1, 3)
+    if (small == small[:, :1]).all():
+        return None
     paper = np.sort(small, axis=0)[len(small) // 2].astype(np.int32)
     off = small.astype(np.int32) - paper
     distance = (off * off).sum(axis=1)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeGuard
+from typing import Any, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,13 +221,24 @@ def _from_pillow(image: Image.Image, name: str) -> Picture:
         grey = np.asarray(image.convert("L"))
     elif image.mode in _DEEP_MODES:
         grey = _grey_from_levels(image, name)
-    elif "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+    elif _shows_through(image):
         grey = _grey_from_alpha(image)
     else:
         grey = _by_strips(image, lambda strip: np.asarray(strip.convert("RGB").convert("L")))
         side = _orientation(image)
         return Picture(_upright(grey, side), lambda: _upright(_colours(image), side))
     return Picture(_upright(grey, _orientation(image)))
+
+
+def _shows_through(image: Image.Image) -> bool:
+    """Whether any pixel is transparent: an opaque picture is read as one without alpha, colours and all."""
+    if image.mode in ("LA", "La", "RGBa"):
+        return True
+    if image.mode == "RGBA":
+        return cast("tuple[int, int]", image.getchannel("A").getextrema())[0] < 255
+    if "transparency" in image.info or "A" in image.getbands():
+        return any(_shows_through(strip.convert("RGBA")) for _, strip in _strips(image))
+    return False
 
 
 def _colours(image: Image.Image) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ def symbols_of_page(picture: Picture) -> list[Reading]:
     """The symbols of a picture, each cut out, in the order of reading: from line to line, and along the line."""
     grey = np.ascontiguousarray(picture.grey)
     scene, factor = scene_of_page(grey)
-    if scene is None:
+    if scene is None or not scene.symbols:
         return []
     usual = float(np.median([one.side for one in scene.symbols if 2 * one.side >= scene.symbols[0].side]))
     kept = [one for one in scene.symbols if one.side >= _SMALL * usual and not _is_rule(one, usual)][:_MOST]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from oneshot_runtime import ImageError
-from oneshot_runtime.vision.decode import FORMATS, MAX_PIXELS, Picture, thumbnail, to_grey
+from oneshot_runtime.vision.decode import FORMATS, MAX_PIXELS, Picture, decode, thumbnail, to_grey
 from oneshot_runtime.vision.preprocess import PreprocessSpec, canvas_of, preprocess
 from oneshot_runtime.vision.readings import whole_picture
 
@@ -61,6 +61,19 @@ def test_a_transparent_drawing_shows_its_ink(ink: int) -> None:
     alpha = 255 - PAGE
     image = Image.merge("LA", (Image.new("L", (80, 60), ink), Image.fromarray(alpha)))
     np.testing.assert_array_equal(preprocess(image, SPEC), preprocess(PAGE, SPEC))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "PA"])
+def test_a_picture_with_alpha_that_hides_nothing_keeps_its_colours(mode) -> None:
+    image = Image.new("RGB", (60, 40), (40, 150, 60))
+    image.paste((190, 70, 60), (20, 10, 40, 30))
+    opaque = image.convert("RGBA") if mode == "RGBA" else image.convert("P").convert("PA")
+    found = decode(opaque)
+    np.testing.assert_array_equal(found.grey, decode(opaque.convert("RGB")).grey)
+    assert found.colours is not None
+    np.testing.assert_array_equal(found.colours(), np.asarray(opaque.convert("RGB")))
+    opaque.putpixel((0, 0), (0, 0, 0, 0) if mode == "RGBA" else (0, 0))
+    assert decode(opaque).colours is None
 
 
 def test_palette_transparency_is_laid_on_paper() -> None:
