@@ -56,7 +56,8 @@ PERMITTED = [
         "local", "tests/postgres/*", "needs the extra postgres|needs a PostgreSQL server", "not all of dev is installed"
     ),
     PermittedSkip("local", "tests/test_*", "chromium and chromedriver are not installed", "pip cannot install a browser"),
-    PermittedSkip("local", "tests/test_browser.py::*", "npm", "onnxruntime-web comes from npm's registry"),
+    PermittedSkip("local", "tests/js/*", "chromium and chromedriver are not installed", "pip cannot install a browser"),
+    PermittedSkip("local", "tests/js/*", "npm", "ONNX Runtime for JavaScript comes from npm's registry"),
 ]
 
 

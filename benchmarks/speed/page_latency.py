@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.measure import positive
 from oneshot_runtime.synthetic.strokes import invent_alphabet, random_writer
 from tests.page_driver import Page, browser, served
-from tests.web_site import checkout_served, onnxruntime_web
+from tests.web_site import checkout_served, npm_packages
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _page(folder: Path, web: bool) -> AbstractContextManager[str]:
-    return checkout_served(onnxruntime_web(folder)) if web else served(folder / "g.db")
+    return checkout_served(npm_packages(folder)) if web else served(folder / "g.db")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 // The server's HTTP API. Every failure becomes an Error in the server's words.
 
+import { pngOf } from "./widgets.js";
+
 const TOKEN = "oneshot-token";
 
 async function call(path, options = {}) {
@@ -56,8 +58,10 @@ export const match = (picture, far) =>
   json(`/v1/match?top_k=5${far === null ? "" : `&far=${far}`}`, { method: "POST", body: picture }).then((body) => body.matches[0]);
 export const health = () => json("/v1/health");
 export const explained = async (picture) => (await call("/v1/explain", { method: "POST", body: picture })).blob();
-export const read = (picture) =>
-  json("/v1/read?crops=true&top_k=3", { method: "POST", body: picture }).then((body) => body.pictures[0]);
+export const read = async (picture) => {
+  const [answer] = (await json("/v1/read?crops=true&top_k=3", { method: "POST", body: picture })).pictures;
+  return { ...answer, symbols: answer.symbols.map((symbol) => ({ ...symbol, crop: pngOf(symbol.crop) })) };
+};
 export const classes = (offset, limit) => json(`/v1/classes?offset=${offset}&limit=${limit}`);
 export const teach = (label, pictures) => json(address(label), { method: "POST", body: form(pictures) });
 export const remove = (label) => json(address(label), { method: "DELETE" });

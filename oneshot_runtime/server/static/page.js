@@ -18,7 +18,12 @@ const gallery = new Gallery(() => { showFindings("", []); question(true); });
 const pad = new Pad(at("pad"), changed);
 const stage = new Stage(() => { at("live").focus(); question(true); });
 const live = new Live(stage, taughtLive);
-const reading = new Reading(stage, {
+const reader = {
+  prepare: (sheet) => new Promise((resolve) => { sheet.toBlob(resolve, "image/png"); }),
+  read: api.read,
+  teach: (label, { crop }) => api.teach(label, [crop]),
+};
+const reading = new Reading(stage, reader, {
   taught: (label, { findings }) => taughtLive({ label, findings: (findings ?? []).map(({ message }) => message) }),
   whole: (picture) => pad.show([picture]),
 });

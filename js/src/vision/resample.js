@@ -1,4 +1,4 @@
-// Resizing as Pillow does it: weights in 22 bits, each pass rounded to bytes. A grey image is { pixels: Uint8Array, width, height }.
+// Resizing as Pillow does it: weights in 22 bits, each pass rounded to bytes.
 
 const PRECISION = 22;
 
@@ -27,6 +27,27 @@ export function reduce({ pixels, width, height }, factor) {
     }
   }
   return { pixels: reduced, width: columns, height: rows };
+}
+
+// Each pixel becomes the one that its middle lies in.
+export function nearest({ pixels, width, height }, toWidth, toHeight) {
+  const columns = places(width, toWidth);
+  const resized = new Uint8Array(toWidth * toHeight);
+  places(height, toHeight).forEach((y, row) => {
+    for (let x = 0; x < toWidth; x++) resized[row * toWidth + x] = pixels[y * width + columns[x]];
+  });
+  return { pixels: resized, width: toWidth, height: toHeight };
+}
+
+// Added up step by step, as Pillow does: a product would round otherwise.
+function places(from, to) {
+  const step = from / to;
+  let middle = step * 0.5;
+  return Array.from({ length: to }, () => {
+    const place = Math.min(from - 1, Math.trunc(middle));
+    middle += step;
+    return place;
+  });
 }
 
 function bicubic(x) {

@@ -1,0 +1,239 @@
+// What a picture may be a picture of, as oneshot_runtime/vision/readings.py. A reading is { drawing, ink, box, whole, framed, dropped,
+// symbols, bounds }, see Reading there; box is [x, y, width, height] in pixels of the picture.
+
+import { flattenPaper } from "./background.js";
+import { borderLevels, evenInk, evenPaper, reduced, stretch } from "./clean.js";
+import { colourPlane } from "./colours.js";
+import { cut } from "./cut.js";
+import { gap, union } from "./grouping.js";
+import { transposed } from "./image.js";
+import { countLines } from "./lines.js";
+import { connectedParts } from "./parts.js";
+import { reduce } from "./resample.js";
+import { look, sceneOf, working } from "./segment.js";
+
+const REACH = 0.8; // strokes belong to one symbol up to this gap, as a share of the longer side of its largest group
+const [PUNCHED, PUNCHED_SHARE] = [2.2, 0.25]; // pen widths from which a dot may be a hole, and its share of the largest side at most
+const DOT_REACH = 0.5; // the same for dots
+const SHARE = 0.25; // share of the largest group's side that another has at least, to be part of the same symbol
+const MOST_PAGE_PARTS = 600;
+const FEW = 4; // groups of more than so many are several symbols
+const [LARGE, SMALLEST] = [8, 16]; // ink that takes less than one part in so many is cut out, if it has so many pixels
+const THIN = 10; // the shorter side of a picture over the width of pens that may write across all of it
+const EDGE = 0.5; // share of an edge of the picture that a symbol's ink covers at most
+const [SHEET, SHEET_SIDE, TILE_SIDE] = [0.75, 0.2, 0.42]; // what may be a sheet or a tile, and what likely is
+const MOST_EVEN_PARTS = 60; // parts of ink on even paper above which they are noise, dots of a raster, or squared paper
+const WEAK = 48; // grey levels of contrast below which colours may say more
+const ICON = 48; // pixels of the longer side below which a picture is all symbol
+const RASTER_DOT = 4; // pixels of a raster's usual dot at most
+
+const longer = ({ width, height }) => Math.max(width, height);
+const shorter = ({ width, height }) => Math.min(width, height);
+
+// The ways to read a picture, likeliest first. Throws ImageError where it shows no ink.
+export function readings(picture) {
+  const { grey, colours } = picture;
+  const small = reduced(grey);
+  const paper = evenPaper(borderLevels(small));
+  const even = paper === null ? null : evenInk(small, paper);
+  const isIcon = longer(grey) < ICON;
+  if (even && (isIcon || even.isClean()) && (even.contrast >= WEAK || !colours)) return [wholeOf(small, even, grey)];
+  if (!even || even.contrast < WEAK) {
+    const plane = colours ? colourPlane(colours(), even ? even.contrast : 0) : null;
+    if (plane) return scaled(readings({ grey: plane, colours: null }), longer(grey), longer(plane));
+  }
+  const found = isIcon ? [] : greyReadings(grey, small, even);
+  return found.length ? found : [wholePicture(picture)];
+}
+
+// A picture read as it is, nothing left out. Throws ImageError where it shows no ink.
+export function wholePicture({ grey }) {
+  const small = reduced(grey);
+  const border = borderLevels(small);
+  const paper = evenPaper(border);
+  const ink = paper === null ? stretch(flattenPaper(small, border), 0) : stretch(small, paper);
+  return reading({ drawing: small, ink, box: [0, 0, grey.width, grey.height] });
+}
+
+const reading = (values) => ({ whole: true, framed: false, dropped: [], symbols: 1, bounds: null, ...values });
+
+// Readings of a picture of another size, `to` over `of` times as large.
+function scaled(found, to, of) {
+  return found.map((one) => ({ ...one, box: one.box.map((value) => Math.floor((2 * value * to + of) / (2 * of))) }));
+}
+
+function greyReadings(grey, small, even) {
+  let found = [];
+  let likely = false;
+  if (even) {
+    const seen = evenScene(small, even, MOST_EVEN_PARTS);
+    likely = seen.likely;
+    if (isRaster(seen.scene.ink) && shorter(small) >= ICON * 2) {
+      return scaled(readings({ grey: reduce(grey, 2), colours: null }), 2, 1);
+    }
+    const factor = Math.ceil(longer(grey) / longer(small));
+    found = ofScene(grey, seen.scene, factor, wholeOf(small, even, grey), likely);
+    if (found.length && seen.trusted) return found;
+  }
+  const [picture, factor] = working(grey);
+  for (const scene of look(picture).slice(0, 1)) {
+    const searched = ofScene(grey, scene, factor, null, false);
+    found = found.length && likely ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
+  }
+  return found;
+}
+
+// What a page shows, and by how much its working picture is smaller than the page: [scene or null, factor].
+export function sceneOfPage(grey) {
+  const [picture, factor] = working(grey);
+  const paper = evenPaper(borderLevels(picture));
+  const even = paper === null ? null : evenInk(picture, paper);
+  if (even && connectedParts(even.ink, 128).areas.length <= MOST_PAGE_PARTS) {
+    const { scene, trusted } = evenScene(picture, even, MOST_PAGE_PARTS);
+    if (trusted) return [scene, factor];
+  }
+  return [look(picture)[0] ?? null, factor];
+}
+
+// Whether the ink is mostly dots: of a raster, or of noise.
+function isRaster({ parts: { areas } }) {
+  const sorted = [...areas].sort((one, other) => one - other);
+  return sorted.length > MOST_EVEN_PARTS && sorted[sorted.length >> 1] <= RASTER_DOT;
+}
+
+function wholeOf(small, even, grey) {
+  const [left, top, right, bottom] = even.box;
+  const factor = Math.ceil(longer(grey) / longer(small));
+  const box = [left * factor, top * factor, (right - left) * factor, (bottom - top) * factor];
+  return reading({ drawing: small, ink: even.ink, box, bounds: even.box });
+}
+
+// The parts of ink on even paper, whether they are what they seem, and whether that is likely.
+function evenScene(small, even, most) {
+  const parts = connectedParts(even.ink, 128);
+  const paper = { ...small, pixels: new Uint8Array(small.pixels.length).fill(even.paper) };
+  const [peaks, means] = parts.levels(even.ink);
+  const ink = { light: !even.dark, grey: small, paper, contrast: even.ink, limit: 128, parts, peaks, means, lined: false };
+  const few = parts.areas.length <= most && 2 * even.other <= even.contrast && !even.isHazy();
+  const filled = few ? filledSide(ink) : 0;
+  const crossing = few ? crossings(even.ink) : 0;
+  const thin = parts.pens.reduce((most, pen) => Math.max(most, pen)) * THIN <= 4 * shorter(small);
+  const drawn = crossing === 0 || (crossing === 1 && thin && parts.areas.length <= FEW);
+  const likely = few && drawn && filled < TILE_SIDE * shorter(small);
+  return { scene: sceneOf(ink, null), trusted: few && !crossing && !filled, likely };
+}
+
+// The shorter side of the widest thing that is full of ink from side to side: a sheet, a tile, a blot; 0 for none.
+function filledSide({ parts, grey }) {
+  const spans = parts.spans();
+  let widest = 0;
+  parts.boxes.forEach(([, , w, h], part) => {
+    const area = parts.areas[part];
+    const filled = area > SHEET * spans[part] && 5 * area > 2 * w * h && Math.min(w, h) >= SHEET_SIDE * shorter(grey);
+    if (filled) widest = Math.max(widest, Math.min(w, h));
+  });
+  return widest;
+}
+
+// How often ink runs along an edge of the picture, or in a line from one to the other.
+function crossings(ink) {
+  const { pixels, width, height } = ink;
+  const count = (length, at) => {
+    let sum = 0;
+    for (let place = 0; place < length; place++) if (pixels[at(place)] > 127) sum += 1;
+    return sum / length;
+  };
+  const edges = [
+    count(width, (x) => x),
+    count(width, (x) => (height - 1) * width + x),
+    count(height, (y) => y * width),
+    count(height, (y) => (y + 1) * width - 1),
+  ];
+  let found = edges.filter((share) => share > EDGE).length;
+  if (edges[2] && edges[3]) found += countLines(ink, 128);
+  if (edges[0] && edges[1]) found += countLines(transposed(ink), 128);
+  return found;
+}
+
+// The ways to read a scene; `whole` is that of the whole picture, to be taken where nothing is left out.
+function ofScene(grey, scene, factor, whole, even) {
+  const symbols = countOf(scene, even);
+  const found = [];
+  for (const one of waysOf(scene, even)) {
+    const framed = one === scene.framed;
+    const everything = one.numbers.length === scene.ink.parts.areas.length;
+    if (whole && everything && (isLarge(one.side * factor, grey) || isDot(one))) {
+      found.push({ ...whole, framed, symbols });
+      if (even && found.length === 1 && symbols === 1 && !scene.points) break;
+      continue;
+    }
+    const dropped = scene.framed && !framed ? [...scene.dropped, "the frame around it"] : scene.dropped;
+    found.push({ ...readingOf(grey, one, factor), framed, dropped, symbols });
+  }
+  return found;
+}
+
+// A symbol cut out of the picture whose working picture is `factor` times smaller.
+export function readingOf(grey, one, factor) {
+  const drawing = cut(grey, factor, one);
+  return reading({ drawing, ink: stretch(drawing, 255), box: one.box.map((value) => value * factor), whole: false });
+}
+
+// How many symbols a scene shows: one where its strokes are near each other, or few on even paper, or dots.
+function countOf(scene, even) {
+  const strokes = scene.symbols.filter((one) => !isDot(one));
+  if (!strokes.length) return 1;
+  if (strokes.length > FEW) return strokes.length;
+  return even ? 1 : 1 + strokes.length - membersOf(strokes).length;
+}
+
+// The largest group of strokes, with those that are near enough and large enough to be of the same symbol.
+function membersOf(symbols) {
+  const [largest, ...others] = symbols;
+  const members = [largest];
+  for (const one of others) {
+    const near = Math.min(...members.map((other) => gap(one.box, other.box))) <= REACH * largest.side;
+    if (near && one.side >= SHARE * largest.side) members.push(one);
+  }
+  return members;
+}
+
+// The ways to read a scene as one symbol; where the paper is even, all ink is one before it is not.
+function waysOf(scene, even) {
+  const largestSide = Math.max(...scene.symbols.map((one) => one.side));
+  let dots = scene.symbols.filter((one) => PUNCHED * scene.pen <= one.side && one.side <= PUNCHED_SHARE * largestSide && isDot(one));
+  let symbols = scene.symbols.filter((one) => !dots.includes(one));
+  if (!symbols.length) [symbols, dots] = [dots, []];
+  if (!symbols.length) return [];
+  const [largest] = symbols;
+  const members = membersOf(symbols);
+  const beside = dots.filter((dot) => gap(dot.box, largest.box) <= DOT_REACH * largest.side);
+  const points = scene.points ? [scene.points] : [];
+  const ways = [];
+  if (even) ways.push([...symbols, ...beside, ...points]);
+  if (symbols.length <= FEW) ways.push([...members, ...beside, ...points]);
+  if (symbols.length > 1 || points.length) {
+    ways.push(symbols.length <= FEW && points.length ? [...members, ...beside] : [largest]);
+  }
+  if (!ways.length) ways.push([largest]);
+  const found = [];
+  for (const way of ways) {
+    const one = together(way);
+    if (found.every((other) => other.numbers.length !== one.numbers.length)) found.push(one);
+  }
+  return scene.framed ? [...found, scene.framed] : found;
+}
+
+// Whether nothing is gained by cutting ink of that side out of a picture.
+const isLarge = (side, grey) => side * LARGE >= longer(grey) || side < SMALLEST;
+
+// Whether it is a blob, about as wide as high, that a pen or a punch leaves.
+function isDot({ ink, numbers, box: [, , width, height] }) {
+  if (numbers.length !== 1) return false;
+  return 5 * ink.parts.areas[numbers[0]] >= 3 * width * height && 4 * Math.max(width, height) <= 6 * Math.min(width, height);
+}
+
+function together(members) {
+  const box = union(members.map((one) => one.box));
+  return { ink: members[0].ink, numbers: members.flatMap((one) => one.numbers), box, side: Math.max(box[2], box[3]) };
+}

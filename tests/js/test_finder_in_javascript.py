@@ -1,0 +1,127 @@
+"""The port of `oneshot_runtime/vision` beside Python: the same pixels in, the same bytes out."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from benchmarks.picture_kinds import KINDS, tight
+from benchmarks.pictures import galleries
+from oneshot_runtime.vision.preprocess import PreprocessSpec
+from tests.js_engine import SYMBOLS, assert_equal, page_of, readings_of, vectors, written
+
+SPEC = PreprocessSpec(48, 48)
+SIDE = 480
+"""Longer side of the pictures of most kinds: what JSON carries, and two processes look at, in little time."""
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    if max(image.size) > SIDE:
+        image.thumbnail((SIDE, SIDE))
+    return np.asarray(image if image.mode in ("L", "RGB", "RGBA") else image.convert("L"))
+
+
+def test_pictures_of_every_kind_are_read_as_python_reads_them(in_node) -> None:
+    drawings = galleries(1, None)[0]
+    images = []
+    for place, kind in enumerate(KINDS):
+        strength = kind.strengths[min(place % 2, len(kind.strengths) - 1)]
+        rng = np.random.default_rng(zlib.crc32(kind.name.encode()))
+        images.append(pixels(kind.make(tight(drawings[place % len(drawings)]), strength, rng)))
+    for found, image in zip(in_node.readings(images, SPEC), images, strict=True):
+        assert_equal(found, readings_of(image, SPEC))
+
+
+def test_drawings_are_read_as_python_reads_them(engine) -> None:
+    blank = [np.full((30, 40), 250, np.uint8), np.full((20, 20, 3), 7, np.uint8), np.zeros((1, 1), np.uint8)]
+    images = [*vectors(), *blank]
+    for found, image in zip(engine.readings(images, SPEC), images, strict=True):
+        assert_equal(found, readings_of(image, SPEC))
+
+
+def sheet(rng: np.random.Generator) -> np.ndarray:
+    """A shaded page of symbols, ruled."""
+    page = np.full((420, 640), 230.0)
+    page[40::60] = 190
+    for row in range(3):
+        for column in range(5):
+            ink = written(int(rng.integers(20)), rng, 0.05, 90) < 128
+            page[25 + 130 * row : 115 + 130 * row, 20 + 125 * column : 110 + 125 * column][ink] = 60
+    page *= np.linspace(1, 0.6, 640)
+    return (page + rng.normal(0, 2, page.shape)).clip(0, 255).astype(np.uint8)
+
+
+def test_pages_of_symbols_are_read_as_python_reads_them(engine) -> None:
+    rng = np.random.default_rng(4)
+    even = np.block([[written(place + 5 * row, rng, 0.04, 120) for place in range(5)] for row in range(2)])
+    images = [sheet(rng), even, 255 - even, np.full((80, 90), 200, np.uint8), np.zeros((300, 300), np.uint8)]
+    pages = [page_of(image, SPEC) for image in images]
+    assert [len(page) for page in pages[:4]] == [15, 10, 10, 0]
+    for found, expected in zip(engine.pages(images, SPEC), pages, strict=True):
+        assert_equal(found, expected)
+
+
+@st.composite
+def pictures(draw_from: st.DrawFn) -> tuple[np.ndarray, PreprocessSpec]:
+    """Patches, lines, frames and symbols on grainy paper, grey, coloured or transparent, and a preprocessing of any kind."""
+    rng = np.random.default_rng(draw_from(st.integers(0, 2**32 - 1)))
+    height, width = draw_from(st.integers(1, 200)), draw_from(st.integers(1, 200))
+    bands = draw_from(st.sampled_from([1, 1, 3, 4]))
+    image = np.empty((height, width, bands))
+    image[:] = rng.integers(0, 256, bands)
+    for _ in range(draw_from(st.integers(0, 9))):
+        y, x, tone = rng.integers(0, height), rng.integers(0, width), rng.integers(0, 256, bands)
+        bottom, right = y + rng.integers(1, 90), x + rng.integers(1, 90)
+        what = draw_from(st.sampled_from(["patch", "line", "column", "frame", "symbol", "symbol", "symbol"]))
+        if what == "patch":
+            image[y:bottom, x:right] = tone
+        elif what == "line":
+            image[y : y + 2] = tone
+        elif what == "column":
+            image[:, x : x + 2] = tone
+        elif what == "frame":
+            for part in (np.s_[y : y + 3, x:right], np.s_[bottom - 3 : bottom, x:right], np.s_[y:bottom, x : x + 3]):
+                image[part] = tone
+            image[y:bottom, right - 3 : right] = tone
+        else:
+            ink = written(int(rng.integers(len(SYMBOLS))), rng, 0.05, int(rng.integers(12, 120))) < 128
+            part = image[y : y + len(ink), x : x + len(ink)]
+            part[ink[: part.shape[0], : part.shape[1]]] = tone
+    image *= np.linspace(1, draw_from(st.sampled_from([1, 1, 0.5])), width)[None, :, None]
+    image += rng.normal(0, 1, image.shape) * draw_from(st.sampled_from([0, 0, 2, 10, 40]))
+    found = image.clip(0, 255).astype(np.uint8)
+    spec = PreprocessSpec(
+        draw_from(st.integers(8, 90)),
+        draw_from(st.integers(8, 90)),
+        draw_from(st.sampled_from(["ink", "ink", "frame"])),
+        draw_from(st.floats(0.1, 1)),
+        draw_from(st.floats(0.01, 1)),
+        draw_from(st.floats(0, 16)),
+    )
+    return found[:, :, 0] if bands == 1 else found, spec
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(picture=pictures())
+def test_any_picture_is_read_as_python_reads_it(in_node, picture) -> None:
+    image, spec = picture
+    assert_equal(in_node.readings([image], spec)[0], readings_of(image, spec))
+    assert_equal(in_node.pages([image], spec)[0], page_of(image, spec))
+
+
+def test_transparent_pictures_lie_on_the_paper_that_python_finds(engine) -> None:
+    rng = np.random.default_rng(3)
+    ink = 255 - written(2, rng, 0.04, 90)
+    alone = [np.dstack([np.full((*ink.shape, 3), level, np.uint8), ink]) for level in (0, 40, 230)]
+    card = np.dstack([np.repeat((255 - ink)[..., None], 3, axis=2), np.full_like(ink, 255)])
+    card[:9, :9] = card[-9:, :9] = 0
+    half = card.copy()
+    half[:, :45, 3] = 130
+    opaque = np.dstack([np.where(ink[..., None] > 127, [190, 70, 60], [40, 150, 60]).astype(np.uint8), np.full_like(ink, 255)])
+    images = [*alone, card, half, half // 2, opaque]
+    for found, image in zip(engine.readings(images, SPEC), images, strict=True):
+        assert_equal(found, readings_of(image, SPEC))
