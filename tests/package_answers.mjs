@@ -40,7 +40,7 @@ export async function answersOf(root, load) {
   return {
     readings: ({ images, spec }) => images.map((one) => errorOf(() => waysToRead(pictureOf(received(one)), spec).map((way) => told(way, spec)))),
     pages: ({ images, spec }) => images.map((one) => errorOf(() => symbolsOfPage(pictureOf(received(one))).map((way) => told(way, spec)))),
-    thresholds: ({ table, cases }) => cases.map(([far, classes]) => threshold(table, far, classes)),
+    thresholds: ({ table, cases }) => cases.map((one) => threshold(table, ...one)),
 
     async graphs({ precision, canvases }) {
       const { model } = await emptyMatcher({ precision });

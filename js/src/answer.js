@@ -5,15 +5,15 @@ import { threshold } from "./thresholds.js";
 
 const [LEAST, LEAD] = [0.5, 7]; // of a refused candidate that is named: its probability, and how many times the runner-up's odds
 
-// ranked: classes, best first, as Gallery.ranked gives them. readings: in how many ways the picture was tried: the best of several
-// is the best of so many times the comparisons. Returns a Match, see index.d.ts.
-export function answerOf(ranked, { head, thresholds }, far, classes, topK, readings = 1) {
+// ranked: classes, best first, as Gallery.ranked gives them. gallery: how many classes and supports it has. readings: in how many
+// ways the picture was tried: the best of several is the best of so many times the comparisons. Returns a Match, see index.d.ts.
+export function answerOf(ranked, { head, thresholds }, far, gallery, topK, readings = 1) {
   const candidates = ranked.map(({ label, distance }) => ({ label, probability: probability(distance, head) }));
   const [first, second] = candidates;
   const match = { label: null, probability: 0, candidates: candidates.slice(0, topK), threshold: null, probably: null, symbols: 1, readings: 1 };
   if (!first) return match;
   match.probability = first.probability;
-  match.threshold = far === null ? 0 : threshold(thresholds, far, classes * readings);
+  match.threshold = far === null ? 0 : threshold(thresholds, far, gallery.classes * readings, gallery.supports / gallery.classes);
   if (first.probability >= match.threshold) match.label = first.label;
   else if (isClearlyAhead(first.probability, second?.probability)) match.probably = first.label;
   return match;

@@ -21,7 +21,7 @@ export interface LoadOptions {
   gallery?: string | URL | null;
   /** Default "auto": int8, a quarter of the bytes, where the golden images come out right; else fp32. */
   precision?: "auto" | "int8" | "fp32";
-  /** False accept rate: the share of unknown symbols that may be given a label. null refuses none. Default 0.05. */
+  /** False accept rate: the share of unknown symbols that may be given a label. null refuses none, as does a bundle without thresholds. Default 0.05. */
   far?: number | null;
   /** The module of ONNX Runtime. Default: onnxruntime-web in browsers, onnxruntime-node in Node. */
   runtime?: unknown;

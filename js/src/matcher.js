@@ -29,7 +29,7 @@ export class OneShotMatcher {
   }
 
   set far(rate) {
-    this.#far = checkFar(rate);
+    this.#far = this.model.thresholds.length ? checkFar(rate) : null; // a bundle without thresholds refuses none
   }
 
   // What runs, "int8" or "fp32".
@@ -120,7 +120,8 @@ export class OneShotMatcher {
   #answer(code, topK, readings = 1) {
     if (!Number.isInteger(topK) || topK < 1) throw new OptionError(`topK must be an integer from 1 on, got ${topK}`);
     const ranked = this.gallery.ranked(code, Math.max(2, topK)); // the runner-up is looked at whether it is listed or not
-    return answerOf(ranked, this.model, this.far, this.labels.length, topK, readings);
+    const { labels, size } = this.gallery;
+    return answerOf(ranked, this.model, this.far, { classes: labels.length, supports: size }, topK, readings);
   }
 }
 

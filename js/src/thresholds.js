@@ -15,13 +15,28 @@ export function checkFar(far) {
   return far;
 }
 
-// table: "thresholds" of the manifest. far: share of strangers that may get a label. classes: how many are known.
-export function threshold(table, far, classes) {
+// table: "thresholds" of the manifest. far: share of strangers that may get a label. classes: how many are known. supports: the mean
+// number of supports of a class; beyond the most that were fitted it makes no difference.
+export function threshold(table, far, classes, supports = 1) {
+  return 0.5 * (1 + Math.tanh(0.5 * logitOf(table, far, classes, supports)));
+}
+
+function logitOf(table, far, classes, supports) {
   const rows = [...table].sort((one, other) => one.classes - other.classes);
-  const rates = Object.keys(rows[0].logits).sort((one, other) => one - other);
-  const sizes = rows.map((row) => Math.log(row.classes));
-  const logits = rates.map((rate) => interpolate(sizes, rows.map((row) => row.logits[rate]), Math.log(Math.max(1, classes))));
-  return 0.5 * (1 + Math.tanh(0.5 * interpolate(rates.map(Math.log), logits, Math.log(far))));
+  const at = (logits) => ofSingles(rows.map((row) => [row.classes, logits(row)]), far, classes);
+  const single = at((row) => row.logits);
+  const shots = Object.keys(rows[0].by_supports ?? {}).map(Number).sort((one, other) => one - other);
+  if (supports <= 1 || !shots.length) return single;
+  const several = [single, ...shots.map((number) => at((row) => row.by_supports[number]))];
+  return interpolate([1, ...shots].map(Math.log), several, Math.log(Math.min(supports, shots.at(-1))));
+}
+
+// rows: number of classes and logits by rate.
+function ofSingles(rows, far, classes) {
+  const rates = Object.keys(rows[0][1]).sort((one, other) => one - other);
+  const sizes = rows.map(([size]) => Math.log(size));
+  const byRate = rates.map((rate) => interpolate(sizes, rows.map(([, logits]) => logits[rate]), Math.log(Math.max(1, classes))));
+  return interpolate(rates.map(Math.log), byRate, Math.log(far));
 }
 
 // Piecewise linear through (x, y), going on with the outer slopes.

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from oneshot_runtime import OneShotMatcher
+from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
+from oneshot_runtime.model.thresholds import ThresholdTable
 from oneshot_runtime.transfer.npz import export_npz, import_npz
 from tests.js_engine import JavaScriptError, labelled, readings_of, received, sent, vectors, written
 from tests.page_driver import ROOT
@@ -95,10 +97,15 @@ def test_several_pictures_of_a_symbol_rank_as_in_python(engine, images) -> None:
 
 
 def test_thresholds_are_pythons_at_every_size_and_rate(engine) -> None:
-    bundle = OneShotMatcher.load(precision="fp32", threads=1).bundle
-    cases = [(far, classes) for far in (0.05, 0.03, 0.01, 0.002, 0.001) for classes in (1, 2, 3, 7, 20, 100, 5000)]
-    found = engine.ask("thresholds", table=bundle.manifest["thresholds"], cases=cases)
-    assert found == pytest.approx([1 / (1 + np.exp(-bundle.thresholds.logit(*case))) for case in cases], abs=1e-12)
+    table = Bundle.open(None).manifest["thresholds"]
+    several = [{**row, "by_supports": {"5": {rate: logit + 1 for rate, logit in row["logits"].items()}}} for row in table]
+    rates, sizes = (0.05, 0.03, 0.01, 0.002, 0.001), (1, 2, 3, 7, 20, 100, 5000)
+    cases = [(far, classes, supports) for far in rates for classes in sizes for supports in (1, 1.5, 5, 9)]
+    for rows in (table, several):
+        logits = [ThresholdTable.from_list(rows).logit(*case) for case in cases]
+        assert engine.ask("thresholds", table=rows, cases=cases) == pytest.approx(
+            1 / (1 + np.exp(-np.array(logits))), abs=1e-12
+        )
 
 
 def test_a_page_is_read_as_in_python(engine, taught, knowing) -> None:
