@@ -16,6 +16,7 @@ export async function load({ bundle = MODEL, runtime = null, ...options } = {}) 
     decode: pixelsOf,
     storeOf: (name, model) => new IndexedDbStore(name, model.fingerprint),
     session: { executionProviders: ["wasm"] },
+    subtle: globalThis.crypto?.subtle, // over HTTPS and on localhost only
   };
   return openMatcher(ort, platform, options);
 }

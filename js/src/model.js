@@ -9,13 +9,13 @@ const GRAPHS = { fp32: "embedding.onnx", int8: "embedding.int8.onnx" };
 const BATCH = 4;
 const GOLDEN_TOLERANCE = { fp32: 1e-3, int8: 0.25 }; // largest difference of a component, as in oneshot_runtime/model/session.py
 
-// read: gives the bytes of a bundle's file, by its name. ort: the module of onnxruntime-web or onnxruntime-node. precision: "fp32",
-// "int8", or "auto", int8 where the bundle has it and the golden images come out right, else fp32. session: options of the sessions.
-// Throws BundleError where the bundle is damaged, or the golden images come out wrong.
-export async function openModel(read, ort, precision = "auto", session = {}) {
+// read: gives the bytes of a bundle's file, by its name. session: options of the sessions. subtle: what reckons SHA-256, if there is
+// any. ort: the module of onnxruntime-web or onnxruntime-node. precision: "fp32", "int8", or "auto", int8 where the bundle has it and
+// the golden images come out right, else fp32. Throws BundleError where the bundle is damaged, or the golden images come out wrong.
+export async function openModel({ read, session, subtle }, ort, precision = "auto") {
   if (!["auto", "fp32", "int8"].includes(precision)) throw new OptionError(`unknown precision '${precision}': choose auto, fp32 or int8`);
   const manifest = manifestOf(await read("manifest.json"));
-  const file = async (name) => checked(name, await read(name), manifest.sha256);
+  const file = async (name) => checked(name, await read(name), manifest.sha256, subtle);
   const create = async (name) => ort.InferenceSession.create(await file(name), session);
   const golden = await readNpz(await file("golden.npz"));
   const hasInt8 = GRAPHS.int8 in manifest.sha256;
@@ -47,10 +47,10 @@ function manifestOf(bytes) {
   return manifest;
 }
 
-// The bytes, if they are those that the manifest names. Browsers reckon SHA-256 over HTTPS and on localhost only.
-async function checked(name, bytes, sums) {
-  if (!globalThis.crypto?.subtle) return bytes;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+// The bytes, if they are those that the manifest names.
+async function checked(name, bytes, sums, subtle) {
+  if (!subtle) return bytes;
+  const digest = new Uint8Array(await subtle.digest("SHA-256", bytes));
   const sum = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (sum !== sums[name]) throw new BundleError(`the bundle is damaged: ${name} is not the file that the manifest names`);
   return bytes;

@@ -1,13 +1,18 @@
 // The entry for Node: onnxruntime-node, pictures decoded by sharp where it is installed, galleries in .npz files.
 
+import { webcrypto } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { inflateRawSync } from "node:zlib";
 
 import { BundleError, ImageError } from "./errors.js";
 import { FileStore } from "./file-store.js";
 import { imported, openMatcher } from "./opening.js";
+import { inflateWith } from "./zip.js";
 
 export * from "./opening.js";
+
+inflateWith((content, size) => inflateRawSync(content, { maxOutputLength: Math.max(1, size) })); // Node 18 has no stream for it
 
 const MODEL = new URL("../models/edge/", import.meta.url);
 const MAX_PIXELS = 64_000_000;
@@ -20,6 +25,7 @@ export async function load({ bundle = MODEL, runtime = null, threads = 1, ...opt
     decode: pixelsOf,
     storeOf: (path, model) => new FileStore(path instanceof URL ? fileURLToPath(path) : path, model),
     session: { intraOpNumThreads: threads, interOpNumThreads: 1 },
+    subtle: webcrypto.subtle,
   };
   return openMatcher(ort, platform, options);
 }

@@ -10,10 +10,10 @@ import { MemoryStore } from "./memory-store.js";
 import { openModel } from "./model.js";
 import { DEFAULT_FAR, checkFar } from "./thresholds.js";
 
-// platform: { read, decode, storeOf, session }. See index.d.ts for the options.
+// platform: { decode, storeOf }, and what openModel takes. See index.d.ts for the options.
 export async function openMatcher(ort, platform, { gallery = null, precision = "auto", far = DEFAULT_FAR }) {
   checkFar(far);
-  const model = await openModel(platform.read, ort, precision, platform.session);
+  const model = await openModel(platform, ort, precision);
   const known = new Gallery(gallery === null ? new MemoryStore() : platform.storeOf(gallery, model));
   await known.reload();
   return new OneShotMatcher(model, known, platform.decode, far);

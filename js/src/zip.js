@@ -88,8 +88,12 @@ async function unpacked(bytes, view, { name, method, sum, size, packed, start })
   return file;
 }
 
-// At most `size` bytes, and one, of what a stream of deflated bytes unpacks to.
-async function inflated(content, size) {
+// Have another function unpack deflated bytes: (content, size) gives at most `size` bytes, or throws. For platforms without streams.
+export function inflateWith(other) {
+  inflated = other;
+}
+
+let inflated = async (content, size) => {
   const file = new Uint8Array(size);
   let filled = 0;
   for await (const part of chunks(new Blob([content]).stream().pipeThrough(new DecompressionStream("deflate-raw")))) {
@@ -98,7 +102,7 @@ async function inflated(content, size) {
     filled += part.length;
   }
   return file.subarray(0, filled);
-}
+};
 
 // Not every browser iterates streams.
 async function* chunks(stream) {
