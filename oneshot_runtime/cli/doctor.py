@@ -66,7 +66,7 @@ def diagnose(
     embedder = matcher._embedder
     checks = [_versions(), _wheels(), _threads(matcher), _provider(matcher, device)]
     checks += [_golden(matcher.bundle, matcher.threads, embedder), _head(matcher)]
-    checks.append(_latency(matcher, loaded))
+    checks += [_thresholds(matcher.bundle), _latency(matcher, loaded)]
     return checks
 
 
@@ -136,6 +136,17 @@ def _head(matcher: OneShotMatcher) -> Check:
     coding = float(np.abs(coded - golden.probabilities).max())
     ok = error <= _HEAD_TOLERANCE and coding <= _CODE_TOLERANCE
     return Check("head", ok, f"probabilities within {error:.1e} by head.onnx, within {coding:.1e} by codes")
+
+
+def _thresholds(bundle: Bundle) -> Check:
+    """What the bundle knows of strangers; without it a model is usable, but refuses nothing."""
+    table = bundle.thresholds
+    if not table.logits:
+        detail = "the bundle has none, so no picture is refused (as with far=None): export a run that held out alphabets"
+        return Check("thresholds", True, detail)
+    rates = ", ".join(f"{rate:g}" for rate in sorted(table.logits))
+    sizes = f"{table.sizes[0]} to {table.sizes[-1]} classes" if len(table.sizes) > 1 else f"{table.sizes[0]} classes"
+    return Check("thresholds", True, f"for false accept rates {rates} with {sizes}")
 
 
 def _latency(matcher: OneShotMatcher, loaded: float) -> Check:

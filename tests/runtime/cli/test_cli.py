@@ -170,7 +170,9 @@ def test_info_and_doctor(capsys) -> None:
         "head",
         "latency",
         "threads",
+        "thresholds",
     }
+    assert next(check for check in answer["checks"] if check["name"] == "thresholds")["detail"].startswith("for false accept")
 
 
 def test_doctor_reports_what_does_not_load(capsys, tmp_path) -> None:
@@ -352,6 +354,8 @@ def test_a_model_without_thresholds_is_usable(pictures, capsys, tmp_path) -> Non
     output = capsys.readouterr()
     assert output.out.startswith("b0.png: alef (")
     assert output.err.count("no thresholds") == 1
+    assert main(["doctor", *bundle]) == 0
+    assert re.search("thresholds .*the bundle has none, so no picture is refused", capsys.readouterr().out)
     for words in (["list"], ["info"], ["gallery", "rename", "alef", "bet"], ["remove", "bet"]):
         assert main([*words, *bundle]) == 0
         assert capsys.readouterr().err == ""
