@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
 
 import numpy as np
+import skimage.data
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -63,6 +65,17 @@ def test_pages_of_symbols_are_read_as_python_reads_them(engine) -> None:
     assert [len(page) for page in pages[:4]] == [15, 10, 10, 0]
     for found, expected in zip(engine.pages(images, SPEC), pages, strict=True):
         assert_equal(found, expected)
+
+
+def test_photographs_are_read_as_python_reads_them(in_node) -> None:
+    """Those of scikit-image: a person, a table, coins, print, handwriting."""
+    folder = Path(skimage.data.__file__).parent
+    names = ("astronaut", "coffee", "coins", "page", "text")
+    images = [pixels(Image.open(folder / f"{name}.png")) for name in names]
+    for found, image in zip(in_node.readings(images, SPEC), images, strict=True):
+        assert_equal(found, readings_of(image, SPEC))
+    for found, image in zip(in_node.pages(images, SPEC), images, strict=True):
+        assert_equal(found, page_of(image, SPEC))
 
 
 @st.composite

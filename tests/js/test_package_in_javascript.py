@@ -240,6 +240,23 @@ def test_a_damaged_bundle_is_refused(in_node, tmp_path) -> None:
     assert loaded().startswith("BundleError: the bundle is incomplete")
 
 
+def test_a_program_that_installed_it_finds_it_by_its_name(package) -> None:
+    program = """
+      import { load, ImageError } from "oneshot-runtime";
+      import { pictureOf, symbolsOfPage } from "oneshot-runtime/vision";
+      const matcher = await load();
+      const page = { data: new Uint8Array(40 * 90).fill(250), width: 90, height: 40 };
+      for (let y = 5; y < 35; y++) for (const x of [10, 11, 12, 70, 71, 72]) page.data[90 * y + x] = 10;
+      const counts = [symbolsOfPage(pictureOf(page)), await matcher.read(page)].map((found) => found.length);
+      const blank = { data: new Uint8Array(100), width: 10, height: 10 };
+      const refused = await matcher.match(blank).catch((error) => error instanceof ImageError);
+      console.log(matcher.precision, ...counts, refused);
+    """
+    command = ["node", "--input-type=module", "--eval", program]
+    done = subprocess.run(command, cwd=package.parent.parent, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("int8 2 2 true\n", "")
+
+
 def test_the_types_hold_what_the_readme_shows(modules) -> None:
     command = ["node", str(modules / "typescript" / "bin" / "tsc"), "--project", str(ROOT / "tests" / "js" / "tsconfig.json")]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
