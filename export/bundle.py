@@ -55,6 +55,9 @@ def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> Expor
     if out.exists() and not _replaceable(out):
         raise FileExistsError(f"'{out}' exists and is no bundle; choose another --out")
     config, model, state = load_model(checkpoint)
+    if config.model.signed:
+        raise CheckpointError(f"'{checkpoint}' has a head with weights of both signs, and a gallery is searched by distance: "
+                              "train with --set model.signed=false to export")  # fmt: skip
     notes = json.loads(state["notes"])
     validated = notes.get("validation", {}).get("step", state["done"])
     if validated != state["done"]:

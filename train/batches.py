@@ -72,20 +72,24 @@ class PairBatch:
         return iter((self.left, self.right, self.targets))
 
 
-def sample_pairs(canvases: Canvases, pairs: int, rng: np.random.Generator, within_group: bool = False) -> PairBatch:
+def sample_pairs(
+    canvases: Canvases, pairs: int, rng: np.random.Generator, within_group: bool = False, evenly: bool = False
+) -> PairBatch:
     """Draw `pairs` pairs, half of them of one class; never an image with itself, and the same for the same `rng` state.
 
-    With `within_group` the two characters of a different-class pair come from one alphabet, where it has two.
+    With `within_group` the two characters of a different-class pair come from one alphabet, where it has two; with `evenly`
+    each alphabet gives as many pairs.
     """
     members = canvases.members()
     count = len(members)
     group_of: dict[int, NDArray[np.int64]] = {int(c): group for group in canvases.groups.values() for c in group}
+    groups = list(canvases.groups.values())
     targets = np.zeros(pairs, np.float32)
     targets[: (pairs + 1) // 2] = 1
     rng.shuffle(targets)
     left, right = np.empty(pairs, np.int64), np.empty(pairs, np.int64)
     for index, same in enumerate(targets):
-        first = int(rng.integers(count))
+        first = int(rng.choice(groups[rng.integers(len(groups))])) if evenly else int(rng.integers(count))
         if same:
             left[index], right[index] = rng.choice(members[first], 2, replace=False)
             continue

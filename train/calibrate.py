@@ -41,7 +41,7 @@ _ALL_PAIRS = 1500
 """Images up to which all pairs are compared at once."""
 
 _PAIRS = 10_000
-_CHUNK = 250
+_CHUNK = 32
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,14 +12,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.vision.decode import ImageSource
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from train.omniglot import DatasetError, ImageSet
 from train.pens import PENS, redraw_at_random
 
-__all__ = ["Canvases", "from_folder", "from_image_set", "hold_out", "image_files", "joined", "kept_out"]
+__all__ = ["Canvases", "by_drawers", "from_folder", "from_image_set", "hold_out", "image_files", "joined", "kept_out"]
 
 _HELD_OUT = ", held out"
+_LISTED = 50
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
@@ -47,7 +48,7 @@ def from_image_set(image_set: ImageSet, spec: PreprocessSpec, pens: bool = False
     """Preprocess an Omniglot set; with `pens`, each drawing also as narrower and wider pens would have drawn it."""
     characters, drawers = image_set.images.shape[:2]
     flat = list(image_set.images.reshape(-1, *image_set.images.shape[2:]))
-    images = _preprocess_all(list(flat), spec, progress)
+    images = _preprocess_all(flat, spec, progress)
     return Canvases(
         images=images,
         classes=image_set.labels[:, 0],
@@ -77,11 +78,13 @@ def image_files(root: Path) -> list[Path]:
     return sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
 
 
-def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False) -> Canvases:
+def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False, skip_bad: bool = False) -> Canvases:
     """Preprocess a folder of images: `class/image`, or `group/class/image`; any size, any number per class.
 
-    Raises `DatasetError` for a folder without classes, a class with fewer than two images, or a mixed depth, and
-    `ImageError` naming the file for an image that cannot be used.
+    With `skip_bad`, images that cannot be used are left out, and named on standard error.
+
+    Raises `DatasetError` for a folder without classes, a class with fewer than two images, a mixed depth, or images that cannot
+    be used, all of them at once.
     """
     root = Path(root)
     files = image_files(root)
@@ -90,6 +93,7 @@ def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False) 
     depths = {len(file.relative_to(root).parts) for file in files}
     if depths not in ({2}, {3}):
         raise DatasetError(f"'{root}' mixes depths: expected every image at class/image, or every one at group/class/image")
+    files, images = _usable(files, root, spec, progress, skip_bad)
     parents = sorted({file.parent for file in files})
     number = {parent: index for index, parent in enumerate(parents)}
     classes = np.array([number[file.parent] for file in files])
@@ -103,14 +107,36 @@ def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False) 
         groups.setdefault(parent.parent.name if depths == {3} else root.name, []).append(index)
     starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
     return Canvases(
-        images=_preprocess_all(list(files), spec, progress),
+        images=images,
         classes=classes,
         drawers=np.arange(len(files)) - starts[classes],
         groups={name: np.array(members) for name, members in groups.items()},
     )
 
 
-def _preprocess_all(images: list[ImageSource], spec: PreprocessSpec, progress: bool) -> NDArray[np.uint8]:
+def _usable(
+    files: list[Path], root: Path, spec: PreprocessSpec, progress: bool, skip_bad: bool
+) -> tuple[list[Path], NDArray[np.uint8]]:
+    """The files that can be used, and their canvases; see `from_folder`."""
+    good, canvases, bad = [], [], []
+    for file in tqdm(files, desc="preprocess", unit="image", disable=not progress, leave=False):
+        try:
+            canvases.append(preprocess(file, spec))
+            good.append(file)
+        except ImageError as error:
+            bad.append(str(error))
+    listed = "".join(f"\n  {said}" for said in bad[:_LISTED]) + (f"\n  and {len(bad) - _LISTED} more" * (len(bad) > _LISTED))
+    if bad and not skip_bad:
+        raise DatasetError(f"{len(bad)} of {len(files)} images of '{root}' cannot be used; mend or remove them, or leave them "
+                           f"out with --skip-bad:{listed}")  # fmt: skip
+    if not good:
+        raise DatasetError(f"none of the {len(files)} images of '{root}' can be used:{listed}")
+    if bad:
+        print(f"train: {len(bad)} of {len(files)} images are left out:{listed}", file=sys.stderr)
+    return good, np.stack(canvases)
+
+
+def _preprocess_all(images: list[NDArray[np.uint8]], spec: PreprocessSpec, progress: bool) -> NDArray[np.uint8]:
     shown = tqdm(images, desc="preprocess", unit="image", disable=not progress, leave=False)
     return np.stack([preprocess(image, spec) for image in shown])
 
@@ -163,6 +189,17 @@ def hold_out(canvases: Canvases, names: list[str]) -> tuple[Canvases, Canvases]:
         what = f"unknown groups {', '.join(unknown)}" if unknown else "nothing would be left to train on"
         raise DatasetError(f"cannot hold out {', '.join(names)}: {what}; the groups are {', '.join(sorted(canvases.groups))}")
     return _subset(canvases, sorted(set(canvases.groups) - set(names))), _subset(canvases, sorted(set(names)))
+
+
+def by_drawers(canvases: Canvases, drawers: Container[int]) -> Canvases:
+    """What these drawers drew. Raises `DatasetError` where they drew less than two images of a class."""
+    kept = np.array([int(drawer) in drawers for drawer in canvases.drawers])
+    counts = np.bincount(canvases.classes[kept], minlength=len(canvases.members()))
+    if counts.min() < 2:
+        raise DatasetError("too few drawers: each class needs two images of those that train, and of those that validate")
+    pens = canvases.pens[:, kept] if canvases.pens.size else canvases.pens
+    images, classes = canvases.images[kept], canvases.classes[kept]
+    return replace(canvases, images=images, classes=classes, drawers=canvases.drawers[kept], pens=pens)
 
 
 def _subset(canvases: Canvases, names: list[str]) -> Canvases:

@@ -7,6 +7,7 @@ from typing import Any
 
 from train.augment import AugmentConfig
 from train.model import ModelConfig
+from train.paper import PaperConfig
 
 __all__ = ["TrainConfig"]
 
@@ -21,7 +22,8 @@ class TrainConfig:
     "fp32" for the convolutions. validations: how often what was held out is looked at. redrawn: share of the drawings shown as
     another pen drew them, where such versions were made. shares: of the alphabets in a batch, those from other
     sources than the split's drawings, by the source: "synthetic" (`composed` and `invented` alphabets), and the kinds of
-    `train.glyphs`; shares of sources that a run does not have count as drawings.
+    `train.glyphs`; shares of sources that a run does not have count as drawings. paper: the paper's optimiser, schedule,
+    initialisation and distortions in place of AdamW, the cosine, `augment` and the average.
     """
 
     model: ModelConfig
@@ -45,6 +47,7 @@ class TrainConfig:
     composed: int = 60
     invented: int = 30
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    paper: PaperConfig | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON-ready values."""
@@ -54,4 +57,6 @@ class TrainConfig:
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
         """Inverse of `to_dict`."""
         model, augment = ModelConfig.from_dict(values["model"]), AugmentConfig(**values["augment"])
-        return cls(**{**values, "model": model, "augment": augment})
+        paper = values.get("paper")
+        paper = PaperConfig(**{n: tuple(v) if isinstance(v, list) else v for n, v in paper.items()}) if paper else None
+        return cls(**{**values, "model": model, "augment": augment, "paper": paper})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oneshot_runtime.vision.preprocess import PreprocessSpec
-from train.canvases import Canvases, from_folder, from_image_set, hold_out, joined, kept_out
+from train.canvases import Canvases, by_drawers, from_folder, from_image_set, hold_out, joined, kept_out
 from train.episodes import within_alphabet_episodes
 from train.glyphs import glyph_sets, held_out_scripts
 from train.omniglot import DatasetError, ImageSet, load_split
@@ -41,6 +41,8 @@ def load_data(
     pens: bool = True,
     glyphs: Sequence[str] = (),
     fonts: Sequence[Path] = (),
+    drawers: tuple[int, int] | None = None,
+    skip_bad: bool = False,
 ) -> TrainingData:
     """Load and preprocess a split, redrawn with other `pens` too, and what else a run learns from.
 
@@ -57,13 +59,16 @@ def load_data(
         pens: whether drawings are redrawn with other pens.
         glyphs: kinds of `train.glyphs.KINDS` to draw.
         fonts: folders of fonts to draw them with.
+        drawers: how many of the twenty drawers of each character train, and how many of the next validate; all do both
+            without.
+        skip_bad: leave out images of a folder that cannot be used.
 
     Raises:
         DatasetError: the data cannot be used, or a group is unknown.
     """
     images: ImageSet | None = None
     if split == "folder":
-        training, validation = from_folder(data, spec, progress=True), None
+        training, validation = from_folder(data, spec, progress=True, skip_bad=skip_bad), None
     else:
         images, held_out = load_split(data, split)
         training = from_image_set(images, spec, pens=pens, progress=True)
@@ -72,6 +77,9 @@ def load_data(
         training, holdout = kept_out(training, holdout)
     if holdout:
         training, validation = hold_out(training, list(holdout))
+    if drawers is not None:
+        training = by_drawers(training, range(drawers[0]))
+        validation = by_drawers(validation, range(drawers[0], sum(drawers))) if validation else None
     if len(training.members()) < 2:
         raise DatasetError("training needs at least two classes to tell apart")
     if validation is not None and not within_alphabet_episodes(validation, way=20, per_group=1, seed=1):

@@ -52,7 +52,7 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canva
     """
     out.mkdir(parents=True, exist_ok=True)
     log, checkpoint, steps = out / "log.jsonl", out / "last.pt", trainer.config.steps
-    validate_every = max(1, steps // trainer.config.validations)
+    validate_every = trainer.epoch_steps if trainer.config.paper else max(1, steps // trainer.config.validations)
     meter, saved, score = _Meter(), time.monotonic(), None
     _append(log, {"event": "start", "step": trainer.done, "config": trainer.config.to_dict()})
     if validation is not None and trainer.start is not None and not trainer.done:
@@ -75,6 +75,8 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canva
             if validation is not None and due:
                 score = _record_validation(trainer, validation, scripts, out, log)
                 progress.write(f"step {trainer.done}: within-alphabet 20-way on held-out alphabets {score}")
+                if trainer.config.paper and _validations_since_best(log) >= trainer.config.paper.patience:
+                    trainer.notes["stopped_early"] = True
             if time.monotonic() - saved > _SAVE_SECONDS:
                 trainer.save(checkpoint)
                 saved = time.monotonic()
@@ -165,6 +167,12 @@ def _chosen(log: Path) -> str | None:
     rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     found = [row for row in rows if row["event"] in ("validation", "blend")]
     return str(max(found, key=lambda row: row["mean"])["weights"]) if found else None
+
+
+def _validations_since_best(log: Path) -> int:
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    means = [row["mean"] for row in rows if row["event"] == "validation"]
+    return len(means) - 1 - means.index(max(means)) if means else 0
 
 
 def _figures(score: Score) -> dict[str, Any]:

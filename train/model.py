@@ -29,7 +29,8 @@ class ModelConfig:
     channels, kernels: one entry per convolution; max-pooling by two follows all but the last. norm: batch norm, and
     zero-padded convolutions; without it the convolutions are unpadded and have biases, as in the paper. pooled: side to
     which the last map is average-pooled before the fully connected layer, 0 for none. dim: length of the embedding.
-    network: the name in `NETWORKS` of what builds the embedding; one of your own reads of the others what it likes.
+    network: the name in `NETWORKS` of what builds the embedding; one of your own reads of the others what it likes. signed: the
+    head's weights may be negative, as the paper's; such a network ranks by no distance, and is not exported.
     """
 
     preset: str
@@ -40,6 +41,7 @@ class ModelConfig:
     norm: bool
     pooled: int = 0
     network: str = PLAIN
+    signed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON-ready values."""
@@ -104,7 +106,7 @@ class SiameseNet(nn.Module):
                 "--network MODULE:FUNCTION, or put it into train.model.NETWORKS"
             )
         self.layers = NETWORKS[config.network](config)
-        self.head = WeightedL1Head(config.dim)
+        self.head = WeightedL1Head(config.dim, config.signed)
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings of canvases: uint8 (N, H, W) -> float32 (N, D) in [0, 1]."""
@@ -121,23 +123,24 @@ class SiameseNet(nn.Module):
 
 
 class WeightedL1Head(nn.Module):
-    """`logit = bias - sum_j w_j |q_j - s_j|` with `w = softplus(raw) >= 0`.
+    """`logit = bias - sum_j w_j |q_j - s_j|` with `w = softplus(raw) >= 0`, or `w = raw` when it is signed.
 
     Non-negative weights make the logit an L1 distance between pre-scaled embeddings, so supports can be cached, quantised
     and searched by any engine with a Manhattan metric; mixed signs would rank wrongly there.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, signed: bool = False) -> None:
         super().__init__()
+        self.signed = signed
         # Sigmoid embeddings of unrelated images are about 0.23 apart per component; this starts their distance near 8.
         start = 8 / (0.23 * dim)
-        self.raw = nn.Parameter(torch.full((dim,), math.log(math.expm1(start))))
+        self.raw = nn.Parameter(torch.full((dim,), start if signed else math.log(math.expm1(start))))
         self.bias = nn.Parameter(torch.tensor(4.0))
 
     @property
     def weights(self) -> Tensor:
-        """The non-negative weights, float32 (D,)."""
-        return F.softplus(self.raw)
+        """The weights, float32 (D,); non-negative unless the head is signed."""
+        return self.raw if self.signed else F.softplus(self.raw)
 
     @torch.no_grad()
     def calibrate(self, scale: float, offset: float) -> None:
@@ -146,15 +149,22 @@ class WeightedL1Head(nn.Module):
 
     @torch.no_grad()
     def assign(self, weights: Tensor, bias: float) -> None:
-        """Take these constants: weights float32 (D,), positive."""
+        """Take these constants: weights float32 (D,), positive unless the head is signed."""
+        self.bias.fill_(bias)
+        if self.signed:
+            self.raw.copy_(weights)
+            return
         # The inverse of softplus, in the form that does not overflow.
         self.raw.copy_(weights + torch.log(-torch.expm1(-weights)))
-        self.bias.fill_(bias)
 
     def forward(self, queries: Tensor, supports: Tensor) -> Tensor:
         """Logits of every query against every support: (Q, D), (S, D) -> (Q, S)."""
-        weights = self.weights
-        return self.bias - torch.cdist(queries * weights, supports * weights, p=1)
+        weights = self.weights.clamp(min=0) if self.signed else self.weights
+        logits = self.bias - torch.cdist(queries * weights, supports * weights, p=1)
+        if self.signed:
+            negative = (-self.weights).clamp(min=0)
+            logits = logits + torch.cdist(queries * negative, supports * negative, p=1)
+        return logits
 
     def paired(self, left: Tensor, right: Tensor) -> Tensor:
         """Logits pair by pair: (N, D), (N, D) -> (N,)."""

@@ -12,9 +12,10 @@ import torch
 from train.ancestors import Teachers
 from train.canvases import Canvases
 from train.config import TrainConfig
+from train.omniglot import DatasetError
 from train.trainer import Trainer
 
-__all__ = ["StepTime", "fastest", "has_bf16", "in_turns", "measure_steps", "precisions"]
+__all__ = ["StepTime", "check_device", "fastest", "has_bf16", "in_turns", "measure_steps", "precisions"]
 
 _WARM_UP, _REPEATS = 3, 8
 
@@ -31,6 +32,19 @@ def has_bf16() -> bool:
     """Whether this processor multiplies bf16 in hardware; without that it is emulated, and never faster."""
     known = getattr(torch.cpu, "get_capabilities", dict)()
     return not known or any(bool(known.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def check_device(name: str) -> None:
+    """Raises `DatasetError` for a device that this PyTorch cannot train on."""
+    try:
+        device = torch.device(name)
+        usable = device.type in ("cpu", "cuda", "mps", "xpu")
+        if usable:
+            torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError):
+        usable = False
+    if not usable:
+        raise DatasetError(f"--device {name}: this PyTorch {torch.__version__} cannot train on it; use --device cpu")
 
 
 def precisions(asked: str, device: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.losses import all_pairs_loss, distillation_loss, pairs_loss
 from train.model import SiameseNet
+from train.paper import distort, initialise, layerwise_sgd, set_epoch, steps_of_epoch
 from train.unfold import centre_norms
 from train.widen import widened
 
@@ -55,8 +56,10 @@ class Trainer:
         self.spent = 0.0
         torch.manual_seed(config.seed)
         self.model = SiameseNet(config.model).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.paper is not None:
+            initialise(self.model)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(_parameter_groups(self.model, config.weight_decay), lr=config.learning_rate)
+        self.optimizer = self._optimizer()
         self.generator = torch.Generator().manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.best = -1.0
@@ -107,6 +110,22 @@ class Trainer:
         trainer.start = state["start"]
         trainer.notes = notes
         return trainer
+
+    def extend(self, steps: int) -> None:
+        """Make the run one of so many steps; its learning rate goes on along the longer run's cosine.
+
+        Raises `CheckpointError` where that is no longer than it is, or it goes by the clock.
+        """
+        if self.config.minutes or steps < self.config.steps:
+            said = "it goes by the clock" if self.config.minutes else f"it has {self.config.steps} steps already"
+            raise CheckpointError(f"the run cannot be extended to {steps} steps: {said}")
+        if steps > self.config.steps:
+            self.notes["extended"] = [
+                *self.notes.get("extended", []),
+                {"at": self.done, "from": self.config.steps, "to": steps},
+            ]
+            self.notes.pop("stopped_early", None)
+            self.config = replace(self.config, steps=steps)
 
     def start_from(self, path: Path) -> None:
         """Begin with the averaged weights of another run or its bundle, widened where this network is wider; note its command.
@@ -167,16 +186,27 @@ class Trainer:
         save_checkpoint(path, self.config, state)
 
     @property
-    def finished(self) -> bool:
-        """Whether all steps are done, or all minutes spent where those count."""
+    def epoch_steps(self) -> int:
+        """Steps of an epoch of the paper's schedule; of the whole run without one."""
         config = self.config
+        return steps_of_epoch(config.paper, config.classes * config.shots // 2) if config.paper else config.steps
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or all minutes spent where those count, or the run was stopped early."""
+        config = self.config
+        if self.notes.get("stopped_early"):
+            return True
         return self.spent >= 60 * config.minutes if config.minutes else self.done >= config.steps
 
     def step(self) -> tuple[float, int]:
         """One optimiser step. Returns the loss and the number of images embedded."""
-        rate = self._learning_rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        if self.config.paper is not None:
+            set_epoch(self.optimizer, self.config.paper, self.done // self.epoch_steps)
+        else:
+            rate = self._learning_rate()
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
         self.model.train()
         loss, images = self._pairs_step() if self.config.loss == "pairs" else self._all_pairs_step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -214,15 +244,17 @@ class Trainer:
         return loss, len(index)
 
     def _pairs_step(self) -> tuple[Tensor, int]:
-        pairs = self.config.classes * self.config.shots // 2
-        batch = sample_pairs(self._real, pairs, self.rng)
+        pairs, published = self.config.classes * self.config.shots // 2, self.config.paper is not None
+        batch = sample_pairs(self._real, pairs, self.rng, within_group=published, evenly=published)
         index = torch.from_numpy(np.concatenate((batch.left, batch.right)))
         left, right = self._augmented_embeddings(self._by_any_pen(index)).chunk(2)
         logits = self.model.head.paired(left, right)
         return pairs_loss(logits, torch.from_numpy(batch.targets).to(logits.device)), len(index)
 
     def _augmented_embeddings(self, images: Tensor) -> Tensor:
-        ink = augment(images.to(self.config.device), self.config.augment, self.generator)
+        images = images.to(self.config.device)
+        published = self.config.paper is not None
+        ink = distort(images, self.generator) if published else augment(images, self.config.augment, self.generator)
         with self._autocast():
             return self.model.embed_ink(ink)
 
@@ -236,6 +268,12 @@ class Trainer:
             pen = torch.randint(pens, (len(rows),), generator=self.generator)
             images[rows] = self._pens[pen, index[rows]]
         return images
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        config = self.config
+        if config.paper is not None:
+            return layerwise_sgd(self.model, config.paper)
+        return torch.optim.AdamW(_parameter_groups(self.model, config.weight_decay), lr=config.learning_rate)
 
     def _embed(self, model: SiameseNet, images: Tensor) -> Tensor:
         """In full precision, as what is exported: thresholds hold for that."""
@@ -257,7 +295,7 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         """Exponential moving average of weights and of batch norm's statistics, short at the start of the run."""
-        decay = min(self.config.ema, (1 + self.done) / (10 + self.done))
+        decay = 0.0 if self.config.paper else min(self.config.ema, (1 + self.done) / (10 + self.done))
         for average, current in zip(_floats(self.average), _floats(self.model), strict=True):
             average.lerp_(current, 1 - decay)
 

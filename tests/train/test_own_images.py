@@ -1,12 +1,19 @@
 """`python -m train evaluate --folder`: any model on a folder of one's own images."""
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.__main__ import main
+from train.canvases import from_folder
+from train.omniglot import DatasetError
 from train.own_images import evaluate_folder
+
+SPEC = PreprocessSpec(height=48, width=48)
 
 
 def test_the_shipped_model_on_invented_symbols(symbols, tmp_path, capsys) -> None:
@@ -56,3 +63,24 @@ def test_an_unknown_group_and_an_empty_folder_are_named(symbols, tmp_path, capsy
     assert "holds no images" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["evaluate", "--folder", str(symbols), "--data", str(tmp_path)])
+
+
+def test_bad_images_are_listed_all_at_once_or_left_out(symbols, tmp_path, capsys) -> None:
+    folder = tmp_path / "images"
+    shutil.copytree(symbols, folder)
+    bad = [folder / "g0" / "c0" / "0.png", folder / "g2" / "c3" / "1.png"]
+    bad[0].write_bytes(b"no picture")
+    Image.new("L", (20, 20), 255).save(bad[1])
+    with pytest.raises(DatasetError, match="2 of 96 images") as caught:
+        from_folder(folder, SPEC)
+    assert all(str(file) in str(caught.value) for file in bad)
+    assert "--skip-bad" in str(caught.value)
+    found = from_folder(folder, SPEC, skip_bad=True)
+    assert len(found.images) == 94
+    assert np.bincount(found.classes).min() == 3
+    said = capsys.readouterr().err
+    assert all(str(file) in said for file in bad)
+    for file in folder.rglob("*.png"):
+        file.write_bytes(b"")
+    with pytest.raises(DatasetError, match="none of the 96"):
+        from_folder(folder, SPEC, skip_bad=True)
