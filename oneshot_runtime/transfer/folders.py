@@ -22,7 +22,7 @@ __all__ = ["ClassFolder", "class_folders", "export_folder", "folder_name", "labe
 _LONGEST_NAME = 200
 _LABEL_FILE = "label.txt"
 _HASHED = "%~"
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³]) *(\..*)?", re.IGNORECASE)
 _ESCAPE = re.compile(r"(?:%[0-9A-F]{2})+")
 _NAMED = 10
 

@@ -61,7 +61,7 @@ def convert_old(path: str | os.PathLike[str]) -> tuple[int, Path]:
             store.write_note("format", None)  # makes the file of an empty gallery
             store.close()
             shutil.copymode(file.real, good)
-            old = set_aside(file, f"version{version}", good)
+            old = set_aside(file, f"version{version}", good, connection)
         finally:
             good.unlink(missing_ok=True)
         _drop_note(file)

@@ -74,22 +74,46 @@ def repair_file(path: str | os.PathLike[str], model: tuple[str, int]) -> Repair:
             if state is not None:
                 lost += state_problems(replace(state, digest=0), fresh.supports, 0)
             shutil.copymode(file.real, good)
-            damaged = set_aside(file, "damaged", good)
+            damaged = set_aside(file, "damaged", good, connection)
         finally:
             good.unlink(missing_ok=True)
     return Repair(damaged, fresh.supports, lost)
 
 
-def set_aside(file: GalleryFile, kind: str, good: Path) -> Path:
-    """Put a good file in the gallery's place; returns where the old one is now."""
+def set_aside(file: GalleryFile, kind: str, good: Path, connection: sqlite3.Connection) -> Path:
+    """Put a good file in the gallery's place; returns where the old one is now.
+
+    connection: what keeps others from writing meanwhile. Windows replaces no file that is open: it is closed there, and who
+    has the file open besides makes this a `GalleryError`, so that no write gets lost in the old one.
+    """
     aside = file.real.with_name(f"{file.real.name}.{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
     try:
-        os.link(file.real, aside)
-    except OSError:  # a file system without hard links
-        os.replace(file.real, aside)
-    os.replace(good, file.real)
+        _exchange(file.real, aside, good)
+    except PermissionError:
+        connection.close()
+        try:
+            _exchange(file.real, aside, good)
+        except PermissionError as error:
+            raise GalleryError(
+                f"gallery '{file.path}' cannot be replaced, and was left as it is: another process has it open, or its folder "
+                "is not writable: close it there and try again"
+            ) from error
     sync_folder(file.real.parent)
     return aside
+
+
+def _exchange(real: Path, aside: Path, good: Path) -> None:
+    try:
+        os.link(real, aside)
+    except OSError:  # a file system without hard links
+        os.replace(real, aside)
+        os.replace(good, real)
+        return
+    try:
+        os.replace(good, real)
+    except OSError:
+        aside.unlink()
+        raise
 
 
 def _is_gallery(connection: sqlite3.Connection, file: GalleryFile) -> bool:
