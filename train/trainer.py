@@ -73,9 +73,10 @@ class Trainer:
         self._teachers = teachers
         self._real = canvases
         everything = joined(canvases, *sources.values())
-        self._images = torch.from_numpy(everything.images)
-        self._pens = torch.from_numpy(everything.pens)
-        self._classes = torch.from_numpy(everything.classes)
+        # All of them on the device, for a GPU would wait for each batch; 64 x 64 bytes an image and pen.
+        self._images = torch.from_numpy(everything.images).to(config.device)
+        self._pens = torch.from_numpy(everything.pens).to(config.device)
+        self._classes = torch.from_numpy(everything.classes).to(config.device)
         weights = _weights(canvases, sources, config.shares)
         self._sampler = BatchSampler(everything, weights, config.classes, config.shots, config.per_group, self.rng)
 
@@ -166,7 +167,7 @@ class Trainer:
 
     def _sample(self) -> Tensor:
         """Training canvases, moved as in a step: what statistics of batch norms are measured on."""
-        images = self._images[torch.linspace(0, len(self._images) - 1, _CENTRED_ON).long()].to(self.config.device)
+        images = self._images[torch.linspace(0, len(self._images) - 1, _CENTRED_ON).long()]
         return augment(images, self.config.augment, torch.Generator().manual_seed(0))
 
     def save(self, path: Path) -> None:
@@ -237,7 +238,7 @@ class Trainer:
         loss = all_pairs_loss(logits, self._classes[index].to(logits.device))
         if self._teachers is not None:
             # Teachers see each drawing as it was drawn, moved like the student's, so that it learns what no pen changes.
-            ink = augment(self._images[index].to(self.config.device), self.config.augment, _generator(state))
+            ink = augment(self._images[index], self.config.augment, _generator(state))
             with self._autocast():
                 taught = self._teachers.logits(ink)
             loss = 0.5 * loss + distillation_loss(logits, taught)
@@ -252,7 +253,6 @@ class Trainer:
         return pairs_loss(logits, torch.from_numpy(batch.targets).to(logits.device)), len(index)
 
     def _augmented_embeddings(self, images: Tensor) -> Tensor:
-        images = images.to(self.config.device)
         published = self.config.paper is not None
         ink = distort(images, self.generator) if published else augment(images, self.config.augment, self.generator)
         with self._autocast():
@@ -266,7 +266,7 @@ class Trainer:
         if pens:
             rows = torch.nonzero(other & (index < redrawn)).flatten()
             pen = torch.randint(pens, (len(rows),), generator=self.generator)
-            images[rows] = self._pens[pen, index[rows]]
+            images[rows.to(images.device)] = self._pens[pen, index[rows]]
         return images
 
     def _optimizer(self) -> torch.optim.Optimizer:
