@@ -10,7 +10,8 @@ const [LEAST, LEAD] = [0.5, 7]; // of a refused candidate that is named: its pro
 export function answerOf(ranked, { head, thresholds }, far, gallery, topK, readings = 1) {
   const candidates = ranked.map(({ label, distance }) => ({ label, probability: probability(distance, head) }));
   const [first, second] = candidates;
-  const match = { label: null, probability: 0, candidates: candidates.slice(0, topK), threshold: null, probably: null, symbols: 1, readings: 1 };
+  const listed = candidates.slice(0, topK);
+  const match = { label: null, probability: 0, candidates: listed, threshold: null, probably: null, symbols: 1, readings: 1 };
   if (!first) return match;
   match.probability = first.probability;
   match.threshold = far === null ? 0 : threshold(thresholds, far, gallery.classes * readings, gallery.supports / gallery.classes);

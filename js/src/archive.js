@@ -73,7 +73,9 @@ function codesOf(arrays, count, { dim, head }) {
 
 // The bytes that each support has of a column, null for none.
 function partsOf(arrays, name, sizesName, count) {
-  if (arrays.has(name) !== arrays.has(sizesName)) throw new ArchiveError(`'${name}' and '${sizesName}' come together, but only one of them is there`);
+  if (arrays.has(name) !== arrays.has(sizesName)) {
+    throw new ArchiveError(`'${name}' and '${sizesName}' come together, but only one of them is there`);
+  }
   if (!arrays.has(name)) return new Array(count).fill(null);
   const [content, sizes] = [arrays.get(name).data, arrays.get(sizesName).data];
   if (sizes.length !== count || !(content instanceof Uint8Array)) throw new ArchiveError(`'${name}' does not fit the labels`);

@@ -31,7 +31,8 @@ async function fetched(address) {
 async function pixelsOf(image) {
   if (image?.data && image.width && image.height) return image;
   const drawable = image instanceof Blob ? await decoded(image) : image;
-  const [width, height] = [drawable?.naturalWidth ?? drawable?.videoWidth ?? drawable?.width, drawable?.naturalHeight ?? drawable?.videoHeight ?? drawable?.height];
+  const width = drawable?.naturalWidth ?? drawable?.videoWidth ?? drawable?.width;
+  const height = drawable?.naturalHeight ?? drawable?.videoHeight ?? drawable?.height;
   if (!width || !height) throw new ImageError("expected ImageData, a Blob or File, or an image, canvas or video that has loaded");
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.drawImage(drawable, 0, 0);

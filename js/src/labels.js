@@ -17,7 +17,8 @@ export function checkLabel(label) {
     throw new LabelError(`label ${JSON.stringify(label)} holds the character U+${point}, which cannot be seen: leave it out`);
   }
   if (!SEEN.test(label)) {
-    throw new LabelError(`label ${JSON.stringify(label)} ${label ? "holds no character that can be seen" : "is empty"}: a label needs one at least`);
+    const what = label ? "holds no character that can be seen" : "is empty";
+    throw new LabelError(`label ${JSON.stringify(label)} ${what}: a label needs one at least`);
   }
   return label;
 }

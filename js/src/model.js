@@ -13,7 +13,9 @@ const GOLDEN_TOLERANCE = { fp32: 1e-3, int8: 0.25 }; // largest difference of a 
 // any. ort: the module of onnxruntime-web or onnxruntime-node. precision: "fp32", "int8", or "auto", int8 where the bundle has it and
 // the golden images come out right, else fp32. Throws BundleError where the bundle is damaged, or the golden images come out wrong.
 export async function openModel({ read, session, subtle }, ort, precision = "auto") {
-  if (!["auto", "fp32", "int8"].includes(precision)) throw new OptionError(`unknown precision '${precision}': choose auto, fp32 or int8`);
+  if (!["auto", "fp32", "int8"].includes(precision)) {
+    throw new OptionError(`unknown precision '${precision}': choose auto, fp32 or int8`);
+  }
   const manifest = manifestOf(await read("manifest.json"));
   const file = async (name) => checked(name, await read(name), manifest.sha256, subtle);
   const create = async (name) => ort.InferenceSession.create(await file(name), session);
@@ -38,7 +40,9 @@ function manifestOf(bytes) {
   } catch (error) {
     throw new BundleError(`manifest.json is damaged: ${error.message}`);
   }
-  if (manifest.schema_version !== SCHEMA) throw new BundleError(`the bundle has schema ${manifest.schema_version}, this package reads ${SCHEMA}`);
+  if (manifest.schema_version !== SCHEMA) {
+    throw new BundleError(`the bundle has schema ${manifest.schema_version}, this package reads ${SCHEMA}`);
+  }
   const version = manifest.preprocess?.version ?? 1;
   if (version !== PREPROCESS_VERSION) {
     throw new BundleError(`the model was made for version ${version} of finding symbols in pictures, this package has version ` +
@@ -95,17 +99,37 @@ async function goldenError(model, golden) {
   const side = height * width;
   const found = [];
   for (let at = 0; at < count; at += BATCH) { // a few together, for memory's sake
-    const batch = Array.from({ length: Math.min(BATCH, count - at) }, (_, place) => images.subarray((at + place) * side, (at + place + 1) * side));
-    found.push(...await model.embed(batch));
+    const places = Array.from({ length: Math.min(BATCH, count - at) }, (_, place) => at + place);
+    found.push(...await model.embed(places.map((place) => images.subarray(place * side, (place + 1) * side))));
   }
   const [expected, probabilities] = ["embeddings", "probabilities"].map((name) => golden.get(name).data);
-  let worst = 0;
-  found.forEach((row, at) => row.forEach((value, part) => { worst = Math.max(worst, Math.abs(value - expected[at * model.dim + part])); }));
+  const worst = farthest(found, expected);
   const allowed = GOLDEN_TOLERANCE[model.precision];
   if (!(worst <= allowed)) return `an embedding is off by ${worst.toFixed(4)}, allowed ${allowed}`;
-  const partner = (value) => (own) => found.reduce((best, _, at) => (at !== own && (best < 0 || value(own, at) > value(own, best)) ? at : best), -1);
-  const near = partner((one, other) => -found[one].reduce((sum, value, part) => sum + model.head.weights[part] * Math.abs(value - found[other][part]), 0));
-  const likely = partner((one, other) => probabilities[one * count + other]);
-  const wrong = found.filter((_, own) => near(own) !== likely(own)).length;
+  const near = (one, other) => -distance(found[one], found[other], model.head.weights);
+  const likely = (one, other) => probabilities[one * count + other];
+  const wrong = found.filter((_, own) => partner(own, count, near) !== partner(own, count, likely)).length;
   return wrong ? `${wrong} of ${count} golden images find another partner` : "";
+}
+
+// The largest difference of any component.
+function farthest(rows, expected) {
+  let worst = 0;
+  rows.forEach((row, at) => row.forEach((value, part) => {
+    worst = Math.max(worst, Math.abs(value - expected[at * row.length + part]));
+  }));
+  return worst;
+}
+
+function distance(first, second, weights) {
+  return first.reduce((sum, value, part) => sum + weights[part] * Math.abs(value - second[part]), 0);
+}
+
+// The first of the others for which `value` is highest.
+function partner(own, count, value) {
+  let best = own ? 0 : 1;
+  for (let other = best + 1; other < count; other++) {
+    if (other !== own && value(own, other) > value(own, best)) best = other;
+  }
+  return best;
 }

@@ -49,7 +49,8 @@ async function pixelsOf(image) {
   try {
     const opened = sharp(source, { limitInputPixels: MAX_PIXELS }).rotate(); // upright, as EXIF says
     const { channels } = await opened.metadata();
-    const { data, info } = await opened.toColourspace(channels === 1 ? "b-w" : "srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+    const decoded = opened.toColourspace(channels === 1 ? "b-w" : "srgb").raw({ depth: "uchar" });
+    const { data, info } = await decoded.toBuffer({ resolveWithObject: true });
     return { data, width: info.width, height: info.height };
   } catch (error) {
     throw new ImageError(`${typeof source === "string" ? `image '${source}'` : "the image"} cannot be read: ${error.message}`);

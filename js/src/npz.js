@@ -22,13 +22,18 @@ export function writeNpz(arrays) {
 
 function readNpy(name, file) {
   const version = file[6];
-  if (MAGIC.some((byte, at) => file[at] !== byte) || ![1, 2].includes(version)) throw new ArchiveError(`'${name}' is no array of numpy's`);
+  if (MAGIC.some((byte, at) => file[at] !== byte) || ![1, 2].includes(version)) {
+    throw new ArchiveError(`'${name}' is no array of numpy's`);
+  }
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const start = version === 1 ? 10 + view.getUint16(8, true) : 12 + view.getUint32(8, true);
   const header = new TextDecoder("latin1").decode(file.subarray(0, Math.min(start, 10_000)));
-  const [kind, order, sides] = [/'descr': '([^']*)'/, /'fortran_order': (\w+)/, /'shape': \(([\d, ]*)\)/].map((form) => form.exec(header)?.[1]);
+  const forms = [/'descr': '([^']*)'/, /'fortran_order': (\w+)/, /'shape': \(([\d, ]*)\)/];
+  const [kind, order, sides] = forms.map((form) => form.exec(header)?.[1]);
   const shape = sides?.split(",").filter((side) => side.trim()).map(Number);
-  if (kind === undefined || !shape || (order !== "False" && shape.length > 1)) throw new ArchiveError(`'${name}' is not stored as plain rows`);
+  if (kind === undefined || !shape || (order !== "False" && shape.length > 1)) {
+    throw new ArchiveError(`'${name}' is not stored as plain rows`);
+  }
   const count = shape.reduce((product, side) => product * side, 1);
   return { shape, data: values(name, kind, new Uint8Array(file.subarray(start)), count) };
 }
@@ -37,7 +42,9 @@ function readNpy(name, file) {
 function values(name, kind, content, count) {
   const text = /^<U(\d+)$/.exec(kind);
   const size = text ? 4 * text[1] : Number(/\d+$/.exec(kind)?.[0]);
-  if (content.length !== count * size) throw new ArchiveError(`'${name}' has ${content.length} bytes, not those of ${count} values of ${kind}`);
+  if (content.length !== count * size) {
+    throw new ArchiveError(`'${name}' has ${content.length} bytes, not those of ${count} values of ${kind}`);
+  }
   if (text) return strings(new Uint32Array(content.buffer), count, Number(text[1]));
   if (kind === "<i8") return Float64Array.from(new BigInt64Array(content.buffer), Number);
   if (!KINDS[kind]) throw new ArchiveError(`'${name}' holds ${kind}, which is not read`);
@@ -58,7 +65,8 @@ function strings(points, count, width) {
 
 // data: Uint8Array, Float64Array, BigInt64Array or strings.
 function writeNpy({ shape, data }) {
-  const [kind, content] = Array.isArray(data) ? packedStrings(data) : [kindOf(data), new Uint8Array(data.buffer, data.byteOffset, data.byteLength)];
+  const bytesOf = (array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  const [kind, content] = Array.isArray(data) ? packedStrings(data) : [kindOf(data), bytesOf(data)];
   const sides = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const about = `{'descr': '${kind}', 'fortran_order': False, 'shape': (${sides}), }`;
   const header = about.padEnd(64 * Math.ceil((about.length + 11) / 64) - 11) + "\n";
