@@ -57,6 +57,11 @@ export async function answersOf(root, load) {
       return { precision: matcher.precision, labels: matcher.labels, matches };
     },
 
+    async together({ options, taught, images }) {
+      const matcher = await taughtMatcher(options, taught);
+      return (await Promise.all(images.map((one) => matcher.match(received(one))))).map(({ label }) => label);
+    },
+
     async read({ options, taught, page }) {
       const matcher = await taughtMatcher(options, taught);
       return (await matcher.read(received(page))).map(({ box, crop, match }) => ({ box, crop: image(crop), match }));

@@ -3,11 +3,12 @@
 import { encode } from "./codes.js";
 import { ArchiveError } from "./errors.js";
 import { checkLabel } from "./labels.js";
+import { MAX_METADATA_BYTES, checkMetadata } from "./metadata.js";
 import { readNpz, writeNpz } from "./npz.js";
 import { joined } from "./zip.js";
 
 const VERSION = 1;
-const MAX_BYTES = { thumbnails: 1 << 20, metadata: 1 << 16 }; // of one support
+const MAX_BYTES = { thumbnails: 1 << 20, metadata: MAX_METADATA_BYTES }; // of one support
 const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const NONE = -1;
 
@@ -98,8 +99,8 @@ function checkedThumbnail(part) {
 function parsed(part) {
   if (!part) return null;
   try {
-    return JSON.parse(new TextDecoder().decode(part));
+    return checkMetadata(JSON.parse(new TextDecoder().decode(part)));
   } catch (error) {
-    throw new ArchiveError(`metadata is no JSON: ${error.message}`);
+    throw new ArchiveError(`metadata cannot be read: ${error.message}`);
   }
 }

@@ -10,6 +10,7 @@ export class FileStore {
   #path;
   #model;
   #kept = null;
+  #last = Promise.resolve(); // of the changes, which wait for each other
 
   constructor(path, model) {
     this.#path = path;
@@ -21,12 +22,18 @@ export class FileStore {
     return this.#kept;
   }
 
-  async extend(supports) {
-    await this.#write([...await this.all(), ...supports]);
+  extend(supports) {
+    return this.#change((kept) => [...kept, ...supports]);
   }
 
-  async remove(label, place) {
-    await this.#write(without(await this.all(), label, place));
+  remove(label, place) {
+    return this.#change((kept) => without(kept, label, place));
+  }
+
+  #change(change) {
+    const done = this.#last.then(async () => this.#write(change(await this.all())));
+    this.#last = done.catch(() => {}); // the next one may succeed
+    return done;
   }
 
   async #read() {

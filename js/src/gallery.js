@@ -4,6 +4,7 @@
 import { roundedMean, sad } from "./codes.js";
 import { LabelError, OptionError } from "./errors.js";
 import { checkLabel } from "./labels.js";
+import { checkMetadata } from "./metadata.js";
 
 export class Gallery {
   #classes = new Map(); // label -> { rows, mean }
@@ -37,7 +38,10 @@ export class Gallery {
 
   // Add supports, all of them or, on an error, none.
   async extend(supports) {
-    for (const { label } of supports) checkLabel(label);
+    for (const { label, metadata } of supports) {
+      checkLabel(label);
+      checkMetadata(metadata);
+    }
     await this.#store.extend(supports);
     await this.reload();
   }

@@ -5,6 +5,7 @@ import { answerOf, surest } from "./answer.js";
 import { encode, probability, sad } from "./codes.js";
 import { ImageError, OptionError } from "./errors.js";
 import { checkLabel } from "./labels.js";
+import { checkMetadata } from "./metadata.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { checkFar } from "./thresholds.js";
 import { symbolsOfPage } from "./vision/page.js";
@@ -44,6 +45,7 @@ export class OneShotMatcher {
   // Add one picture, or several, of a symbol; all are added or, when one cannot be used, none. Resolves to what was taken of each.
   async enroll(label, images, { metadata = null } = {}) {
     checkLabel(label);
+    checkMetadata(metadata);
     const sources = Array.isArray(images) ? images : [images];
     if (!sources.length) throw new ImageError(`no images to enroll for ${JSON.stringify(label)}: the list is empty`);
     const taken = [];

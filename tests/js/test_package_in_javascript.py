@@ -16,7 +16,7 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.thresholds import ThresholdTable
 from oneshot_runtime.transfer.npz import export_npz, import_npz
-from tests.js_engine import JavaScriptError, labelled, readings_of, received, sent, vectors, written
+from tests.js_engine import JavaScriptError, chromium_engine, labelled, readings_of, received, sent, vectors, written
 from tests.page_driver import ROOT
 
 TAUGHT = 12
@@ -171,6 +171,7 @@ def test_damaged_and_foreign_archives_are_refused_and_change_nothing(in_node) ->
         "is not read": archived(**{**good, "codes": np.zeros((2, bundle.dim), np.int16)}),
         "U\\+0007": archived(**{**good, "labels": np.array(["a", "b\x07"])}),
         "outside -1": archived(**good, **sizes),
+        "metadata cannot be read": archived(**good, metadata=np.array([91, 93], np.uint8), metadata_sizes=np.array([2, -1])),
         "come together": archived(**good, thumbnails=np.zeros(4, np.uint8)),
         "not finite|does not fit": archived(**good, created=np.array([1.0, np.nan])),
         "zip bomb": archived(**good, thumbnails=np.zeros(1 << 27, np.uint8), thumbnail_sizes=np.array([1 << 26] * 2)),
@@ -218,6 +219,37 @@ def test_picture_files_are_read_in_node_and_a_gallery_outlives_the_process(in_no
         np.testing.assert_array_equal(
             matcher.gallery.codes("python"), [matcher.gallery.codes(name)[0] for name in found["labels"]]
         )
+
+
+def test_calls_at_the_same_time_do_not_disturb_each_other(in_node, tmp_path, images) -> None:
+    program = """
+      const { folder, images } = values;
+      const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+      const pictures = images.map(({ data, ...size }) => ({ data: bytes(data), ...size }));
+      const matcher = await load({ gallery: `${folder}/many.npz`, far: null });
+      const refused = matcher.enroll("bad", pictures[0], { metadata: ["no object"] }).catch((error) => error.name);
+      await Promise.all(pictures.map((picture, at) => matcher.enroll(`s${at}`, picture)));
+      const kept = (await load({ gallery: `${folder}/many.npz` })).labels;
+      const matches = await Promise.all(pictures.map((picture) => matcher.match(picture)));
+      await Promise.all([matcher.remove("s1"), matcher.remove("s2")]);
+      return { kept, found: matches.map(({ label }) => label), left: matcher.labels, refused: await refused };
+    """
+    found = in_node.ask("run", program=program, values={"folder": str(tmp_path), "images": [sent(one) for one in images[:6]]})
+    names = [f"s{place}" for place in range(6)]
+    assert sorted(found["kept"]) == names
+    assert found["found"] == names
+    assert sorted(found["left"]) == ["s0", *names[3:]]
+    assert found["refused"] == "GalleryError"
+
+
+def test_in_chromium_too_matches_at_the_same_time_are_right(chromium, url, images) -> None:
+    chromium.get(url)
+    pictures = [sent(one) for one in images[:4]]
+    taught = [{"label": f"s{place}", "image": image} for place, image in enumerate(pictures)]
+    found = chromium_engine(chromium).ask(
+        "together", options={"precision": "fp32", "far": None}, taught=taught, images=pictures * 2
+    )
+    assert found == ["s0", "s1", "s2", "s3"] * 2
 
 
 def test_a_damaged_bundle_is_refused(in_node, tmp_path) -> None:
