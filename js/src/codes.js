@@ -14,10 +14,7 @@ export function encode(embedding, head) {
 // The sum of absolute differences of two codes.
 export function sad(first, second) {
   let sum = 0;
-  for (let at = 0; at < first.length; at++) {
-    const difference = first[at] - second[at];
-    sum += difference < 0 ? -difference : difference;
-  }
+  for (let at = 0; at < first.length; at++) sum += Math.abs(first[at] - second[at]);
   return sum;
 }
 
