@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from oneshot_runtime.server.problems import ProblemError
@@ -53,6 +54,8 @@ class GuardedRoute(APIRoute):
                 return await answer(Request(request.scope, body))
             except asyncio.CancelledError:  # the server is told to stop and waits no longer
                 raise ProblemError(503, "the server is stopping", closes=True) from None
+            except ClientDisconnect:  # nobody reads this
+                raise ProblemError(400, "the client has gone before its request was there") from None
             except Exception:
                 if body.problem is not None:
                     raise body.problem from None

@@ -23,6 +23,12 @@ _SPARE = 64
 _MAX_HEAD = 64 << 10
 """Bytes of a request's first line and headers."""
 
+_MAX_REST = 32 << 20
+"""Bytes of a body that may still come once its request is answered: a client that was refused sends on before it looks."""
+
+_PIPELINED = 16
+"""Requests that a client may send before the first of them is answered: no browser sends two."""
+
 _waiting: weakref.WeakKeyDictionary[ServerState, OrderedDict[BoundedProtocol, None]] = weakref.WeakKeyDictionary()
 """For each server its connections that wait for the rest of a request, the longest waiting first."""
 
@@ -31,7 +37,8 @@ class BoundedProtocol(_Protocol):
     """uvicorn's protocol (`http=` of its configuration) with a deadline for a request's head and for an answer's reader.
 
     `timeout_keep_alive` are the seconds that a head may take, and that a client may leave an answer lying. Near
-    `limit_concurrency` the connection that has waited longest without a whole request makes room for a new one.
+    `limit_concurrency` the connection that has waited longest without a whole request makes room for a new one. One that sends
+    many requests without waiting for answers is cut off.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,13 +65,18 @@ class BoundedProtocol(_Protocol):
             self._line.pop(self, None)
             self._stop_timers()
         elif self.cycle is None or self.cycle.response_complete:
-            if self._head > _MAX_HEAD and not self._draining:
+            if self._draining:
+                if self._head > _MAX_REST:
+                    self.transport.abort()
+            elif self._head > _MAX_HEAD:
                 self.send_400_response("The request's head is too large.")
         else:
             self._headed()
 
     def on_response_complete(self) -> None:
         """An answer is on its way, and the next request may come."""
+        if getattr(self, "pipeline", ()):
+            self._answered = self.pipeline[-1][0]
         super().on_response_complete()
         self._draining = self.cycle.more_body  # the rest of a body that nobody asks for any more
         if not self.transport.is_closing():
@@ -72,6 +84,16 @@ class BoundedProtocol(_Protocol):
                 self._wait()
             else:  # the next one was there already
                 self._headed()
+
+    def on_headers_complete(self) -> None:
+        """A head is there (httptools; h11 reads one at a time)."""
+        if len(self.pipeline) < _PIPELINED:
+            super().on_headers_complete()
+            if not self.pipeline:
+                self._answered = self.cycle
+        elif not self.transport.is_closing():
+            self._answered.disconnected = True  # else it would write to a transport that is closed
+            self.transport.abort()
 
     def on_message_complete(self) -> None:
         """A body is there (httptools tells; h11 bounds heads itself)."""

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from oneshot_runtime.errors import OneShotError
@@ -62,7 +63,8 @@ class Room:
                 await turn
             except asyncio.CancelledError:
                 if turn.cancelled():
-                    self._waiting.remove((size, turn))
+                    with suppress(ValueError):  # its turn came in between, and went to the next
+                        self._waiting.remove((size, turn))
                     self._call_next()
                 else:
                     self.leave(size)

@@ -29,8 +29,8 @@ __all__ = ["return_freed_memory", "run_workers", "uvicorn_config"]
 _CONNECTIONS = 1024
 """Of one process at once."""
 
-_BACKLOG = 128
-"""Connections accepted in one turn of the event loop: between two turns the ones that wait too long make room."""
+_BACKLOG = 1024
+"""Connections that may come in one turn of the event loop; a client beyond them tries again after one second, then three."""
 
 _SHUTDOWN = 5
 """Seconds that a server that is stopped gives the answers which are on their way."""

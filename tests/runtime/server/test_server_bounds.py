@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
@@ -17,12 +18,14 @@ from PIL import Image
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx")
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.server import ServerOptions, create_app
+from oneshot_runtime.server.lanes import Room
 from oneshot_runtime.server.workers import uvicorn_config
 
 BASE = "http://localhost"
@@ -163,6 +166,50 @@ def test_an_endless_head_is_refused(matcher) -> None:
         client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
         with pytest.raises(OSError, match=r"reset|pipe|abort"):  # long before it is sent
             client.sendall((b"A: " + b"b" * 8000 + b"\r\n") * 4000)
+
+
+def test_a_client_that_sends_many_requests_at_once_is_cut_off_and_keeps_no_other_out(matcher, capsys) -> None:
+    pytest.importorskip("httptools")
+    options = ServerOptions(timeout=20)
+    with running(create_app(matcher, options), options) as address:
+        floods = [socket.create_connection(address, timeout=20) for _ in range(20)]
+        for flood in floods:
+            with suppress(OSError):
+                flood.sendall(b"GET /v1/classes HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000)
+        with httpx.Client(base_url="http://{}:{}".format(*address), timeout=20) as client:
+            assert client.get("/v1/health").status_code == 200
+        answers = 0
+        for flood in floods:
+            with flood, suppress(ConnectionResetError):
+                while part := flood.recv(1 << 16):
+                    answers += part.count(b"HTTP/1.1 200")
+    assert answers < 20 * 100
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_work_that_waits_for_room_may_be_given_up_as_its_turn_comes() -> None:
+    async def given_up() -> int:
+        room = Room(10)
+        held = await room.enter(10)
+        waiting = asyncio.create_task(room.enter(5))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        room.leave(held)
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return await asyncio.wait_for(room.enter(10), 5)
+
+    assert asyncio.run(given_up()) == 10
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_error_of_the_server(matcher, capsys) -> None:
+    options = ServerOptions(timeout=20)
+    with running(create_app(matcher, options), options) as address:
+        with socket.create_connection(address, timeout=20) as left:
+            left.sendall(b"POST /v1/match HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
+        with httpx.Client(base_url="http://{}:{}".format(*address), timeout=20) as client:
+            assert client.get("/v1/health").status_code == 200
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_pictures_that_take_long_do_not_hold_up_what_is_quick(matcher, picture) -> None:
