@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.picture_kinds import KINDS, cover, tight
 from benchmarks.pictures import ask, galleries, taught
@@ -41,6 +41,47 @@ def test_the_symbol_is_found_in_pictures_of_every_kind(knowing, drawings, kind) 
     strength = kind.strengths[1 if kind.aim > 1 and kind.name != "icon" else 0]
     asked = [ask(knowing, drawings[number], f"s{number}", kind, strength) for number in range(ASKED)]
     assert sum(one.label == one.name for one in asked) >= ASKED - 1
+
+
+def rough(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A desk of dark and light marks, as long as strokes are: wood, cloth or grass."""
+    marks = np.asarray(Image.fromarray(rng.integers(0, 256, (shape[0] // 4, shape[1] // 16), np.uint8)).resize(shape[::-1]))
+    return 0.8 * marks + rng.normal(20, 4, shape)
+
+
+@pytest.mark.parametrize("contrast", [0.85, 0.4], ids=["ink", "pencil"])
+def test_a_sheet_on_a_rough_desk_is_read_and_not_the_desk(knowing, drawings, contrast) -> None:
+    rng = np.random.default_rng(3)
+    for number in range(4):
+        desk = rough((600, 800), rng)
+        ink = cover(tight(drawings[number]), (420, 560), 200, rng)
+        desk[90:510, 110:670] = 236 * (1 - contrast * ink) + rng.normal(0, 2, ink.shape)
+        picture = desk.clip(0, 255).astype(np.uint8)
+        assert knowing.match(picture).label == f"s{number}"
+        (one,) = knowing.read(picture)
+        assert one.match.label == f"s{number}"
+        assert 110 <= one.box[0] <= one.box[0] + one.box[2] <= 670
+
+
+def test_the_shadow_of_a_hand_is_no_part_of_the_symbol(knowing, drawings) -> None:
+    for number in range(4):
+        ink = cover(tight(drawings[number]), (420, 560), 200, np.random.default_rng(number), middle=True)
+        hand = Image.new("L", (560, 420))
+        ImageDraw.Draw(hand).line([(560, 420), (260 - 20 * number, 150)], fill=255, width=70)
+        light = 1 - 0.55 * np.asarray(hand.filter(ImageFilter.GaussianBlur(2))) / 255.0
+        picture = ((235 * (1 - ink) + 40 * ink) * light).astype(np.uint8)
+        assert knowing.match(picture).label == f"s{number}"
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_wide_pens_do_not_hide_punched_holes(knowing, drawings, count) -> None:
+    for number in range(4):
+        ink = cover(tight(drawings[number]), (600, 480), 230, np.random.default_rng(number), middle=True)
+        page = Image.fromarray((245 * (1 - ink) + 30 * ink).astype(np.uint8))
+        for hole in range(count):
+            y = 600 * (2 * hole + 1) // (2 * count)
+            ImageDraw.Draw(page).ellipse((22, y - 12, 46, y + 12), fill=20)
+        assert knowing.match(page).label == f"s{number}"
 
 
 def page(drawings: list[np.ndarray], columns: int, rows: int, light: float = 0.5) -> tuple[np.ndarray, list[str]]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oneshot_runtime.vision.lines import without_lines
+from oneshot_runtime.vision.lines import count_lines, without_lines
 from oneshot_runtime.vision.morphology import Parts, closing, connected_parts, opening
 
 __all__ = ["Ink", "find_ink"]
@@ -75,6 +75,11 @@ def find_ink(grey: NDArray[np.uint8], light: bool, window: int) -> list[Ink]:
         faintest += faintest // 2
     cleaned, lined = without_lines(contrast, faintest)
     found: list[Ink] = []
+    if lined:
+        strong = _above_lines(contrast, faintest)
+        if strong:
+            parts = connected_parts(contrast >= strong)
+            found.append(Ink(light, grey, paper, contrast, strong, parts, *parts.levels(contrast), False))
     peaks = _peaks(cleaned, faintest)
     while peaks and len(found) < _LEVELS:
         limit = max(faintest, round(_STRONG * peaks[0]))
@@ -82,6 +87,13 @@ def find_ink(grey: NDArray[np.uint8], light: bool, window: int) -> list[Ink]:
         found.append(Ink(light, grey, paper, cleaned, limit, parts, *parts.levels(cleaned), lined))
         peaks = [peak for peak in peaks if peak < limit]
     return found
+
+
+def _above_lines(contrast: NDArray[np.uint8], faintest: int) -> int:
+    """The limit of ink that is so much stronger than the lines that they need not be taken out; 0 where it is not."""
+    peaks = _peaks(contrast, faintest)
+    limit = max(faintest, round(_STRONG * peaks[0])) if peaks else 0
+    return limit if limit and not (count_lines(contrast >= limit) or count_lines((contrast >= limit).T)) else 0
 
 
 def _runs(mask: NDArray[np.bool_]) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from oneshot_runtime.vision.decode import Picture
-from oneshot_runtime.vision.readings import Reading, reading_of, scene_of_page
-from oneshot_runtime.vision.segment import Found
+from oneshot_runtime.vision.readings import Reading, readings_of_page
+from oneshot_runtime.vision.segment import Found, Scene
 
 __all__ = ["symbols_of_page"]
 
@@ -22,13 +22,15 @@ _MOST = 400
 
 def symbols_of_page(picture: Picture) -> list[Reading]:
     """The symbols of a picture, each cut out, in the order of reading: from line to line, and along the line."""
-    grey = np.ascontiguousarray(picture.grey)
-    scene, factor = scene_of_page(grey)
-    if scene is None or not scene.symbols:
+    return readings_of_page(np.ascontiguousarray(picture.grey), _chosen)
+
+
+def _chosen(scene: Scene) -> list[Found]:
+    if not scene.symbols:
         return []
     usual = float(np.median([one.side for one in scene.symbols if 2 * one.side >= scene.symbols[0].side]))
     kept = [one for one in scene.symbols if one.side >= _SMALL * usual and not _is_rule(one, usual)][:_MOST]
-    return [reading_of(grey, one, factor) for one in _in_order(kept)]
+    return _in_order(kept)
 
 
 def _is_rule(one: Found, usual: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,14 +18,18 @@ from oneshot_runtime.vision.ink import Ink
 from oneshot_runtime.vision.lines import count_lines
 from oneshot_runtime.vision.morphology import connected_parts
 from oneshot_runtime.vision.segment import Box, Found, Scene, cut, gap, look, scene_of, working
+from oneshot_runtime.vision.sheet_on_desk import View, view_of
 
-__all__ = ["Reading", "reading_of", "readings", "scene_of_page", "whole_picture"]
+__all__ = ["Reading", "reading_of", "readings", "readings_of_page", "whole_picture"]
 
 _REACH = 0.8
 """Strokes belong to one symbol up to this gap, as a share of the longer side of its largest group."""
 
 _PUNCHED, _PUNCHED_SHARE = 2.2, 0.25
 """Pen widths from which a dot may be a hole, and its share of the largest symbol's side at most."""
+
+_ALIGNED_GAP, _ALIGNED_SHARE = 0.2, 0.35
+"""How far dots in a line are from the symbol that they don't belong to, and how large, as shares of its longer side."""
 
 _DOT_REACH = 0.5
 """The same for dots."""
@@ -54,6 +59,8 @@ the last on it is likely one."""
 _MOST_EVEN_PARTS = 60
 """Parts of ink on even paper above which they are noise, dots of a raster, or squared paper."""
 
+_SHADE, _FULL = 24, 0.5
+"""The shorter side of a picture over the width of shadows, and share of ink that is as strong as the strongest at least."""
 
 _WEAK = 48
 """Grey levels of contrast below which colours may say more."""
@@ -128,25 +135,33 @@ def _grey_readings(grey: NDArray[np.uint8], small: NDArray[np.uint8], even: Even
         found = _of_scene(grey, scene, -(-max(grey.shape) // max(small.shape)), _whole(small, even.ink, even, grey), likely)
         if found and trusted:
             return found
-    picture, factor = working(grey)
-    for scene in look(picture)[:1]:
-        searched = _of_scene(grey, scene, factor, None, False)
+    view = view_of(grey)
+    for scene in look(view.working)[:1]:
+        searched = _placed(_of_scene(view.grey, scene, view.factor, None, False), view)
         found = [*found[:1], *searched] if found and likely else [*searched, *found[:1]]
     return found
 
 
-def scene_of_page(grey: NDArray[np.uint8]) -> tuple[Scene | None, int]:
-    """What a page shows, and by how much its working picture is smaller than the page uint8 (H, W)."""
+def _placed(found: list[Reading], view: View) -> list[Reading]:
+    """Readings of a view, with their boxes in the picture."""
+    if not view.left and not view.top:
+        return found
+    boxes = [(one.box[0] + view.left, one.box[1] + view.top, *one.box[2:]) for one in found]
+    return [replace(one, box=box) for one, box in zip(found, boxes, strict=True)]
+
+
+def readings_of_page(grey: NDArray[np.uint8], chosen: Callable[[Scene], list[Found]]) -> list[Reading]:
+    """The symbols of a page uint8 (H, W) that are `chosen` of what it shows, each cut out, in that order."""
     picture, factor = working(grey)
     paper = even_paper(border_levels(picture))
     even = even_ink(picture, paper) if paper is not None else None
-    if even is not None:
-        parts = connected_parts(even.ink > 127)
-        if len(parts.areas) <= _MOST_PAGE_PARTS:
-            scene, trusted, _ = _even_scene(picture, even, _MOST_PAGE_PARTS)
-            if trusted:
-                return scene, factor
-    return next(iter(look(picture)), None), factor
+    if even is not None and len(connected_parts(even.ink > 127).areas) <= _MOST_PAGE_PARTS:
+        scene, trusted, _ = _even_scene(picture, even, _MOST_PAGE_PARTS)
+        if trusted:
+            return [reading_of(grey, one, factor) for one in chosen(scene)]
+    view = view_of(grey)
+    scenes = look(view.working)[:1]
+    return _placed([reading_of(view.grey, one, view.factor) for scene in scenes for one in chosen(scene)], view)
 
 
 def _is_raster(ink: Ink) -> bool:
@@ -169,12 +184,26 @@ def _even_scene(small: NDArray[np.uint8], even: EvenInk, most: int = _MOST_EVEN_
     levels = np.full(small.shape, even.paper, np.uint8)
     ink = Ink(not even.dark, small, levels, even.ink, 128, parts, *parts.levels(even.ink), False)
     few = len(parts.areas) <= most and 2 * even.other <= even.contrast and not even.is_hazy()
+    thin = int(parts.pens.max()) * _THIN <= 4 * min(small.shape)
+    few = few and not _is_shaded(ink)
     filled = _filled_side(ink) if few else 0
     crossings = _crossings(mask) if few else 0
-    thin = int(parts.pens.max()) * _THIN <= 4 * min(small.shape)
     drawn = crossings == 0 or (crossings == 1 and thin and len(parts.areas) <= _FEW)
     likely = few and drawn and filled < _TILE_SIDE * min(small.shape)
     return scene_of(ink, None), few and not crossings and not filled, likely
+
+
+def _is_shaded(ink: Ink) -> bool:
+    """Whether something wide comes in from the picture's border that is not as strong as ink: a shadow."""
+    height, width = ink.contrast.shape
+    parts = ink.parts
+    x, y, w, h = parts.boxes.T
+    outside = (x == 0) | (y == 0) | (x + w == width) | (y + h == height)
+    wide = np.flatnonzero(outside & (parts.pens * _SHADE > 4 * min(height, width)))
+    if not len(wide):
+        return False
+    inside = parts.mask(wide, (0, 0, width, height)) > 0
+    return bool((ink.contrast[inside] == 255).mean() < _FULL)
 
 
 def _filled_side(ink: Ink) -> int:
@@ -247,7 +276,9 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
     """The ways to read a scene as one symbol; where the paper is even, all ink is one before it is not."""
     sides = [one.side for one in scene.symbols]
     dots = [one for one in scene.symbols if _PUNCHED * scene.pen <= one.side <= _PUNCHED_SHARE * max(sides) and _is_dot(one)]
-    symbols = [one for one in scene.symbols if all(one is not dot for dot in dots)]
+    holes = _aligned_dots(scene.symbols)
+    dots = [dot for dot in dots if all(dot is not hole for hole in holes)]
+    symbols = [one for one in scene.symbols if all(one is not dot for dot in [*dots, *holes])]
     if not symbols:
         symbols, dots = dots, []
     if not symbols:
@@ -265,12 +296,36 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
         ways.append([*members, *beside] if len(symbols) <= _FEW and points else [largest])
     if not ways:
         ways.append([largest])
+    if holes:
+        ways.insert(len(ways) if all(_is_at_border(hole, largest) for hole in holes) else 0, [*ways[0], *holes])
     found: list[Found] = []
     for way in ways:
         one = _together(way)
         if all(len(one.numbers) != len(other.numbers) for other in found):
             found.append(one)
     return [*found, scene.framed] if scene.framed is not None else found
+
+
+def _aligned_dots(symbols: list[Found]) -> list[Found]:
+    """Dots of one size in a row or a column beside the largest symbol, some way off: punched holes."""
+    if not symbols or _is_dot(symbols[0]):
+        return []
+    small = [one for one in symbols[1:] if one.side <= _ALIGNED_SHARE * symbols[0].side and _is_dot(one)]
+    far = [one for one in small if gap(one.box, symbols[0].box) > _ALIGNED_GAP * symbols[0].side]
+    found = []
+    for one in far:
+        like = [other for other in far if other is not one and 5 * abs(other.side - one.side) <= one.side]
+        middle = 2 * one.box[:2] + one.box[2:]
+        if any(np.abs(2 * other.box[:2] + other.box[2:] - middle).min() <= one.side for other in like):
+            found.append(one)
+    return found
+
+
+def _is_at_border(one: Found, other: Found) -> bool:
+    """Whether something is nearer to the picture's border than to another thing."""
+    height, width = one.ink.contrast.shape
+    x, y, w, h = (int(value) for value in one.box)
+    return bool(min(x, y, width - x - w, height - y - h) < gap(one.box, other.box))
 
 
 def _is_large(side: int, grey: NDArray[np.uint8]) -> bool:
