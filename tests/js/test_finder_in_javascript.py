@@ -78,6 +78,30 @@ def test_photographs_are_read_as_python_reads_them(in_node) -> None:
         assert_equal(found, page_of(image, SPEC))
 
 
+def on_a_desk(seed: int, rough: bool, ruled: bool) -> np.ndarray:
+    """A sheet, squared or not, on a desk that is full of marks, or smooth and dark."""
+    rng = np.random.default_rng(seed)
+    marks = rng.integers(0, 256, (90, 30), np.uint8) if rough else np.full((90, 30), 60, np.uint8)
+    desk = np.asarray(Image.fromarray(marks).resize((400, 300), Image.Resampling.BILINEAR)).astype(float)
+    paper = np.full((300, 400), 235.0)
+    if ruled:
+        paper[::22] = paper[:, ::22] = 150
+    ink = written(seed % len(SYMBOLS), rng, 0.05, 110) < 128
+    paper[100:210, 140:250][ink] = 50
+    turned = Image.new("L", (400, 300))
+    turned.paste(255, (70, 45, 340, 262))
+    mask = np.asarray(turned.rotate(float(rng.uniform(-9, 9)), Image.Resampling.BICUBIC)) / 255.0
+    return (mask * paper + (1 - mask) * desk + rng.normal(0, 2, desk.shape)).clip(0, 255).astype(np.uint8)
+
+
+def test_sheets_on_desks_are_read_as_python_reads_them(in_node) -> None:
+    images = [on_a_desk(seed, bool(seed & 1), bool(seed & 2)) for seed in range(8)]
+    for found, image in zip(in_node.readings(images, SPEC), images, strict=True):
+        assert_equal(found, readings_of(image, SPEC))
+    for found, image in zip(in_node.pages(images, SPEC), images, strict=True):
+        assert_equal(found, page_of(image, SPEC))
+
+
 @st.composite
 def pictures(draw_from: st.DrawFn) -> tuple[np.ndarray, PreprocessSpec]:
     """Patches, lines, frames and symbols on grainy paper, grey, coloured or transparent, and a preprocessing of any kind."""

@@ -1,7 +1,7 @@
 // Ink in a picture, darker or lighter than the paper around it, as oneshot_runtime/vision/ink.py.
 
-import { histogram, ranked, roundHalfEven } from "./image.js";
-import { withoutLines } from "./lines.js";
+import { histogram, ranked, roundHalfEven, transposed } from "./image.js";
+import { countLines, withoutLines } from "./lines.js";
 import { closing, opening } from "./morphology.js";
 import { connectedParts } from "./parts.js";
 
@@ -24,15 +24,27 @@ export function findInk(grey, light, window) {
   while (runsOf(contrast, faintest) > MOST_RUNS) faintest += faintest >> 1;
   const { plane, lined } = withoutLines(contrast, faintest);
   const found = [];
+  const seen = (from, limit, isLined) => {
+    const parts = connectedParts(from, limit);
+    const [peaks, means] = parts.levels(from);
+    found.push({ light, grey, paper, contrast: from, limit, parts, peaks, means, lined: isLined });
+  };
+  const strong = lined ? aboveLines(contrast, faintest) : 0;
+  if (strong) seen(contrast, strong, false);
   let peaks = peaksOf(plane, faintest);
   while (peaks.length && found.length < LEVELS) {
     const limit = Math.max(faintest, roundHalfEven(STRONG * peaks[0]));
-    const parts = connectedParts(plane, limit);
-    const [highest, means] = parts.levels(plane);
-    found.push({ light, grey, paper, contrast: plane, limit, parts, peaks: highest, means, lined });
+    seen(plane, limit, lined);
     peaks = peaks.filter((peak) => peak < limit);
   }
   return found;
+}
+
+// The limit of ink that is so much stronger than the lines that they need not be taken out; 0 where it is not.
+function aboveLines(contrast, faintest) {
+  const peaks = peaksOf(contrast, faintest);
+  const limit = peaks.length ? Math.max(faintest, roundHalfEven(STRONG * peaks[0])) : 0;
+  return limit && !(countLines(contrast, limit) || countLines(transposed(contrast), limit)) ? limit : 0;
 }
 
 // How many runs of pixels begin behind the first column.

@@ -1,19 +1,20 @@
 // Every symbol of a page, photograph, scan or screenshot, as oneshot_runtime/vision/page.py.
 
 import { median } from "./grouping.js";
-import { readingOf, sceneOfPage } from "./readings.js";
+import { readingsOfPage } from "./readings.js";
 
 const SMALL = 0.25; // share of the usual side below which something beside the symbols is none
 const LONG = 12; // a stroke so many times as long as it is wide is a rule, when it is longer than the symbols, too
 const MOST = 400; // symbols that are read, largest first
 
 // The symbols of a picture, each cut out as a reading, in the order of reading: from line to line, and along the line.
-export function symbolsOfPage({ grey }) {
-  const [scene, factor] = sceneOfPage(grey);
-  if (!scene) return [];
-  const usual = median(scene.symbols.filter((one) => 2 * one.side >= scene.symbols[0].side).map((one) => one.side));
-  const kept = scene.symbols.filter((one) => one.side >= SMALL * usual && !isRule(one, usual)).slice(0, MOST);
-  return inOrder(kept).map((one) => readingOf(grey, one, factor));
+export const symbolsOfPage = ({ grey }) => readingsOfPage(grey, chosen);
+
+function chosen({ symbols }) {
+  if (!symbols.length) return [];
+  const usual = median(symbols.filter((one) => 2 * one.side >= symbols[0].side).map((one) => one.side));
+  const kept = symbols.filter((one) => one.side >= SMALL * usual && !isRule(one, usual)).slice(0, MOST);
+  return inOrder(kept);
 }
 
 function isRule({ side, box }, usual) {

@@ -11,9 +11,11 @@ import { countLines } from "./lines.js";
 import { connectedParts } from "./parts.js";
 import { reduce } from "./resample.js";
 import { look, sceneOf, working } from "./segment.js";
+import { viewOf } from "./sheet-on-desk.js";
 
 const REACH = 0.8; // strokes belong to one symbol up to this gap, as a share of the longer side of its largest group
 const [PUNCHED, PUNCHED_SHARE] = [2.2, 0.25]; // pen widths from which a dot may be a hole, and its share of the largest side at most
+const [ALIGNED_GAP, ALIGNED_SHARE] = [0.2, 0.35]; // how far dots in a line are from a symbol that is not theirs, and how large
 const DOT_REACH = 0.5; // the same for dots
 const SHARE = 0.25; // share of the largest group's side that another has at least, to be part of the same symbol
 const MOST_PAGE_PARTS = 600;
@@ -23,6 +25,7 @@ const THIN = 10; // the shorter side of a picture over the width of pens that ma
 const EDGE = 0.5; // share of an edge of the picture that a symbol's ink covers at most
 const [SHEET, SHEET_SIDE, TILE_SIDE] = [0.75, 0.2, 0.42]; // what may be a sheet or a tile, and what likely is
 const MOST_EVEN_PARTS = 60; // parts of ink on even paper above which they are noise, dots of a raster, or squared paper
+const [SHADE, FULL] = [24, 0.5]; // the shorter side over the width of shadows, and share of ink that is as strong as the strongest
 const WEAK = 48; // grey levels of contrast below which colours may say more
 const ICON = 48; // pixels of the longer side below which a picture is all symbol
 const RASTER_DOT = 4; // pixels of a raster's usual dot at most
@@ -75,24 +78,31 @@ function greyReadings(grey, small, even) {
     found = ofScene(grey, seen.scene, factor, wholeOf(small, even, grey), likely);
     if (found.length && seen.trusted) return found;
   }
-  const [picture, factor] = working(grey);
-  for (const scene of look(picture).slice(0, 1)) {
-    const searched = ofScene(grey, scene, factor, null, false);
+  const view = viewOf(grey);
+  for (const scene of look(view.working).slice(0, 1)) {
+    const searched = placed(ofScene(view.grey, scene, view.factor, null, false), view);
     found = found.length && likely ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
   }
   return found;
 }
 
-// What a page shows, and by how much its working picture is smaller than the page: [scene or null, factor].
-export function sceneOfPage(grey) {
+// Readings of a view, with their boxes in the picture.
+function placed(found, { left, top }) {
+  return found.map((one) => ({ ...one, box: [one.box[0] + left, one.box[1] + top, one.box[2], one.box[3]] }));
+}
+
+// The symbols of a page that are `chosen` of what it shows, each cut out, in that order.
+export function readingsOfPage(grey, chosen) {
   const [picture, factor] = working(grey);
   const paper = evenPaper(borderLevels(picture));
   const even = paper === null ? null : evenInk(picture, paper);
   if (even && connectedParts(even.ink, 128).areas.length <= MOST_PAGE_PARTS) {
     const { scene, trusted } = evenScene(picture, even, MOST_PAGE_PARTS);
-    if (trusted) return [scene, factor];
+    if (trusted) return chosen(scene).map((one) => readingOf(grey, one, factor));
   }
-  return [look(picture)[0] ?? null, factor];
+  const view = viewOf(grey);
+  const found = look(view.working).slice(0, 1).flatMap(chosen);
+  return placed(found.map((one) => readingOf(view.grey, one, view.factor)), view);
 }
 
 // Whether the ink is mostly dots: of a raster, or of noise.
@@ -114,13 +124,30 @@ function evenScene(small, even, most) {
   const paper = { ...small, pixels: new Uint8Array(small.pixels.length).fill(even.paper) };
   const [peaks, means] = parts.levels(even.ink);
   const ink = { light: !even.dark, grey: small, paper, contrast: even.ink, limit: 128, parts, peaks, means, lined: false };
-  const few = parts.areas.length <= most && 2 * even.other <= even.contrast && !even.isHazy();
+  const few = parts.areas.length <= most && 2 * even.other <= even.contrast && !even.isHazy() && !isShaded(ink);
   const filled = few ? filledSide(ink) : 0;
   const crossing = few ? crossings(even.ink) : 0;
   const thin = parts.pens.reduce((most, pen) => Math.max(most, pen)) * THIN <= 4 * shorter(small);
   const drawn = crossing === 0 || (crossing === 1 && thin && parts.areas.length <= FEW);
   const likely = few && drawn && filled < TILE_SIDE * shorter(small);
   return { scene: sceneOf(ink, null), trusted: few && !crossing && !filled, likely };
+}
+
+// Whether something wide comes in from the picture's border that is not as strong as ink: a shadow.
+function isShaded({ parts, contrast: { pixels, width, height } }) {
+  const wide = parts.areas.map((_, part) => part).filter((part) => {
+    const [x, y, w, h] = parts.boxes[part];
+    const isOutside = x === 0 || y === 0 || x + w === width || y + h === height;
+    return isOutside && parts.pens[part] * SHADE > 4 * Math.min(height, width);
+  });
+  if (!wide.length) return false;
+  let [all, full] = [0, 0];
+  parts.mask(wide, 0, 0, width, height).pixels.forEach((set, at) => {
+    if (!set) return;
+    all += 1;
+    if (pixels[at] === 255) full += 1;
+  });
+  return full / all < FULL;
 }
 
 // The shorter side of the widest thing that is full of ink from side to side: a sheet, a tile, a blot; 0 for none.
@@ -174,7 +201,7 @@ function ofScene(grey, scene, factor, whole, even) {
 }
 
 // A symbol cut out of the picture whose working picture is `factor` times smaller.
-export function readingOf(grey, one, factor) {
+function readingOf(grey, one, factor) {
   const drawing = cut(grey, factor, one);
   return reading({ drawing, ink: stretch(drawing, 255), box: one.box.map((value) => value * factor), whole: false });
 }
@@ -202,7 +229,9 @@ function membersOf(symbols) {
 function waysOf(scene, even) {
   const largestSide = Math.max(...scene.symbols.map((one) => one.side));
   let dots = scene.symbols.filter((one) => PUNCHED * scene.pen <= one.side && one.side <= PUNCHED_SHARE * largestSide && isDot(one));
-  let symbols = scene.symbols.filter((one) => !dots.includes(one));
+  const holes = alignedDots(scene.symbols);
+  dots = dots.filter((dot) => !holes.includes(dot));
+  let symbols = scene.symbols.filter((one) => !dots.includes(one) && !holes.includes(one));
   if (!symbols.length) [symbols, dots] = [dots, []];
   if (!symbols.length) return [];
   const [largest] = symbols;
@@ -216,12 +245,34 @@ function waysOf(scene, even) {
     ways.push(symbols.length <= FEW && points.length ? [...members, ...beside] : [largest]);
   }
   if (!ways.length) ways.push([largest]);
+  if (holes.length) {
+    ways.splice(holes.every((hole) => isAtBorder(hole, largest)) ? ways.length : 0, 0, [...ways[0], ...holes]);
+  }
   const found = [];
   for (const way of ways) {
     const one = together(way);
     if (found.every((other) => other.numbers.length !== one.numbers.length)) found.push(one);
   }
   return scene.framed ? [...found, scene.framed] : found;
+}
+
+// Dots of one size in a row or a column beside the largest symbol, some way off: punched holes.
+function alignedDots([largest, ...others]) {
+  if (!largest || isDot(largest)) return [];
+  const small = others.filter((one) => one.side <= ALIGNED_SHARE * largest.side && isDot(one));
+  const far = small.filter((one) => gap(one.box, largest.box) > ALIGNED_GAP * largest.side);
+  const middle = ({ box: [x, y, w, h] }) => [2 * x + w, 2 * y + h];
+  return far.filter((one) => far.some((other) => {
+    if (other === one || 5 * Math.abs(other.side - one.side) > one.side) return false;
+    const [[x, y], [otherX, otherY]] = [middle(one), middle(other)];
+    return Math.min(Math.abs(otherX - x), Math.abs(otherY - y)) <= one.side;
+  }));
+}
+
+// Whether something is nearer to the picture's border than to another thing.
+function isAtBorder({ ink: { contrast: { width, height } }, box }, other) {
+  const [x, y, w, h] = box;
+  return Math.min(x, y, width - x - w, height - y - h) < gap(box, other.box);
 }
 
 // Whether nothing is gained by cutting ink of that side out of a picture.
