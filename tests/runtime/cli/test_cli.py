@@ -355,7 +355,7 @@ def test_a_model_without_thresholds_is_usable(pictures, capsys, tmp_path) -> Non
     assert output.out.startswith("b0.png: alef (")
     assert output.err.count("no thresholds") == 1
     assert main(["doctor", *bundle]) == 0
-    assert re.search("thresholds .*the bundle has none, so no picture is refused", capsys.readouterr().out)
+    assert re.search("thresholds.*the bundle has none, so no picture is refused", capsys.readouterr().out)
     for words in (["list"], ["info"], ["gallery", "rename", "alef", "bet"], ["remove", "bet"]):
         assert main([*words, *bundle]) == 0
         assert capsys.readouterr().err == ""
