@@ -47,7 +47,7 @@ def _sheet(folder: Path, rng: np.random.Generator) -> list[str]:
     names = [list(signs)[number] for number in rng.permutation(24)]
     rows = [names[start : start + 8] for start in range(0, 24, 8)]
     page = _written([[signs[name] for name in row] for row in rows], other, rng, 120, (150, 170))
-    _photograph(folder / "sheet.jpg", 0.9 - 0.7 * page, rng, Film(720, 1180, noise=4, shadow=0.4, tilt=0.5, motion=0.2))
+    _lit(folder / "sheet.jpg", 0.9 - 0.7 * page, rng)
     return names
 
 
@@ -77,7 +77,7 @@ def _music(folder: Path, rng: np.random.Generator) -> None:
     _teach(folder / "music", MUSIC, random_writer(rng), rng)
     rows = [[MUSIC[name] for name in _TUNE[:7]], [MUSIC[name] for name in _TUNE[7:]]]
     page = _written(rows, random_writer(rng), rng, 150, (160, 230))
-    _photograph(folder / "music.jpg", 0.92 - 0.72 * page, rng, Film(620, 1180, noise=4, shadow=0.35))
+    _lit(folder / "music.jpg", 0.92 - 0.72 * page, rng)
 
 
 def _score(folder: Path, rng: np.random.Generator) -> None:
@@ -92,8 +92,7 @@ def _score(folder: Path, rng: np.random.Generator) -> None:
         for column, move in enumerate(moves):
             for place, name in enumerate(move):
                 _put(page, _ink(CHESS[name], writer, rng, 66), 40 + 90 * number, 50 + 360 * column + 62 * place)
-    light = np.linspace(0.95, 0.75, page.shape[1])
-    _save(folder / "score.jpg", light * (0.92 - 0.7 * page) + rng.normal(0, 0.006, page.shape))
+    _lit(folder / "score.jpg", 0.92 - 0.7 * page, rng, shadow=0)
 
 
 def _puzzle(folder: Path, rng: np.random.Generator) -> None:
@@ -144,6 +143,15 @@ def _photograph(path: Path, reflectance: NDArray[np.floating], rng: np.random.Ge
     """The page on a table, lit unevenly."""
     frame = next(iter(film(Scene(np.clip(reflectance, 0, 1).astype(np.float32), (), ()), how, 1, rng)))[0]
     Image.fromarray(frame[:, :, ::-1]).save(path, quality=88)
+
+
+def _lit(path: Path, reflectance: NDArray[np.floating], rng: np.random.Generator, shadow: float = 0.35) -> None:
+    """The page alone, lit from one side, with a shadow over a corner of it that takes this share of the light."""
+    height, width = reflectance.shape
+    y, x = np.mgrid[0:height, 0:width]
+    shade = np.clip((x / width + y / height - 1.3) * 12, 0, 1)
+    light = (0.97 - 0.15 * x / width) * (1 - shadow * shade)
+    _save(path, light * reflectance + rng.normal(0, 0.006, reflectance.shape))
 
 
 def _save(path: Path, reflectance: NDArray[np.floating]) -> None:
