@@ -95,6 +95,11 @@ def _contenders(folder: Path) -> list[Contender]:
     if len(answers) != 1:
         raise SystemExit(f"the precisions disagree: {answers}")
     spec = matcher.bundle.spec
+    canvas, graph = preprocess(query, spec)[None], create_session(matcher.bundle.embedding_graph("int8"), "cpu", 1)[0]
+    contenders.append(
+        ("limit: session.run of the embedding, int8, 1 thread", lambda: graph.run(None, {"images": canvas}), 10**9)
+    )
+    contenders.append(("limit: Pillow decodes the PNG to grey", lambda: np.asarray(Image.open(path).convert("L")), 10**9))
     contenders.append(("preprocess of a 105x105 array", lambda: preprocess(query, spec), 10**9))
     contenders += [_embedding_again(path, supports), *_search(query), *_torch_twin(supports, query)]
     return contenders

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "accuracy.scoreboard": "needs Omniglot; tests/train/test_protocols.py has what it measures",
     "accuracy.training_minutes": "needs the logs of runs",
     "domains": "needs pictures of other domains, which are no part of the repository",
+    "performance": "runs the others; test_the_page_of_performance_can_be_written",
     "reliability.fuzz": "needs atheris; tests/test_reliability.py feeds the same targets",
     "reliability.gallery_costs": "runs beside another checkout of the project",
     "reliability.kill_rounds": "tests/test_kill_rounds.py runs it",
@@ -59,6 +60,24 @@ def test_it_runs_at_its_smallest(name, tmp_path, capsys) -> None:
     assert capsys.readouterr().out
     if "--json" in words:
         assert json.loads((tmp_path / "figures").read_text())
+
+
+def test_the_page_of_performance_can_be_written(tmp_path, monkeypatch, capsys) -> None:
+    performance = importlib.import_module("benchmarks.performance")
+    assert {command.split()[0] for command in performance.BENCHMARKS.values()} <= SMALLEST.keys()
+    page = tmp_path / "page.md"
+    page.write_text(performance.PAGE.read_text())
+    monkeypatch.setattr(performance, "BENCHMARKS", {"Batches": "speed.throughput --images 1 --rounds 1"})
+    assert performance.main(["--page", str(page)]) == 0
+    written = page.read_text()
+    assert written.count("### ") == 1
+    assert "images/s" in written
+    assert "Measured on" in written
+    assert performance.main(["--page", str(page)]) == 0  # and again
+    assert page.read_text().count("### Batches") == 1
+    monkeypatch.setattr(performance, "BENCHMARKS", {"Wrong": "speed.throughput --images none"})
+    assert performance.main(["--page", str(page)]) == 1
+    assert "### Batches" in page.read_text()
 
 
 def test_a_size_of_nothing_is_refused(capsys) -> None:
