@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import ThreadPoolExecutor  # now: a process forked while another thread imports it would wait for ever
+from typing import TypeVar
 
 from oneshot_runtime.model.fork_lock import ForkLock
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["Workers"]
 
@@ -36,8 +34,6 @@ class Workers:
         with self._lock:
             # A forked process has the pool, but not its threads.
             if self._pool is None or self._process != os.getpid():
-                from concurrent.futures import ThreadPoolExecutor
-
                 self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="oneshot")
                 self._process = os.getpid()
             return self._pool

@@ -257,7 +257,7 @@ def test_the_commands_take_such_an_address(server, pictures, capsys, tmp_path) -
     assert run(capsys, "gallery", "import", str(tmp_path / "out.npz"), "--gallery", other)["added"] == 2
     assert [c["label"] for c in run(capsys, "list", "--gallery", other)["classes"]] == ["s1", "t0"]
     for command in (("gallery", "migrate"), ("gallery", "check", "--repair")):
-        assert "is for gallery files" in run(capsys, *command, *options, code=1)["message"]
+        assert "is for gallery files" in run(capsys, *command, *options, code=2)["message"]
     assert main(["list", *options]) == 0
     assert main(["list", "--gallery", "postgresql://me:s3cret@127.0.0.1:1/x"]) == 1
     captured = capsys.readouterr()
