@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train both models, from Omniglot's zips and the system's fonts to their bundles: `train/recipe.sh DATA [RUNS]`. Called again, it
-# goes on where it stopped. SHORTER=1000 divides all numbers of steps, to see the chain run; FONTS names folders of fonts; more are fetched.
+# goes on where it stopped. SHORTER=1000 divides all numbers of steps, to see the chain run; FONTS names folders of fonts.
 set -euo pipefail
 if [ $# -lt 1 ]; then
     echo "usage: train/recipe.sh DATA [RUNS]   (DATA: folder with Omniglot's zips; RUNS: where the runs go, runs/recipe)" >&2
@@ -32,12 +32,7 @@ python -m export "$runs/omniglot/last.pt" --out "$runs/bundle-omniglot"
 
 # `edge`: the same weights in a network 1.5 times as wide, which goes on to learn scripts, print and pictograms from fonts.
 train widened 1600 --preset edge --start-from "$runs/omniglot/last.pt" --learning-rate 1.5e-3 --seed 1
-train glyphs 16000 --preset edge --start-from "$runs/widened/last.pt" --learning-rate 1.6e-3 --seed 2 --redrawn 0.4 --synthetic 0.11 \
+train edge 16000 --preset edge --start-from "$runs/widened/last.pt" --learning-rate 1.6e-3 --seed 2 --redrawn 0.4 --synthetic 0.11 \
     --glyphs scripts=0.22 pictograms=0.14 print=0.08 --fonts "${fonts[@]}"
-
-# Then icons as several families draw them and letters of fonts that imitate handwriting, from npm and PyPI.
-train/fetch_fonts.sh "$runs/fonts"
-train edge 14000 --start-from "$runs/glyphs/last.pt" --learning-rate 1.2e-3 --seed 4 --classes 60 --shots 3 --redrawn 0.4 \
-    --synthetic 0.06 --glyphs scripts=0.20 icons=0.12 pictograms=0.07 print=0.06 hands=0.07 --fonts "${fonts[@]}" "$runs/fonts"
 python -m export "$runs/edge/last.pt" --out "$runs/bundle"
 python -m export.sketch "$runs/bundle" --data "$data"  # for the search of large galleries
