@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -190,6 +191,22 @@ def test_hnsw_finds_nearly_all_of_the_nearest_by_its_index(server) -> None:
 
         assert "supports_by_point" in plan(f"point <+> '{point}'::vector")
         assert "supports_by_point" not in plan(f"0 + (point <+> '{point}'::vector), id")
+
+
+def test_how_many_are_asked_for_changes_no_order(server) -> None:
+    """Three supports of each of 800 classes, by the index and exactly."""
+    address = server.address()
+    store = PostgresStore(address, BUNDLE.fingerprint, BUNDLE.dim)
+    store.add(iter([block([f"s{number % 800}" for number in range(2400)], clustered(2400))]))
+    store.close()
+    build_index(address)
+    for search in ("&oneshot_search=exact", "&oneshot_search=hnsw&options=-c%20enable_seqscan%3Doff"):
+        with contextlib.closing(Gallery(BUNDLE, address + search)) as gallery:
+            for query in clustered(12, seed=2):
+                most = [(n.label, n.class_distance) for n in gallery.snapshot().nearest(query, 20)]
+                for count in (1, 2, 5, 6):
+                    found = [(n.label, n.class_distance) for n in gallery.snapshot().nearest(query, count)]
+                    assert found == most[:count], (search, count)
 
 
 def test_the_index_is_built_at_once_for_a_small_gallery_only(server, monkeypatch) -> None:
