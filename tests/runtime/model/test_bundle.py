@@ -197,7 +197,7 @@ def test_golden_vectors_that_do_not_fit_are_named(altered_bundle, content) -> No
         np.savez(path, **kept)
     rehash(folder, "golden.npz")
     with pytest.raises(BundleError, match=r"golden\.npz"):
-        OneShotMatcher.load(folder)
+        OneShotMatcher.load(folder, precision="int8")  # which reads them on any processor
 
 
 def test_a_graph_of_another_shape_is_refused_at_load(altered_bundle) -> None:
