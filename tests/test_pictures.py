@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from benchmarks.picture_kinds import KINDS, cover, tight
 from benchmarks.pictures import ask, galleries, taught
@@ -82,6 +82,33 @@ def test_wide_pens_do_not_hide_punched_holes(knowing, drawings, count) -> None:
             y = 600 * (2 * hole + 1) // (2 * count)
             ImageDraw.Draw(page).ellipse((22, y - 12, 46, y + 12), fill=20)
         assert knowing.match(page).label == f"s{number}"
+
+
+def test_small_drawings_with_noise_or_in_uneven_light_are_read_whole(knowing, drawings) -> None:
+    rng = np.random.default_rng(8)
+    across = np.linspace(1, 0.55, 105)[None]
+    right = 0
+    for number, drawing in enumerate(drawings):
+        small = np.asarray(Image.fromarray(drawing).resize((105, 105), Image.Resampling.BOX))
+        noisy = (small + rng.normal(0, 25, small.shape)).clip(0, 255).astype(np.uint8)
+        shaded = ((40 + 0.7 * small) * across + rng.normal(0, 4, small.shape)).clip(0, 255).astype(np.uint8)
+        right += sum(knowing.match(image).candidates[0].label == f"s{number}" for image in (noisy, shaded))
+    assert right >= 2 * len(drawings) - 1
+
+
+@pytest.mark.parametrize("side", [64, 200, 400])
+def test_the_holes_of_bold_letters_are_not_the_symbol(side) -> None:
+    font = ImageFont.load_default(round(0.7 * side))
+    for letter in "ABDOPR4689":
+        image = Image.new("L", (side, side), 255)
+        pen = ImageDraw.Draw(image)
+        pen.text((side // 2, side // 2), letter, font=font, fill=0, anchor="mm", stroke_width=side // 28, stroke_fill=0)
+        left, top, right, bottom = image.point(lambda level: 255 * (level < 128)).getbbox()
+        x, y, width, height = readings(Picture(np.asarray(image)))[0].box
+        assert x <= left + 2
+        assert y <= top + 2
+        assert x + width >= right - 2
+        assert y + height >= bottom - 2, letter
 
 
 def page(drawings: list[np.ndarray], columns: int, rows: int, light: float = 0.5) -> tuple[np.ndarray, list[str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.background import flatten_paper
 from oneshot_runtime.vision.clean import EvenInk, border_levels, even_ink, even_paper, reduced, stretch
 from oneshot_runtime.vision.colours import colour_plane
@@ -70,6 +71,12 @@ _ICON = 48
 
 _RASTER_DOT = 4
 """Pixels of a raster's usual dot at most."""
+
+_BLOT = 5, 2
+"""So many times its pen, in quarters of a pixel, is at least so many times the longer side of a blot."""
+
+_SMALL_PICTURE = 128
+"""Pixels of the longer side below which a picture in doubt is a drawing, with noise or in uneven light, rather than a scene."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +146,22 @@ def _grey_readings(grey: NDArray[np.uint8], small: NDArray[np.uint8], even: Even
     for scene in look(view.working)[:1]:
         searched = _placed(_of_scene(view.grey, scene, view.factor, None, False), view)
         found = [*found[:1], *searched] if found and likely else [*searched, *found[:1]]
-    return found
+    doubtful = max(grey.shape) < _SMALL_PICTURE or (even is not None and bool(found) and _is_counter(found[0]))
+    return [*_drawings(grey), *found] if doubtful else found
+
+
+def _is_counter(one: Reading) -> bool:
+    """Whether all of its parts are blots, as the holes of a bold letter are: no symbol on a tile then, but the letter is."""
+    parts = connected_parts(one.ink > 127)
+    return bool((_BLOT[0] * parts.pens >= _BLOT[1] * parts.boxes[:, 2:].max(axis=1)).all())
+
+
+def _drawings(grey: NDArray[np.uint8]) -> list[Reading]:
+    """The whole picture as one, if it shows ink."""
+    try:
+        return [whole_picture(Picture(grey))]
+    except ImageError:
+        return []
 
 
 def _placed(found: list[Reading], view: View) -> list[Reading]:

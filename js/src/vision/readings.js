@@ -1,6 +1,7 @@
 // What a picture may be a picture of, as oneshot_runtime/vision/readings.py. A reading is { drawing, ink, box, whole, framed, dropped,
 // symbols, bounds }, see Reading there; box is [x, y, width, height] in pixels of the picture.
 
+import { ImageError } from "../errors.js";
 import { flattenPaper } from "./background.js";
 import { borderLevels, evenInk, evenPaper, reduced, stretch } from "./clean.js";
 import { colourPlane } from "./colours.js";
@@ -29,6 +30,8 @@ const [SHADE, FULL] = [24, 0.5]; // the shorter side over the width of shadows, 
 const WEAK = 48; // grey levels of contrast below which colours may say more
 const ICON = 48; // pixels of the longer side below which a picture is all symbol
 const RASTER_DOT = 4; // pixels of a raster's usual dot at most
+const BLOT = [5, 2]; // so many times its pen, in quarters of a pixel, is at least so many times the longer side of a blot
+const SMALL_PICTURE = 128; // pixels of the longer side below which a picture in doubt is a drawing rather than a scene
 
 const longer = ({ width, height }) => Math.max(width, height);
 const shorter = ({ width, height }) => Math.min(width, height);
@@ -83,7 +86,24 @@ function greyReadings(grey, small, even) {
     const searched = placed(ofScene(view.grey, scene, view.factor, null, false), view);
     found = found.length && likely ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
   }
-  return found;
+  const doubtful = longer(grey) < SMALL_PICTURE || (even && found.length > 0 && isCounter(found[0]));
+  return doubtful ? [...drawings(grey), ...found] : found;
+}
+
+// Whether all of its parts are blots, as the holes of a bold letter are: no symbol on a tile then, but the letter is.
+function isCounter({ ink }) {
+  const { pens, boxes } = connectedParts(ink, 128);
+  return boxes.every(([, , w, h], part) => BLOT[0] * pens[part] >= BLOT[1] * Math.max(w, h));
+}
+
+// The whole picture as one, if it shows ink.
+function drawings(grey) {
+  try {
+    return [wholePicture({ grey })];
+  } catch (error) {
+    if (error instanceof ImageError) return [];
+    throw error;
+  }
 }
 
 // Readings of a view, with their boxes in the picture.
