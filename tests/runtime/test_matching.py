@@ -130,6 +130,9 @@ def test_a_threshold_grows_with_the_gallery(drawings) -> None:
     for far in (0.05, 0.01, 0.001):
         assert table.logit(far, 100) > table.logit(far, 5) > table.logit(far, 1)
         assert table.logit(far, 10_000) >= table.logit(far, 100)
+        assert table.logit(far, 20, 5) > table.logit(far, 20, 2) > table.logit(far, 20, 1)
+    assert table.own is not None
+    assert table.own.logit(0.05, 20) > table.logit(0.05, 20)  # strangers of one's own alphabet come closer
 
 
 def test_more_supports_need_a_higher_threshold() -> None:

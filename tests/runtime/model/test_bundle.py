@@ -95,7 +95,7 @@ def test_an_altered_or_missing_file_is_named(altered_bundle, name) -> None:
         (lambda m: m.update(thresholds=[{"classes": "many"}]), "manifest.json"),
         (lambda m: m["thresholds"][0].update(by_supports={"5": {"0.01": 1.0}}), "manifest.json"),  # the other sizes have none
         (lambda m: m["thresholds"][0].update(by_supports=[5]), "manifest.json"),
-        (lambda m: m["thresholds"][0].update(own={"0.01": float("inf")}), "finite"),
+        (lambda m: m["thresholds"][0]["own"].update({"0.01": float("inf")}), "finite"),
     ],
 )
 def test_a_garbled_manifest_is_named(altered_bundle, change, words) -> None:
