@@ -111,6 +111,18 @@ def test_the_holes_of_bold_letters_are_not_the_symbol(side) -> None:
         assert y + height >= bottom - 2, letter
 
 
+@pytest.mark.parametrize("letter", "PDO")
+def test_a_bold_letter_on_a_tile_or_a_sheet_is_the_symbol(letter) -> None:
+    font = ImageFont.load_default(120)
+    tile, desk = Image.new("L", (300, 300), 255), Image.new("L", (300, 300), 70)
+    ImageDraw.Draw(tile).rounded_rectangle((50, 50, 250, 250), 40, fill=60)
+    ImageDraw.Draw(desk).rectangle((40, 50, 255, 250), fill=235)
+    for image, ink in ((tile, 255), (desk, 20)):
+        ImageDraw.Draw(image).text((150, 150), letter, font=font, fill=ink, anchor="mm", stroke_width=6, stroke_fill=ink)
+        _, _, width, height = readings(Picture(np.asarray(image)))[0].box
+        assert max(width, height) < 140
+
+
 def page(drawings: list[np.ndarray], columns: int, rows: int, light: float = 0.5) -> tuple[np.ndarray, list[str]]:
     rng = np.random.default_rng(0)
     numbers = rng.integers(0, len(drawings), columns * rows)

@@ -72,8 +72,8 @@ _ICON = 48
 _RASTER_DOT = 4
 """Pixels of a raster's usual dot at most."""
 
-_BLOT = 5, 2
-"""So many times its pen, in quarters of a pixel, is at least so many times the longer side of a blot."""
+_SAME_PAPER = 16
+"""Grey levels that the holes of a letter differ from the paper around it at most."""
 
 _SMALL_PICTURE = 128
 """Pixels of the longer side below which a picture in doubt is a drawing, with noise or in uneven light, rather than a scene."""
@@ -146,14 +146,21 @@ def _grey_readings(grey: NDArray[np.uint8], small: NDArray[np.uint8], even: Even
     for scene in look(view.working)[:1]:
         searched = _placed(_of_scene(view.grey, scene, view.factor, None, False), view)
         found = [*found[:1], *searched] if found and likely else [*searched, *found[:1]]
-    doubtful = max(grey.shape) < _SMALL_PICTURE or (even is not None and bool(found) and _is_counter(found[0]))
-    return [*_drawings(grey), *found] if doubtful else found
+    if max(grey.shape) < _SMALL_PICTURE or (even is not None and found and _is_counter(found[0], grey, even)):
+        whole = [one for one in found if one.whole] or _drawings(grey)
+        return [*whole, *(one for one in found if not one.whole)]
+    return found
 
 
-def _is_counter(one: Reading) -> bool:
-    """Whether all of its parts are blots, as the holes of a bold letter are: no symbol on a tile then, but the letter is."""
+def _is_counter(one: Reading, grey: NDArray[np.uint8], even: EvenInk) -> bool:
+    """Whether it is holes in a bold letter: blots as light as the paper around it. The letter is the symbol then."""
+    left, top, width, height = one.box
+    inside = grey[top : top + height, left : left + width]
+    if abs(int(inside.max() if even.dark else inside.min()) - even.paper) > _SAME_PAPER:
+        return False
     parts = connected_parts(one.ink > 127)
-    return bool((_BLOT[0] * parts.pens >= _BLOT[1] * parts.boxes[:, 2:].max(axis=1)).all())
+    blots = (20 * parts.areas >= 19 * parts.spans()) & (5 * parts.pens >= 2 * parts.boxes[:, 2:].max(axis=1))
+    return bool(blots.all())
 
 
 def _drawings(grey: NDArray[np.uint8]) -> list[Reading]:

@@ -7,7 +7,7 @@ import { borderLevels, evenInk, evenPaper, reduced, stretch } from "./clean.js";
 import { colourPlane } from "./colours.js";
 import { cut } from "./cut.js";
 import { gap, union } from "./grouping.js";
-import { transposed } from "./image.js";
+import { crop, transposed } from "./image.js";
 import { countLines } from "./lines.js";
 import { connectedParts } from "./parts.js";
 import { reduce } from "./resample.js";
@@ -30,7 +30,7 @@ const [SHADE, FULL] = [24, 0.5]; // the shorter side over the width of shadows, 
 const WEAK = 48; // grey levels of contrast below which colours may say more
 const ICON = 48; // pixels of the longer side below which a picture is all symbol
 const RASTER_DOT = 4; // pixels of a raster's usual dot at most
-const BLOT = [5, 2]; // so many times its pen, in quarters of a pixel, is at least so many times the longer side of a blot
+const SAME_PAPER = 16; // grey levels that the holes of a letter differ from the paper around it at most
 const SMALL_PICTURE = 128; // pixels of the longer side below which a picture in doubt is a drawing rather than a scene
 
 const longer = ({ width, height }) => Math.max(width, height);
@@ -86,14 +86,23 @@ function greyReadings(grey, small, even) {
     const searched = placed(ofScene(view.grey, scene, view.factor, null, false), view);
     found = found.length && likely ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
   }
-  const doubtful = longer(grey) < SMALL_PICTURE || (even && found.length > 0 && isCounter(found[0]));
-  return doubtful ? [...drawings(grey), ...found] : found;
+  if (longer(grey) < SMALL_PICTURE || (even && found.length > 0 && isCounter(found[0], grey, even))) {
+    const whole = found.filter((one) => one.whole);
+    return [...(whole.length ? whole : drawings(grey)), ...found.filter((one) => !one.whole)];
+  }
+  return found;
 }
 
-// Whether all of its parts are blots, as the holes of a bold letter are: no symbol on a tile then, but the letter is.
-function isCounter({ ink }) {
-  const { pens, boxes } = connectedParts(ink, 128);
-  return boxes.every(([, , w, h], part) => BLOT[0] * pens[part] >= BLOT[1] * Math.max(w, h));
+// Whether it is holes in a bold letter: paper as light as that around the letter, in blots. The letter is the symbol then.
+function isCounter({ ink, box: [left, top, width, height] }, grey, { dark, paper }) {
+  const levels = crop(grey, left, top, Math.min(left + width, grey.width), Math.min(top + height, grey.height)).pixels;
+  const level = levels.reduce((one, other) => (dark ? Math.max(one, other) : Math.min(one, other)));
+  if (Math.abs(level - paper) > SAME_PAPER) return false;
+  const parts = connectedParts(ink, 128);
+  const spans = parts.spans();
+  return parts.boxes.every(([, , w, h], part) => (
+    20 * parts.areas[part] >= 19 * spans[part] && 5 * parts.pens[part] >= 2 * Math.max(w, h)
+  ));
 }
 
 // The whole picture as one, if it shows ink.
