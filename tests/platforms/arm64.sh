@@ -27,7 +27,7 @@ if ! command -v qemu-aarch64-static >/dev/null; then
     apt-get -qq update
     apt-get -qq install --no-install-recommends qemu-user-static </dev/null >/dev/null
 fi
-qemu-aarch64-static --version | head -n 1
+qemu-aarch64-static --version | sed -n 1p
 
 # Debian's arm64 packages, by an apt that knows no package of this system.
 mkdir -p "$work"/apt/{lists,cache}/partial "$work/root"
@@ -48,7 +48,7 @@ for package in "$work"/apt/cache/archives/*.deb; do
     dpkg -x "$package" "$work/root"
 done
 [ -e "$work/root/lib/ld-linux-aarch64.so.1" ] || { mkdir -p "$work/root/lib" && ln -s ../usr/lib/ld-linux-aarch64.so.1 "$work/root/lib/"; } # from Debian 13 on
-interpreter=$(find "$work/root/usr/bin" -name 'python3.[0-9]*' | sort | head -n 1)
+interpreter=$(find "$work/root/usr/bin" -name 'python3.[0-9]*' | sort | sed -n 1p)
 version=${interpreter##*/python}
 echo "root: $(du -sm "$work/root" | cut -f1) MB, Python $version"
 

@@ -30,4 +30,5 @@ done
 cat "$work"/out/chosen.pt* >"$work/chosen.pt"
 python3 -c "import torch, sys; torch.load(sys.argv[1], weights_only=True)" "$work/chosen.pt"
 tar xf "$work/out/bundle.tar" -C "$work"
-PYTHONPATH=. python3 -m oneshot_runtime info --bundle "$work/bundle" | head -n 1
+PYTHONPATH=. python3 -m oneshot_runtime info --bundle "$work/bundle" >"$work/info.txt"
+head -n 1 "$work/info.txt" # not behind a pipe, which head would close on a writer that is not done
