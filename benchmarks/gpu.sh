@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# gpu.sh OUT DATA: all that is to be measured where there is an NVIDIA GPU, in at most nine minutes. DATA: folder with Omniglot's zips. What it finds lies in OUT.
+# gpu.sh OUT DATA [STEP...]: all that is to be measured where there is an NVIDIA GPU, in at most nine minutes, or these steps of it. DATA: folder with Omniglot's zips.
+# What it finds lies in OUT.
 # Needed: python3 with torch, numpy, Pillow, OpenCV, scipy, onnx, onnxscript, and an onnxruntime that has CUDA. Nothing is downloaded.
 # Rehearsed without a GPU, at tiny sizes, in a minute: DEVICE=cpu gpu.sh OUT DATA  (then DATA may be a folder of images, class/image).
 #
 # 1 provider really in use, and the card's name    provider.json, card.txt
 # 2 golden images and answers, beside the CPU      golden.jsonl, doctor.txt
 # 3 embeddings by batch size, matches, a gallery   device.json, device.txt
-# 4 training, for six minutes or what is left      train.log, log.jsonl, curves.png, chosen.pt, bundle.tar
+# 4 training, for six minutes or what is left      train.txt, log.jsonl, curves.png, chosen.pt, bundle.tar
+# The steps are called provider, golden, doctor, device, train (which ends with the export).
 # steps.txt says how each ended. Files of more than 15 MB are split: cat chosen.pt.* >chosen.pt
 set -uo pipefail
 out=$(mkdir -p "$1" && realpath "$1")
@@ -16,13 +18,16 @@ device=${DEVICE:-cuda}
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 MPLBACKEND=Agg
 tiny=""
 [ "$device" = cuda ] || tiny=1
+steps=" ${*:3} "
 total=520 # seconds for everything
 [ -z "$tiny" ] || total=5200 # a machine that rehearses may be busy
 failed=0
 SECONDS=0
 
+wanted() { [ "$steps" = "  " ] || [[ $steps == *" $1 "* ]]; }
 step() { # NAME LIMIT COMMAND...: its output is in OUT/NAME.txt and here; what fails or takes too long stops nothing that follows
     local name=$1 limit=$2 begin=$SECONDS code=0
+    wanted "$name" || return 0
     shift 2
     echo "== $name"
     timeout --kill-after=5 "$((limit * total / 520))" "$@" 2>&1 | tee "$out/$name.txt" || code=$?
@@ -59,20 +64,23 @@ else
 fi
 
 # The data of the recipe's first run, on the device as a whole, where it is augmented too. Batches of 640 images: 160 is what a processor takes.
-# With fonts and the cache of their drawings (.gpu/fonts, .gpu/glyphs) also the glyphs that the model that ships has learned.
+# With PREPARED=FILE, made beforehand by `python -m train prepare` with the options below, nothing is read of DATA, and glyphs of fonts are learned too.
 options=(--data "$data" --out "$out/run" --device "$device" --seed 4)
 if [ -n "$tiny" ]; then
     options+=(--steps 4 --classes 4 --shots 2 --composed 0 --invented 2 --precision fp32)
     if compgen -G "$data/*.zip" >/dev/null; then options+=(--split background); else options+=(--split folder); fi
 else
     options+=(--split koch --holdout Avesta Mongolian Oriya Sylheti --classes 160 --learning-rate 3e-3 --precision bf16)
-    if [ -d .gpu/fonts ] && [ -d .gpu/glyphs ]; then
-        export ONESHOT_TRAIN_CACHE=$PWD/.gpu/glyphs
-        options+=(--redrawn 0.4 --synthetic 0.11 --glyphs scripts=0.22 pictograms=0.14 print=0.08 --fonts .gpu/fonts)
+    if [ -n "${PREPARED:-}" ]; then
+        options+=(--prepared "$PREPARED" --redrawn 0.4 --synthetic 0.07 --glyphs scripts=0.2 icons=0.1 pictograms=0.06 print=0.07 hands=0.06)
     fi
     # Preparing the data takes up to 100 s, the last validation and the export 40 s.
     minutes=$(python3 -c "print(min(6.0, max(0.5, ($total - $SECONDS - 140) / 60)))")
     options+=(--minutes "$minutes" --by-the-clock)
+fi
+if ! wanted train; then
+    cat "$out/steps.txt"
+    exit $failed
 fi
 step train $((tiny ? 520 : total - SECONDS - 15)) python3 -m train "${options[@]}"
 chosen=$(sed -nE 's/^next: python -m export (.*) --out .*/\1/p' "$out/train.txt")
@@ -80,6 +88,7 @@ chosen=$(sed -nE 's/^next: python -m export (.*) --out .*/\1/p' "$out/train.txt"
 cp "$chosen" "$out/chosen.pt"
 cp "$out"/run/log.jsonl "$out"/run/curves.png "$out/" 2>/dev/null
 limit=$((total - SECONDS + 15))
+steps="  "
 step export $((tiny ? 100 : limit > 20 ? limit : 20)) python3 -m export "$chosen" --out "$out/bundle"
 [ -d "$out/bundle" ] && tar cf "$out/bundle.tar" -C "$out" bundle
 

@@ -19,7 +19,8 @@ def train_parser() -> argparse.ArgumentParser:
     """Of `python -m train`."""
     parser = argparse.ArgumentParser(
         prog="python -m train", allow_abbrev=False,  # the command is kept word by word
-        description="Train a twin network. `python -m train evaluate --help` scores one.",
+        description="Train a twin network. `python -m train evaluate --help` scores one; `python -m train prepare`, with the "
+        "same options, only makes what a run learns from, as the file that --prepared takes elsewhere.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--preset", choices=sorted(PRESETS),
@@ -29,8 +30,11 @@ def train_parser() -> argparse.ArgumentParser:
                              "[0, 1] to embeddings (N, D) in [0, 1]; name it again to resume or export")  # fmt: skip
     parser.add_argument("--split", choices=("background", "koch", "folder"), default="background",
                         help="folder: --data is class/image or group/class/image")  # fmt: skip
-    parser.add_argument("--data", type=Path, required=True, help="folder with Omniglot's zips or folders, or your images")
+    parser.add_argument("--data", type=Path, help="folder with Omniglot's zips or folders, or your images")
     parser.add_argument("--download", action="store_true", help="fetch Omniglot into --data first")
+    parser.add_argument("--prepared", type=Path, metavar="FILE",
+                        help="what `python -m train prepare` made with the same options: --data and --fonts are not "
+                        "read")  # fmt: skip
     parser.add_argument("--holdout", nargs="*", metavar="GROUP",
                         help="alphabets to keep out of training, for validation and thresholds; of a folder, a quarter of its "
                         "groups, or of its classes, unless named; `--holdout none` keeps nothing out")  # fmt: skip
@@ -73,7 +77,7 @@ def train_parser() -> argparse.ArgumentParser:
                         help="auto measures both where the "
                         "processor has bf16")  # fmt: skip
     parser.add_argument("--threads", type=_at_least(1), help="processor threads (default: PyTorch's choice)")
-    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/PRESET-SPLIT-SEED)")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/PRESET-SPLIT-SEED), or the file of prepare")
     parser.add_argument(
         "--resume",
         action="store_true",

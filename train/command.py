@@ -29,6 +29,7 @@ from train.omniglot import DatasetError, download
 from train.overrides import overridden, read_changes
 from train.own_images import evaluate_folder
 from train.paper import EPOCHS, PaperConfig, steps_of_epoch
+from train.prepared import load_prepared, made_for, save_prepared
 from train.refit import refit
 from train.speed import check_device, fastest, measure_steps, precisions
 from train.trainer import Trainer
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _evaluate(evaluate_parser().parse_args(arguments[1:]))
         if arguments[:1] == ["refit"]:
             return _refit(refit_parser().parse_args(arguments[1:]))
+        if arguments[:1] == ["prepare"]:
+            return _prepare(train_parser().parse_args(arguments[1:]))
         return _train(train_parser().parse_args(arguments), arguments)
     except (DatasetError, CheckpointError, UnknownNetworkError, OneShotError) as error:
         print(f"train: {error}", file=sys.stderr)
@@ -68,12 +71,7 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         arguments.holdout = json.loads(state["notes"]).get("holdout", [])
     elif last.exists():
         raise CheckpointError(f"'{out}' holds a run already: --resume goes on with it, --out names another folder")
-    paper = config.paper
-    data = load_data(
-        arguments.data, config.split, config.model.spec, arguments.holdout, config.composed, config.invented,
-        pens=config.redrawn > 0, glyphs=[name for name in config.shares if name != "synthetic"], fonts=arguments.fonts,
-        drawers=(paper.drawers, paper.validation_drawers) if paper else None, skip_bad=arguments.skip_bad,
-    )  # fmt: skip
+    data = _data(arguments, config)
     arguments.holdout = list(data.holdout)
     if arguments.resume:
         teachers = _teachers(arguments, config)
@@ -99,6 +97,29 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         return 0
     print(f"best by what was held out: {result.chosen}" if result.validation else "nothing was held out to choose by")
     print(f"next: python -m export {result.checkpoint} --out bundle")
+    return 0
+
+
+def _data(arguments: argparse.Namespace, config: TrainConfig) -> TrainingData:
+    if arguments.prepared:
+        return load_prepared(arguments.prepared, made_for(config, arguments.holdout))
+    if not arguments.data:
+        raise DatasetError("--data FOLDER is missing: where Omniglot's zips or your images are")
+    paper = config.paper
+    return load_data(
+        arguments.data, config.split, config.model.spec, arguments.holdout, config.composed, config.invented,
+        pens=config.redrawn > 0, glyphs=[name for name in config.shares if name != "synthetic"], fonts=arguments.fonts,
+        drawers=(paper.drawers, paper.validation_drawers) if paper else None, skip_bad=arguments.skip_bad,
+    )  # fmt: skip
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    """What a run with these options learns from, as a file."""
+    config = _config(arguments, read_changes(arguments.config, arguments.changes))
+    if not arguments.out:
+        raise DatasetError("--out FILE is missing: where the prepared data goes")
+    save_prepared(arguments.out, _data(arguments, config), made_for(config, arguments.holdout))
+    print(f"done: {arguments.out}; train with the same options and --prepared {arguments.out}")
     return 0
 
 
@@ -199,7 +220,7 @@ def _repeatable(argv: list[str], steps: int, precision: str, minutes: float) -> 
     What `--start-from` and `--teachers` name is kept by the trainer, as those runs' own commands.
     """
     ours = ("--minutes", "--steps", "--precision", "--data", "--out", "--threads", "--start-from", "--teachers", "--fonts")
-    ours += ("--config", "--set", "--resume")
+    ours += ("--config", "--set", "--resume", "--prepared")
     kept: list[str] = []
     skip = False
     for word in argv:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from train.blend import SHARES
@@ -52,7 +54,8 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canva
     """
     out.mkdir(parents=True, exist_ok=True)
     log, checkpoint, steps = out / "log.jsonl", out / "last.pt", trainer.config.steps
-    validate_every = trainer.epoch_steps if trainer.config.paper else max(1, steps // trainer.config.validations)
+    paper = trainer.config.paper
+    validate_every = trainer.epoch_steps * paper.validate if paper else max(1, steps // trainer.config.validations)
     meter, saved, score = _Meter(), time.monotonic(), None
     _append(log, {"event": "start", "step": trainer.done, "config": trainer.config.to_dict()})
     if validation is not None and trainer.start is not None and not trainer.done:
@@ -63,7 +66,7 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canva
         while not trainer.finished and not interruption.asked:
             start = time.perf_counter()
             loss, images = trainer.step()
-            meter.add(loss, images, time.perf_counter() - start)
+            meter.add(loss, images, start)
             progress.update()
             now = time.monotonic()
             trainer.spent, clock = trainer.spent + now - clock, now
@@ -75,7 +78,7 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canva
             if validation is not None and due:
                 score = _record_validation(trainer, validation, scripts, out, log)
                 progress.write(f"step {trainer.done}: within-alphabet 20-way on held-out alphabets {score}")
-                if trainer.config.paper and _validations_since_best(log) >= trainer.config.paper.patience:
+                if paper and _validations_since_best(log) * paper.validate >= paper.patience:
                     trainer.notes["stopped_early"] = True
             if time.monotonic() - saved > _SAVE_SECONDS:
                 trainer.save(checkpoint)
@@ -205,18 +208,23 @@ class _Meter:
     """Loss and speed since the last flush; only the steps themselves count, not validation."""
 
     def __init__(self) -> None:
-        self.steps, self._images, self._loss, self._seconds, self._total = 0, 0, 0.0, 0.0, 0.0
+        self.steps, self._images, self._seconds, self._total = 0, 0, 0.0, 0.0
+        self._losses: list[Tensor] = []
 
-    def add(self, loss: float, images: int, seconds: float) -> None:
+    def add(self, loss: Tensor, images: int, start: float) -> None:
+        """A step that began at `start` by `time.perf_counter`. Now and then this waits for a GPU to be done with its steps."""
         self.steps += 1
         self._images += images
-        self._loss += loss
+        self._losses.append(loss)
+        if self.steps == _LOG_EVERY:
+            self._losses = [torch.stack(self._losses).mean().cpu()]
+        seconds = time.perf_counter() - start
         self._seconds += seconds
         self._total += seconds
 
     @property
     def mean_loss(self) -> float:
-        return self._loss / self.steps
+        return float(torch.stack(self._losses).mean())
 
     @property
     def images_per_second(self) -> float:
@@ -224,7 +232,7 @@ class _Meter:
 
     def flush(self) -> dict[str, float]:
         values = {"loss": round(self.mean_loss, 5), "images_per_second": round(self.images_per_second, 1)}
-        self.steps, self._images, self._loss, self._seconds = 0, 0, 0.0, 0.0
+        self.steps, self._images, self._seconds, self._losses = 0, 0, 0.0, []
         return values | {"training_seconds": round(self._total, 1)}
 
 

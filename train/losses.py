@@ -23,10 +23,15 @@ def all_pairs_loss(logits: Tensor, classes: Tensor, bce_weight: float = 0.5) -> 
     positive = same & ~torch.eye(len(classes), dtype=torch.bool, device=classes.device)
     negatives = torch.logsumexp(logits.masked_fill(same, -torch.inf), dim=1, keepdim=True)
     anywhere = torch.logsumexp(negatives, dim=0) - math.log(len(classes))
-    within = F.softplus(negatives - logits)[positive].mean()
-    across = F.softplus(anywhere - logits)[positive].mean()
-    binary = 0.5 * (F.softplus(-logits)[positive].mean() + F.softplus(logits)[~same].mean())
+    within = _mean(F.softplus(negatives - logits), positive)
+    across = _mean(F.softplus(anywhere - logits), positive)
+    binary = 0.5 * (_mean(F.softplus(-logits), positive) + _mean(F.softplus(logits), ~same))
     return 0.5 * (within + across) + bce_weight * binary
+
+
+def _mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """Of the chosen ones. Indexing by a mask would have a GPU wait for their number."""
+    return values.masked_fill(~chosen, 0).sum() / chosen.sum()
 
 
 def distillation_loss(logits: Tensor, teachers: Tensor, temperature: float = 2.0) -> Tensor:

@@ -34,7 +34,7 @@ class PaperConfig:
     rates, momenta, decays: of the convolutions, the fully connected layer and the head, in their order. A rate falls by 1 % an
     epoch, a momentum rises from 0.5 in even steps over `ramp` epochs, a decay is the factor of the L2 penalty. epoch: labelled
     pairs. drawers, validation_drawers: how many of the twenty train, and how many of the next validate. patience: epochs
-    without a better one-shot accuracy after which the run ends.
+    without a better one-shot accuracy after which the run ends. validate: epochs from one look at that to the next.
     """
 
     rates: tuple[float, ...] = (0.01, 0.01, 0.01, 0.01, 0.003, 0.01)
@@ -45,6 +45,7 @@ class PaperConfig:
     drawers: int = 12
     validation_drawers: int = 4
     patience: int = 20
+    validate: int = 1
 
 
 def steps_of_epoch(config: PaperConfig, pairs: int) -> int:

@@ -200,8 +200,8 @@ class Trainer:
             return True
         return self.spent >= 60 * config.minutes if config.minutes else self.done >= config.steps
 
-    def step(self) -> tuple[float, int]:
-        """One optimiser step. Returns the loss and the number of images embedded."""
+    def step(self) -> tuple[Tensor, int]:
+        """One optimiser step. Returns the loss, which a GPU may still be working out, and the number of images embedded."""
         if self.config.paper is not None:
             set_epoch(self.optimizer, self.config.paper, self.done // self.epoch_steps)
         else:
@@ -215,7 +215,7 @@ class Trainer:
         self.optimizer.step()
         self.done += 1
         self._update_average()
-        return float(loss.detach()), images
+        return loss.detach(), images
 
     def embed_average(self, images: NDArray[np.uint8], batch: int = 256) -> NDArray[np.float32]:
         """Embeddings of canvases uint8 (N, H, W) by the averaged weights, float32 (N, D)."""
