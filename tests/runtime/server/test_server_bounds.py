@@ -280,3 +280,69 @@ def test_only_health_and_the_page_need_no_token(matcher) -> None:
             response = client.request(method, address.replace("{number}", "0"))
             assert response.status_code == (200 if address == "/v1/health" else 401), (method, address)
     assert client.get("/").status_code == 200
+
+
+def sent_until_cut_off(where: tuple[str, int], head: bytes, part: bytes, most: int) -> int:
+    """Bytes that a client gets rid of before its connection ends, `most` at most."""
+    sent = 0
+    with socket.create_connection(where, 20) as client, suppress(ConnectionError):
+        client.sendall(head)
+        while sent < most:
+            client.sendall(part)
+            sent += len(part)
+        client.settimeout(5)
+        client.recv(1)
+    return sent
+
+
+CHUNKED = b"POST /v1/match HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        (CHUNKED + b"1;name=", bytes([120]) * 65536),
+        (CHUNKED + b"1\r\nx\r\n0\r\nTrailer: ", bytes([120]) * 65536),
+        (CHUNKED + b"1\r\nx\r\n0\r\n", b"A: b\r\n" * 10_000),
+        (CHUNKED, b"1\r\nx\r\n" * 10_000),
+    ],
+    ids=["extension", "trailer", "trailers", "chunks of a byte"],
+)
+def test_what_stands_between_the_chunks_of_a_body_is_bounded_as_heads_are(matcher, head, part) -> None:
+    pytest.importorskip("httptools")
+    with running(create_app(matcher), ServerOptions()) as where:
+        assert sent_until_cut_off(where, head, part, 24 << 20) < 20 << 20  # systems keep some MiB on the way
+        assert answer(where, "GET", "/v1/health") == 200
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, None), (64, None), (1000, None), (1, 2000)])
+def test_bodies_in_chunks_of_any_size_are_read(matcher, picture, size, count) -> None:
+    body = picture if count is None else picture + bytes(count)
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    with running(create_app(matcher), ServerOptions()) as where:
+        connection = http.client.HTTPConnection(*where, timeout=30)
+        for _ in range(2):
+            connection.request("POST", "/v1/match", iter(chunks), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+            response = connection.getresponse()
+            assert (response.status, json.loads(response.read())["matches"][0]["candidates"]) == (200, [])
+        connection.close()
+
+
+def test_who_has_sent_a_request_does_not_make_room_for_others(matcher) -> None:
+    request = b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    config = uvicorn_config(create_app(matcher), ServerOptions(), log=False)
+    config.limit_concurrency = 256
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as bound:
+        clients = [socket.create_connection(bound.getsockname(), 20) for _ in range(220)]
+        for client in clients:
+            client.sendall(request)  # all of them come in one turn of the server's loop
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * 220
+        finally:
+            for client in clients:
+                client.close()
+            server.should_exit = True
+            thread.join(30)
