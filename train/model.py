@@ -160,15 +160,23 @@ class WeightedL1Head(nn.Module):
     def forward(self, queries: Tensor, supports: Tensor) -> Tensor:
         """Logits of every query against every support: (Q, D), (S, D) -> (Q, S)."""
         weights = self.weights.clamp(min=0) if self.signed else self.weights
-        logits = self.bias - torch.cdist(queries * weights, supports * weights, p=1)
+        logits = self.bias - _distances(queries * weights, supports * weights)
         if self.signed:
             negative = (-self.weights).clamp(min=0)
-            logits = logits + torch.cdist(queries * negative, supports * negative, p=1)
+            logits = logits + _distances(queries * negative, supports * negative)
         return logits
 
     def paired(self, left: Tensor, right: Tensor) -> Tensor:
         """Logits pair by pair: (N, D), (N, D) -> (N,)."""
         return self.bias - (left - right).abs() @ self.weights
+
+
+def _distances(left: Tensor, right: Tensor) -> Tensor:
+    """L1 distances of every row to every row: (Q, D), (S, D) -> (Q, S)."""
+    if left.is_cuda and left.requires_grad:
+        # The gradient of `torch.cdist` takes seconds there for a batch of a thousand.
+        return (left.unsqueeze(1) - right.unsqueeze(0)).abs().sum(-1)
+    return torch.cdist(left, right, p=1)
 
 
 class PositiveBatchNorm2d(nn.BatchNorm2d):
