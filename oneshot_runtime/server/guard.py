@@ -56,7 +56,11 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        name = _host_name(headers.get("host", ""))
+        hosts = headers.getlist("host")
+        if len(hosts) > 1:
+            # What stands before this server may have looked at the other one.
+            raise ProblemError(400, "send one Host header, not several", closes=True)
+        name = _host_name(hosts[0] if hosts else "")
         if not (name == "localhost" or _is_address(name) or name in self._options.names or name == self._options.host.lower()):
             raise ProblemError(421, f"this server does not answer to the name {name!r:.100}; --allow-host adds one")
         if not (_is_text(scope.get("raw_path") or b"") and _is_text(scope["query_string"])):
@@ -79,6 +83,8 @@ def _is_text(encoded: bytes) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _host_name(host: str) -> str:
+    if any(character in host for character in "/\\@?#"):  # of an address, not of a name
+        return ""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:

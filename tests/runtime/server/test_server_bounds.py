@@ -132,6 +132,27 @@ def test_two_ways_to_end_a_body_end_the_connection(matcher) -> None:
     assert data.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize(
+    ("hosts", "status"),
+    [
+        ([b"localhost"], b"200"),
+        ([b"localhost:80"], b"200"),
+        ([b"[::1]:80"], b"200"),
+        ([b"evil.example"], b"421"),
+        ([b"evil.example@localhost"], b"421"),
+        ([b"localhost/.evil.example"], b"421"),
+        ([b"localhost#.evil.example"], b"421"),
+        ([b"localhost", b"evil.example"], b"400"),
+        ([b"evil.example", b"localhost"], b"400"),
+    ],
+)
+def test_the_host_is_one_name_that_is_this_servers(matcher, hosts, status) -> None:
+    lines = b"".join(b"Host: " + host + b"\r\n" for host in hosts)
+    with running(create_app(matcher), ServerOptions()) as where, socket.create_connection(where, 20) as client:
+        client.sendall(b"GET /v1/classes HTTP/1.1\r\n" + lines + b"Connection: close\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 " + status
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET /v1/health HT", b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nA: b\r\n"])
 def test_silent_connections_keep_no_client_out_and_are_closed_in_time(matcher, picture, sent) -> None:
     options = ServerOptions(timeout=2)
