@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.model.codes import sum_absolute_differences
-from oneshot_runtime.search.index import LEAST_SHARE, Neighbour
+from oneshot_runtime.search.index import LEAST_SHARE, Neighbour, Snapshot
 from oneshot_runtime.search.prototypes import rounded_mean
 from oneshot_runtime.search.view import BatchView, View
 
@@ -67,6 +67,7 @@ def _is_enough(pool: Sequence[Neighbour], best: Sequence[Neighbour], count: int)
 
 
 def _nearest(view: View, queries: NDArray[np.uint8], pool: int) -> list[list[Neighbour]]:
-    if isinstance(view, BatchView):
+    # Whether it is a class of ours is known at once; whether it has a protocol's methods takes as long as a small search.
+    if not isinstance(view, Snapshot) and isinstance(view, BatchView):
         return view.nearest_batch(queries, pool)
     return [view.nearest(query, pool) for query in queries]

@@ -41,7 +41,7 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler behind the checks."""
-        answer = super().get_route_handler()
+        answer = self.answering()
 
         async def guarded(request: Request) -> Response:
             service: Service = request.app.state.service
@@ -64,6 +64,10 @@ class GuardedRoute(APIRoute):
                 body.close()
 
         return guarded
+
+    def answering(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler itself."""
+        return super().get_route_handler()
 
     def body(self, receive: Receive, service: Service, method: str) -> RequestBody:
         """The body of a request to this route."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oneshot_runtime.results import Match
 from oneshot_runtime.server.access import GuardedRoute
 from oneshot_runtime.server.problems import PROBLEMS
-from oneshot_runtime.server.service import IMAGES_BODY, Far, Images, TheService
+from oneshot_runtime.server.service import IMAGES_BODY, Far, Images, Service, TheService, images_of
 
 __all__ = ["MatchBody", "match_body", "router"]
 
@@ -70,14 +72,35 @@ class EmbeddingsBody(BaseModel):
     embeddings: list[list[float]]
 
 
-@router.post("/match", openapi_extra=IMAGES_BODY, response_model=MatchesBody, summary="Which enrolled symbol each image shows")
-async def match(
-    service: TheService, images: Images, top_k: Annotated[int, Query(ge=1, le=100)] = 5, far: Far | None = None
-) -> Response:
-    """All images of a request are compared with one state of the gallery. far: the false accept rate, "none" to refuse nothing,
-    in place of the server's own.
-    """
-    matcher = service.at(far)
+class MatchOptions(BaseModel):
+    """How a match is answered. far: the false accept rate, "none" to refuse nothing, in place of the server's own."""
+
+    top_k: int = Field(5, ge=1, le=100)
+    far: Far | None = None
+
+
+class MatchRoute(GuardedRoute):
+    """The route that is asked most, without FastAPI's search for a function's arguments: it takes half as long as a match."""
+
+    def answering(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler."""
+
+        async def answer(request: Request) -> Response:
+            service: Service = request.app.state.service
+            try:
+                options = MatchOptions.model_validate(dict(request.query_params))
+            except ValidationError as error:
+                wrong = [{**one, "loc": ("query", *one["loc"])} for one in error.errors()]
+                raise RequestValidationError(wrong) from None
+            return await match(service, await images_of(request, service), options)
+
+        return answer
+
+
+async def match(service: TheService, images: Images, options: Annotated[MatchOptions, Query()]) -> Response:
+    """All images of a request are compared with one state of the gallery."""
+    top_k = options.top_k
+    matcher = service.at(options.far)
     if len(images) == 1 and matcher is service.matcher:
         answer = await service.match(images[0], top_k)
         matches, seconds = [answer.match], answer.seconds
@@ -90,6 +113,17 @@ async def match(
     body = MatchesBody(matches=[match_body(found) for found in matches], milliseconds=1000 * seconds)
     # As text at once: FastAPI would validate and copy what is of the right type already, the longest part of a small answer.
     return Response(body.model_dump_json(), media_type="application/json")
+
+
+router.add_api_route(
+    "/match",
+    match,
+    methods=["POST"],
+    route_class_override=MatchRoute,
+    openapi_extra=IMAGES_BODY,
+    response_model=MatchesBody,
+    summary="Which enrolled symbol each image shows",
+)
 
 
 def match_body(match: Match) -> MatchBody:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -24,18 +24,32 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         labels = ("method", "route", "status")
-        self.requests = Counter("oneshot_requests", "Requests answered.", labels, registry=registry)
+        self._requests = Counter("oneshot_requests", "Requests answered.", labels, registry=registry)
         text = "Time from a request's first byte to its answer's last."
-        self.seconds = Histogram("oneshot_request_seconds", text, ("route",), buckets=_BOUNDS, registry=registry)
+        self._seconds = Histogram("oneshot_request_seconds", text, ("route",), buckets=_BOUNDS, registry=registry)
         text = "Queries answered, by whether they got a label."
         self._matches = Counter("oneshot_matches", text, ("verdict",), registry=registry)
         self._verdicts = {known: self._matches.labels("known" if known else "unknown") for known in (True, False)}
+        self._answered: dict[tuple[str, str, int], Callable[[float], None]] = {}
         text = "Requests at work."
         self.in_flight = Gauge("oneshot_requests_in_flight", text, registry=registry, multiprocess_mode="livesum")
 
     def match(self, known: bool) -> None:
         """Count a query that was answered."""
         self._verdicts[known].inc()
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request and its duration."""
+        key = method, route, status
+        if key not in self._answered:  # finding a counter by its labels takes longer than counting
+            requests, durations = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+
+            def count(seconds: float) -> None:
+                requests.inc()
+                durations.observe(seconds)
+
+            self._answered[key] = count
+        self._answered[key](seconds)
 
     def text(self, gauges: Mapping[str, tuple[str, float]]) -> bytes:
         """All of it in Prometheus' text format; `gauges` maps names to a help text and a value of now."""
@@ -84,5 +98,4 @@ class MetricsMiddleware:
             self._metrics.in_flight.dec()
             method = scope["method"] if scope["method"] in _METHODS else "other"
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - start)
+            self._metrics.answered(method, route, status, time.perf_counter() - start)

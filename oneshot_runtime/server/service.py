@@ -26,7 +26,7 @@ from oneshot_runtime.server.request_body import BodyRoom
 from oneshot_runtime.server.server_options import ServerOptions
 from oneshot_runtime.vision.decode import MAX_PIXELS, claim_of_bytes
 
-__all__ = ["IMAGES_BODY", "Far", "Images", "Service", "TheService", "afterwards", "service_of"]
+__all__ = ["IMAGES_BODY", "Far", "Images", "Service", "TheService", "afterwards", "images_of", "service_of"]
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -196,7 +196,7 @@ async def service_of(request: Request) -> Service:
 TheService = Annotated[Service, Depends(service_of)]
 
 
-async def _images(request: Request, service: TheService) -> list[bytes]:
+async def images_of(request: Request, service: TheService) -> list[bytes]:
     """The images of a request. Raises `ImageError` when there are none."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -209,4 +209,4 @@ async def _images(request: Request, service: TheService) -> list[bytes]:
     return images
 
 
-Images = Annotated[list[bytes], Depends(_images)]
+Images = Annotated[list[bytes], Depends(images_of)]
