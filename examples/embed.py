@@ -1,4 +1,4 @@
-"""The runtime inside an application: teach it symbols once, ask from then on. Run: python examples/embed.py"""
+"""The runtime inside an application: teach it symbols once, ask from then on (`python examples/embed.py`)."""
 
 import numpy as np
 

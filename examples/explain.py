@@ -1,4 +1,4 @@
-"""Why a drawing gets its answer, as a picture. Run: python examples/explain.py [FILE.png]"""
+"""Why a drawing gets its answer, as a picture (`python examples/explain.py [FILE.png]`)."""
 
 import statistics
 import sys

@@ -26,8 +26,10 @@ _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def visible(text: str, keep: str = "") -> str:
-    """The text with an escape such as `\\x1b` for each control and line separator, but for the characters of `keep`: names of
-    files and what files say are shown, and no terminal and no log obeys them. From U+007F on as `\\u007f`, as JSON has it.
+    r"""The text with an escape such as `\x1b` for each control and line separator, but for the characters of `keep`.
+
+    So names of files and what files say are shown, and no terminal and no log obeys them. From U+007F on as `\u007f`, as JSON
+    has it.
     """
     return text if text.isprintable() else _CONTROLS.sub(lambda found: _escape(found[0], keep), text)
 

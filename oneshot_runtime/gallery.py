@@ -115,13 +115,27 @@ class Gallery:
         return self.snapshot().revision
 
     def count(self, label: str) -> int:
-        """How many supports a class has, 0 when it is unknown."""
+        """How many supports a class has.
+
+        Args:
+            label: The class.
+
+        Returns:
+            The number, 0 when the class is unknown.
+
+        Raises:
+            LabelError: For a name that no class can have.
+        """
         check_label(label)
         with self._current() as index:
             return index.count(label)
 
     def counts(self) -> dict[str, int]:
-        """How many supports each class has, in the order of their first enrollment; one question to a database."""
+        """How many supports each class has: one question to a database.
+
+        Returns:
+            Labels to numbers, in the order of their first enrollment.
+        """
         if self._engine is not None:
             return self.store.counts()
         with self._lock:
@@ -129,15 +143,31 @@ class Gallery:
             return self._index.counts()
 
     def codes(self, label: str) -> NDArray[np.uint8]:
-        """The codes uint8 (n, D) of a class's supports in the order of their enrollment; n is 0 when it is unknown."""
+        """The codes that are kept of a class's supports.
+
+        Args:
+            label: The class.
+
+        Returns:
+            uint8 (n, D) in the order of enrollment; n is 0 when the class is unknown.
+        """
         with self._current() as index:
             return index.codes(label)
 
     def supports(self, label: str) -> list[Support]:
-        """A class's supports in the order of their enrollment; raises `LabelError` when it is unknown.
+        """A class's supports, as a person would want to see them.
 
         A gallery in memory keeps time, thumbnail and metadata only of supports that came with one of the latter two; others
         have None in their place.
+
+        Args:
+            label: The class.
+
+        Returns:
+            The supports in the order of their enrollment.
+
+        Raises:
+            LabelError: When the class is unknown.
         """
         check_label(label)
         found = self.store.supports(label)
@@ -146,9 +176,17 @@ class Gallery:
         return found
 
     def snapshot(self, where: Where | None = None) -> View:
-        """A view to search, up to date with the store where there is one; it does not change in memory.
+        """One state of the gallery to search, up to date with the store. It does not change in memory.
 
-        where: leaves out the other supports. Raises `OptionError` when it is given and the codes are kept in memory.
+        Args:
+            where: Leaves out the other supports, in a gallery that searches in its database.
+
+        Returns:
+            A view, with `nearest(code, count)`.
+
+        Raises:
+            OptionError: When `where` is given and the codes are kept in memory.
+            GalleryError: When the store cannot be read.
         """
         store = self.store
         if where is not None:
@@ -170,11 +208,21 @@ class Gallery:
         thumbnails: Iterable[bytes | None] | None = None,
         metadata: Iterable[dict[str, Any] | None] | None = None,
     ) -> None:
-        """Add supports from embeddings float32 (N, D) of this model, one label each; all of them or, on an error, none.
+        """Add supports from embeddings of this model: all of them or, on an error, none.
 
         A million in one call need little memory beside the gallery itself: the embeddings are coded and written in blocks, and
-        may be a `numpy.memmap`. Raises `LabelError` for an unusable label and `GalleryError` for embeddings of the wrong
-        shape, dtype or range, or metadata that is no JSON object.
+        may be a `numpy.memmap`.
+
+        Args:
+            labels: N labels, one for each embedding.
+            embeddings: float32 (N, D), components in [0, 1], as `OneShotMatcher.embed` gives them.
+            thumbnails: A PNG's bytes, or None, for each.
+            metadata: A JSON object, or None, for each.
+
+        Raises:
+            LabelError: For an unusable label.
+            GalleryError: For embeddings of the wrong shape, dtype or range, metadata that is no JSON object, or a gallery that
+                cannot be written.
         """
         labels = _sequence(labels)
         thumbnails = None if thumbnails is None else _sequence(thumbnails)
@@ -189,14 +237,29 @@ class Gallery:
         self.add_blocks(self._coded(labels, embeddings, thumbnails, metadata))
 
     def add_blocks(self, blocks: Iterator[Block]) -> None:
-        """Add supports that are coded already, all of them or none; an error that the iterator raises changes nothing."""
+        """Add supports that are coded already: all of them or none.
+
+        Args:
+            blocks: The supports. An error that the iterator raises changes nothing, and is passed on.
+
+        Raises:
+            GalleryError: When the gallery cannot be written.
+        """
         self.store.add(blocks)
         self._follow()
 
     def rename(self, old: str, new: str) -> int:
-        """Give a class another name, all of it at once; it then counts as enrolled last. Returns how many supports it has.
+        """Give a class another name, all of it at once. It then counts as enrolled last.
 
-        Raises `LabelError` when `old` is unknown, or `new` unusable or taken.
+        Args:
+            old: Its name.
+            new: The new one.
+
+        Returns:
+            How many supports it has.
+
+        Raises:
+            LabelError: When `old` is unknown, or `new` unusable or taken.
         """
         old, new = check_label(old), check_label(new)
         moved = self.store.rename(old, new)
@@ -206,11 +269,14 @@ class Gallery:
         return moved
 
     def remove(self, label: str, support: int | None = None) -> int:
-        """Remove a class with all its supports, or one of them; returns how many were removed.
+        """Remove a class with all its supports, or one of them.
 
         Args:
             label: The class.
             support: The place of one support among `supports(label)`, counted from 0; the class goes with its last one.
+
+        Returns:
+            How many supports were removed.
 
         Raises:
             LabelError: When the class is unknown.
@@ -282,6 +348,12 @@ class Gallery:
         It is kept with the gallery: matchers with that `far` use it from their next match on, in every process. Costs a search
         for each class, for 2,000 at most. `GalleryCalibration.is_stale(gallery.labels)` says when to do it again.
 
+        Args:
+            far: False accept rate, the share of strangers that may be given a label.
+
+        Returns:
+            The threshold, and how it was found.
+
         Raises:
             OptionError: For a rate outside (0, 0.5], or a bundle without thresholds.
             GalleryError: With too few classes, or where the gallery cannot be written.
@@ -299,9 +371,14 @@ class Gallery:
         return fitted
 
     def calibration(self, far: float, revision: int | None = None) -> GalleryCalibration | None:
-        """What `calibrate` found for this `far`, in whichever process; None before it was called.
+        """What `calibrate` found, in whichever process.
 
-        revision: of a view that was just taken; what is known of an older one is asked for again.
+        Args:
+            far: The false accept rate it was found for.
+            revision: Of a view that was just taken; what is known of an older one is asked for again.
+
+        Returns:
+            The calibration; None before `calibrate` was called for this rate.
         """
         text = self._notes_at(revision).get(_note_of(far))
         if text is None:

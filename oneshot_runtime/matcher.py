@@ -92,6 +92,9 @@ class OneShotMatcher:
             far: False accept rate, the share of unknown symbols that may be given a label (see `Match.label`), above 0 and at
                 most 0.5; None never refuses, which is also what a bundle without thresholds comes to, with an `OneShotWarning`.
 
+        Returns:
+            A matcher that is ready.
+
         Raises:
             OptionError: For a rate or a number of threads that cannot be, before anything is loaded; for provider_options that
                 cannot be any.
@@ -125,7 +128,17 @@ class OneShotMatcher:
         )
 
     def with_far(self, far: float | None) -> OneShotMatcher:
-        """The same model and gallery at another false accept rate; closing one closes both. Raises `OptionError`."""
+        """The same model and gallery at another false accept rate. Closing one closes both.
+
+        Args:
+            far: As in `load`.
+
+        Returns:
+            A matcher that shares everything else with this one.
+
+        Raises:
+            OptionError: For a rate outside (0, 0.5].
+        """
         rate = None if far is None else check_far(far)
         return OneShotMatcher(self.bundle, self._embedder, self.gallery, self.threads, rate)
 
@@ -247,6 +260,9 @@ class OneShotMatcher:
             top_k: How many candidates to list; the answer does not depend on it.
             where: Compares with some of the supports only, in a gallery that searches in its database.
 
+        Returns:
+            The label, or None when the symbol is unknown, with its probability and the candidates.
+
         Raises:
             ImageError: For an image that cannot be used.
             OptionError: For a `where` that this gallery has no use for, or a `top_k` below 1.
@@ -279,6 +295,13 @@ class OneShotMatcher:
             where: As in `match`.
             on_error: "raise" raises the `ImageError` of the first image that cannot be used, naming its place; "return" has
                 it in the place of the answer, so that one bad picture costs one answer.
+
+        Returns:
+            An answer for each image, in their order.
+
+        Raises:
+            ImageError: For an image that cannot be used, unless `on_error` is "return".
+            OptionError: As `match` does, or for another `on_error`.
         """
         if on_error not in ("raise", "return"):
             raise OptionError(f"on_error is 'raise' or 'return', got {on_error!r:.80}")
@@ -332,9 +355,18 @@ class OneShotMatcher:
         return [ReadSymbol(one.box, one.drawing, match) for one, match in zip(found, matches, strict=True)]
 
     def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
-        """Why an image gets its answer: the nearest supports of the `classes` best classes, the margin, what ink decided.
+        """Why an image gets its answer. Costs about a hundred embeddings.
 
-        Costs about a hundred embeddings. Raises `ImageError`, or `GalleryError` when the gallery is empty.
+        Args:
+            image: As in `match`.
+            classes: How many of the best classes to look at.
+
+        Returns:
+            The nearest support of each of them, the margin between the best two, and the ink that decided.
+
+        Raises:
+            ImageError: For an image that cannot be used.
+            GalleryError: When the gallery is empty.
         """
         from oneshot_runtime.quality.explanation import explain_canvas  # with what it draws with
 
@@ -351,12 +383,33 @@ class OneShotMatcher:
         return explain_canvas(canvas, match, best[:classes], self.gallery, self.bundle.head, self._batches.embed_canvases)
 
     def verify(self, image_a: ImageSource, image_b: ImageSource) -> float:
-        """Probability in [0, 1] that both images show the same symbol."""
+        """Whether two images show the same symbol. The gallery is not asked.
+
+        Args:
+            image_a: As in `match`.
+            image_b: As in `match`.
+
+        Returns:
+            The probability in [0, 1] that they do.
+
+        Raises:
+            ImageError: For an image that cannot be used.
+        """
         first, second = encode(self.embed([image_a, image_b]), self.bundle.head)
         return probability(int(sum_absolute_differences(first[None], second)[0]), self.bundle.head)
 
     def embed(self, images: _Images) -> NDArray[np.float32]:
-        """Embeddings float32 (N, D), components in [0, 1], of one image or any iterable of them."""
+        """The network's output for images.
+
+        Args:
+            images: One image, as in `match`, or any iterable of them.
+
+        Returns:
+            Embeddings float32 (N, D), components in [0, 1].
+
+        Raises:
+            ImageError: For an image that cannot be used, naming its place among several.
+        """
         return self._batches.embed_images(as_image_list(images))
 
     def warmup(self) -> None:

@@ -98,7 +98,6 @@ def fit_thresholds(
     Returns:
         Entries as `ThresholdTable.from_list` takes them, with the number of `strangers` of each.
     """
-
     scored = [_class_scores(compare, embeddings) for _, embeddings in parts]
 
     def fitted(shots: int, own: float) -> dict[int, _Fitted]:

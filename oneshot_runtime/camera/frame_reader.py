@@ -30,9 +30,16 @@ _CONFIRMED = 2
 
 @dataclass(frozen=True)
 class Sighting:
-    """A symbol in a frame. track: number that it keeps from frame to frame. box: x, y, width, height in pixels. label: None
-    when unknown. probability: in [0, 1], that of the label or of the best candidate. candidates: the labels it may have by
-    all its frames so far, best first. crop: uint8 (h, w), its ink dark on white, as it was matched."""
+    """A symbol in a frame.
+
+    Attributes:
+        track: A number that it keeps from frame to frame.
+        box: x, y, width and height in pixels.
+        label: Its class, None when it is unknown.
+        probability: In [0, 1], that of the label or of the best candidate.
+        candidates: The labels it may have by all its frames so far, best first.
+        crop: uint8 (h, w), its ink dark on white, as it was matched.
+    """
 
     track: int
     box: Box
@@ -52,7 +59,12 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a frame shows. milliseconds: by stage, "segment", "track" and "match"."""
+    """What a frame shows.
+
+    Attributes:
+        symbols: The symbols in it.
+        milliseconds: By stage: "segment", "track" and "match".
+    """
 
     symbols: tuple[Sighting, ...]
     milliseconds: dict[str, float]
@@ -64,7 +76,10 @@ class Reading:
 class FrameReader:
     """Reads frames with a matcher. Not for use by several threads at once; the matcher may be shared.
 
-    ink: "dark", "light" or "auto", see `find_symbols`. still: every frame is another picture, and nothing carries over.
+    Args:
+        matcher: Knows the symbols.
+        ink: "dark", "light", or "auto", which takes what a frame has more of.
+        still: Every frame is another picture, and nothing carries over from one to the next.
     """
 
     def __init__(self, matcher: OneShotMatcher, *, ink: str = "auto", still: bool = False) -> None:
@@ -79,7 +94,17 @@ class FrameReader:
         self._revision = matcher.gallery.revision
 
     def read(self, frame: NDArray[np.uint8]) -> Reading:
-        """The symbols of the next frame uint8 (H, W, 3) in OpenCV's blue, green, red, or (H, W) grey. Raises `ImageError`."""
+        """The symbols of the next frame.
+
+        Args:
+            frame: uint8 (H, W, 3) in OpenCV's order blue, green, red, or (H, W) grey.
+
+        Returns:
+            The symbols in it, and the milliseconds that it took.
+
+        Raises:
+            ImageError: For an array of another shape or dtype.
+        """
         start = time.perf_counter()
         if self._ink == "auto" and (self._still or self._frames % _INK_EVERY == 0):
             self._chosen = dominant_ink(frame)
@@ -98,10 +123,19 @@ class FrameReader:
         return Reading(seen, {name: 1000 * seconds for name, seconds in stages.items()})
 
     def enroll(self, label: str, *, track: int | None = None) -> Sighting | None:
-        """Teach a symbol of the frame read last under this label; None when it is not there.
+        """Teach a symbol of the frame read last. It is recognised from the next frame on.
 
-        It is recognised from the next frame on. track: that of the symbol; by default the one that is alone in the middle of
-        the frame, within an eighth of its shorter side. Raises `LabelError` or `GalleryError`.
+        Args:
+            label: The class.
+            track: The track of the symbol; by default the one that is alone in the middle of the frame, within an eighth of its
+                shorter side.
+
+        Returns:
+            The symbol as it was taken; None when it is not there.
+
+        Raises:
+            LabelError: For a name that can be none.
+            GalleryError: When the gallery cannot be written.
         """
         chosen = self._middle() if track is None else next((one for one in self._tracks if one.number == track), None)
         if chosen is None:

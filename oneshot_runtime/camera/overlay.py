@@ -25,7 +25,17 @@ _LONGEST = 40
 def annotate(
     frame: NDArray[np.uint8], symbols: Sequence[Sighting], fps: float | None = None, stages: Mapping[str, float] | None = None
 ) -> NDArray[np.uint8]:
-    """A copy of a frame uint8 (H, W, 3) with its symbols marked. stages: milliseconds by name, shown beside the rate."""
+    """Mark the symbols in a frame.
+
+    Args:
+        frame: uint8 (H, W, 3), blue, green, red. It is not changed.
+        symbols: The symbols to mark.
+        fps: Frames a second, to be shown; None shows no rate.
+        stages: Milliseconds by name, shown beside the rate.
+
+    Returns:
+        A copy of the frame with boxes and names.
+    """
     image = frame.copy() if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
     size = max(12, round(image.shape[0] / 36))
     for symbol in symbols:

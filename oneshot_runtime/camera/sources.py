@@ -83,9 +83,17 @@ class Source(ABC):
 
 
 def open_source(name: str, report: Callable[[str], None] = _quietly) -> Source:
-    """The source of a name: the index of a camera, an address, a folder of pictures, a picture, or a video file.
+    """Open a camera, a video, or pictures.
 
-    report: is told when a live source is lost and when it is back. Raises `SourceError` when it cannot be opened.
+    Args:
+        name: The index of a camera ("0"), an address (rtsp://...), a folder of pictures, a picture, or a video file.
+        report: Is told when a live source is lost and when it is back.
+
+    Returns:
+        The source, an iterable of frames.
+
+    Raises:
+        SourceError: When it cannot be opened.
     """
     if name.isdecimal() and len(name) < 4:
         return LiveSource(lambda: _open(int(name), f"camera {name}"), f"camera {name}", report)

@@ -22,16 +22,22 @@ _MAX_SHARDS = 100_000
 
 
 class ClusterStore:
-    """Pass it as `OneShotMatcher.load(gallery=ClusterStore("letters.db", shards=4))`, on a cluster that `ray.init` joined.
+    """A gallery in shards. Pass it as `OneShotMatcher.load(gallery=ClusterStore("letters.db", shards=4))`, on a cluster that
+    `ray.init` joined.
 
-    address: the durable gallery, created when missing: every shard reads its partition from there, so each node must reach it;
-    a file on one machine's disk does for nodes of that machine only. shards: how many; classes fall to them by their label's
-    hash. bundle: folder or bundle of the model, by default the one in the package. threads: of a search, and processors that a
-    shard asks Ray for. memory: bytes that a shard asks Ray for, by default enough for its partition and a quarter more.
-    timeout: seconds after which a question is refused when a shard has not answered, because it reloads or finds no place.
+    Args:
+        address: The durable gallery, created when missing. Every shard reads its partition from there, so each node must reach
+            it; a file on one machine's disk does for nodes of that machine only.
+        shards: How many; classes fall to them by their label's hash.
+        bundle: Folder or bundle of the model, by default the one in the package.
+        threads: Of a search, and processors that a shard asks Ray for.
+        memory: Bytes that a shard asks Ray for, by default enough for its partition and a quarter more.
+        timeout: Seconds after which a question is refused when a shard has not answered, because it reloads or finds no place.
 
-    Raises `GalleryError` for a cluster that is too small before anything is loaded, `OptionError`, or `DependencyError`
-    without Ray.
+    Raises:
+        GalleryError: For a cluster that is too small, before anything is loaded.
+        OptionError: For numbers that cannot be.
+        DependencyError: Without Ray.
     """
 
     def __init__(

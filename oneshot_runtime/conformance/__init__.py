@@ -21,4 +21,8 @@ __all__ = ["StoreContract"]
 
 
 class StoreContract(WriteContract, FollowingContract, SharingContract, AnswerContract):
-    """Derive a class named `Test...` and define `open` and `new_address`; `extra_seconds` is for a store that is far away."""
+    """What every store must do. Derive a class named `Test...`, define `open` and `new_address`, and run pytest.
+
+    Attributes:
+        extra_seconds: What to allow for beyond a store on this machine, for one that is far away.
+    """

@@ -38,11 +38,15 @@ _KEPT = 0.75
 class GalleryCalibration:
     """A threshold fitted to a gallery.
 
-    far: the false accept rate it is for. classes: how many were enrolled. asked: how many of them were asked for. threshold:
-    the probability from which a gallery of this size accepts. offset: by how much its logit lies above the manifest's; it stays
-    so when classes are added or removed. exact: whether the supports alone gave it; with fewer than 1 / far - 1 classes the
-    step from the lowest rate that they give to `far` is the manifest's. sketch: the 64 smallest hashes of the labels, by which
-    to tell how many classes came or went since (Broder 1997).
+    Attributes:
+        far: The false accept rate it is for.
+        classes: How many were enrolled.
+        asked: How many of them were asked for.
+        threshold: The probability from which a gallery of this size accepts.
+        offset: By how much its logit lies above the manifest's; it stays so when classes are added or removed.
+        exact: Whether the supports alone gave it; with fewer than 1 / far - 1 classes the step from the lowest rate that they
+            give to `far` is the manifest's.
+        sketch: The 64 smallest hashes of the labels, by which to tell how many classes came or went since (Broder 1997).
     """
 
     far: float
@@ -54,19 +58,37 @@ class GalleryCalibration:
     sketch: tuple[int, ...] = field(default=(), repr=False)
 
     def is_stale(self, labels: Iterable[str]) -> bool:
-        """Whether a quarter of the classes came or went since, as far as the sketch tells: then it should be done again."""
+        """Whether it should be fitted again: a quarter of the classes came or went since, as far as the sketch tells.
+
+        Args:
+            labels: The classes that are enrolled now.
+
+        Returns:
+            True when it should.
+        """
         now = _sketch(labels)
         either = sorted({*self.sketch, *now})[:_SKETCHED]
         both = sum(value in self.sketch and value in now for value in either)
         return both < _KEPT * len(either)
 
     def to_note(self) -> str:
-        """As a text to keep with the gallery."""
+        """As a text to keep with the gallery.
+
+        Returns:
+            The text, which `from_note` reads.
+        """
         return json.dumps(asdict(self))
 
     @classmethod
     def from_note(cls, text: str) -> GalleryCalibration | None:
-        """Inverse of `to_note`; None for what it never gives."""
+        """Inverse of `to_note`.
+
+        Args:
+            text: What `to_note` gave.
+
+        Returns:
+            The calibration; None for a text that `to_note` never gives.
+        """
         try:
             values = json.loads(text)
             fitted = cls(**values | {"sketch": tuple(map(int, values["sketch"]))})

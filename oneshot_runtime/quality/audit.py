@@ -69,8 +69,13 @@ class GalleryFinding:
 
 @dataclass(frozen=True)
 class GalleryAudit:
-    """findings: the most severe first; of outliers and of pairs at most 1,000 each. supports: in the gallery. compared: how
-    many of these were looked at, fewer where the classes are so large that only some shots of each were."""
+    """What `audit_gallery` found.
+
+    Attributes:
+        findings: The most severe first; of outliers and of pairs at most 1,000 each.
+        supports: How many the gallery holds.
+        compared: How many of them were compared: fewer where the classes are so large that only some shots of each were.
+    """
 
     findings: tuple[GalleryFinding, ...]
     supports: int
@@ -91,10 +96,20 @@ class _Sorted:
 
 
 def audit_gallery(gallery: Gallery, bundle: Bundle, far: float | None, max_supports: int = MAX_SUPPORTS) -> GalleryAudit:
-    """Compare all supports of a gallery with each other.
+    """Compare all supports of a gallery with each other. The limits are those of `enroll`.
 
-    Above `max_supports` only some shots of each class are compared, spread evenly over it; a finding is then still right, but
-    not all may be found. Raises `OptionError` when even one shot of each class is too many. The limits are those of `enroll`.
+    Args:
+        gallery: The gallery.
+        bundle: Its model.
+        far: The false accept rate at which it is used; None never refuses.
+        max_supports: Above so many only some shots of each class are compared, spread evenly over it; a finding is then still
+            right, but not all may be found.
+
+    Returns:
+        What was found.
+
+    Raises:
+        OptionError: When even one shot of each class is too many.
     """
     data = _sorted(gallery, bundle.dim, max_supports)
     head = bundle.head

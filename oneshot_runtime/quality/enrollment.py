@@ -56,10 +56,14 @@ _OTHERS = 5
 class Finding:
     """Something to look at; the picture was enrolled all the same.
 
-    kind: one of `FindingKind`. image: its place in the list that was enrolled. label: its class. other: the class that it comes
-    close to, for "duplicate" and "confusable". probability: in [0, 1], that it shows the same symbol as `other`'s nearest
-    support for "duplicate", as `other` for "confusable", or for "outlier" as the nearest support of its own class. message: for
-    people.
+    Attributes:
+        kind: One of `FindingKind`.
+        image: The picture's place in the list that was enrolled.
+        label: Its class.
+        other: The class that it comes close to, for "duplicate" and "confusable".
+        probability: In [0, 1], that the picture shows the same symbol as `other`'s nearest support for "duplicate", as `other`
+            for "confusable", or as the nearest support of its own class for "outlier".
+        message: What was found, for people.
     """
 
     kind: FindingKind

@@ -62,10 +62,13 @@ class NearSupport:
 class Explanation:
     """Why a query was given its answer.
 
-    match: the answer. canvas: uint8 (H, W), what the model saw, ink towards 255. nearest: the best classes, best first. margin:
-    logit of the best less that of the runner-up, or the best's own logit where there is but one class. influence: float32
-    (H, W) in logits, how much of the margin goes when the ink around a pixel is erased: above 0 the ink speaks for the best
-    class, below 0 for the runner-up; 0 where there is no ink.
+    Attributes:
+        match: The answer.
+        canvas: uint8 (H, W), what the model saw, ink towards 255.
+        nearest: The nearest support of each of the best classes, best first.
+        margin: Logit of the best less that of the runner-up, or the best's own logit where there is but one class.
+        influence: float32 (H, W) in logits, how much of the margin goes when the ink around a pixel is erased: above 0 the ink
+            speaks for the best class, below 0 for the runner-up; 0 where there is no ink.
     """
 
     match: Match

@@ -53,8 +53,15 @@ class HealthBody(BaseModel):
 def create_app(
     matcher: OneShotMatcher, options: ServerOptions | None = None, *, gallery: str | os.PathLike[str] | None = None
 ) -> FastAPI:
-    """The ASGI application over a loaded matcher; the caller closes the matcher. gallery: the file or address that the matcher
-    has open, for exports; None for a gallery in memory.
+    """The ASGI application over a loaded matcher.
+
+    Args:
+        matcher: Loaded and ready; the caller closes it.
+        options: Limits and access.
+        gallery: The file or address that the matcher has open, for exports; None for a gallery in memory.
+
+    Returns:
+        The application, for uvicorn or another ASGI server.
     """
     options = options or ServerOptions()
     app = FastAPI(

@@ -16,12 +16,18 @@ _SHORTEST_TOKEN = 16
 class ServerOptions:
     """Limits and access of a server.
 
-    host: address it binds. token: what clients must send as `Authorization: Bearer ...`, required beyond loopback. names: host
-    names beside `localhost` and bare addresses under which it may be called. max_bytes, max_images: of one request. max_import:
-    bytes of an imported gallery. timeout: seconds for a request's body to arrive, and for a match or an embedding to be done.
-    batch: single images of several clients that are matched together at most, 1 for each alone.
+    Attributes:
+        host: The address it binds.
+        token: What clients must send as `Authorization: Bearer ...`, required beyond loopback.
+        names: Host names beside `localhost` and bare addresses under which it may be called.
+        max_bytes: The most bytes of one request.
+        max_images: The most images of one request.
+        max_import: The most bytes of an imported gallery.
+        timeout: Seconds for a request's body to arrive, and for a match or an embedding to be done.
+        batch: Single images of several clients that are matched together at most; 1 matches each alone.
 
-    Raises `OptionError` for a host beyond loopback without a token, a token that is short, and limits that are not positive.
+    Raises:
+        OptionError: For a host beyond loopback without a token, a token that is short, and limits that are not positive.
     """
 
     host: str = "127.0.0.1"

@@ -35,7 +35,15 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Block:
-    """Supports to add. codes: uint8 (n, D). metadata: JSON texts. created: seconds since 1970, None for now."""
+    """Supports to add.
+
+    Attributes:
+        labels: n labels, one for each support.
+        codes: uint8 (n, D).
+        thumbnails: A PNG's bytes, or None, for each.
+        metadata: A JSON object's text, or None, for each.
+        created: Seconds since 1970 for each; None for now.
+    """
 
     labels: Sequence[str]
     codes: NDArray[np.uint8]
@@ -47,14 +55,27 @@ class Block:
         return f"Block({len(self.labels)} supports)"
 
     def require_dim(self, dim: int) -> None:
-        """Raise `GalleryError` unless the codes are as long as those of the gallery that they are to be added to."""
+        """Check that the codes fit a gallery.
+
+        Args:
+            dim: Bytes of its codes.
+
+        Raises:
+            GalleryError: When these codes are longer or shorter.
+        """
         if self.codes.shape[1] != dim:
             raise GalleryError(f"codes of {self.codes.shape[1]} dimensions cannot be added to a gallery of codes of {dim}")
 
 
 @dataclass(frozen=True)
 class Position:
-    """One state of one gallery. identity: random, made with it. revision: counts writes. supports: how many it then has."""
+    """One state of one gallery.
+
+    Attributes:
+        identity: Random, made with the gallery.
+        revision: Counts writes.
+        supports: How many it then has.
+    """
 
     identity: str
     revision: int
@@ -63,7 +84,13 @@ class Position:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Added:
-    """Supports to add, in order. codes: uint8 (n, D). numbers: grow with the order of enrollment, the same for every reader."""
+    """Supports to add, in order.
+
+    Attributes:
+        labels: n labels.
+        codes: uint8 (n, D).
+        numbers: They grow with the order of enrollment, and are the same for every reader.
+    """
 
     labels: list[str]
     codes: NDArray[np.uint8]
@@ -83,9 +110,13 @@ class Removed:
 
 @dataclass(frozen=True)
 class Changes:
-    """What to do to stay equal to the store: forget all (`anew`), forget what was removed, one after another, then add blocks.
+    """What to do to stay equal to the store: forget all, forget what was removed, one after another, then add.
 
-    position: the state that this leads to.
+    Attributes:
+        anew: Whether to forget all first.
+        removed: What to forget.
+        added: What to add.
+        position: The state that this leads to.
     """
 
     anew: bool
@@ -101,8 +132,12 @@ class Changes:
 class Where:
     """Which supports a match may compare with, where the store searches by itself.
 
-    metadata: what theirs must contain, a JSON object ({"site": "haifa"}); None asks for nothing. labels: the classes; None for
-    all. Raises `OptionError` for anything else.
+    Attributes:
+        metadata: What theirs must contain, a JSON object ({"site": "haifa"}); None asks for nothing.
+        labels: The classes; None for all.
+
+    Raises:
+        OptionError: For anything else.
     """
 
     metadata: dict[str, Any] | None = None
@@ -180,52 +215,106 @@ class GalleryStore(Protocol):
         ...
 
     def add(self, blocks: Iterable[Block]) -> None:
-        """Append supports, all of them or none; an error that the iterable raises changes nothing and is passed on."""
+        """Append supports, all of them or none.
+
+        Args:
+            blocks: The supports. An error that the iterable raises changes nothing and is passed on.
+        """
 
     def remove(self, label: str) -> int:
-        """Delete a label's supports; returns how many there were, 0 when it is unknown."""
+        """Delete a label's supports.
+
+        Args:
+            label: The label.
+
+        Returns:
+            How many there were, 0 when the label is unknown.
+        """
         ...
 
     def remove_support(self, label: str, place: int) -> bool:
-        """Delete one of a label's supports, by its place in `supports`, from 0; whether there was one.
+        """Delete one of a label's supports. The others keep their order, and a label without supports is gone.
 
-        The others keep their order, and a label without supports is gone.
+        Args:
+            label: The label.
+            place: The support's place in `supports`, from 0.
+
+        Returns:
+            Whether there was one.
         """
         ...
 
     def counts(self) -> dict[str, int]:
-        """How many supports each label has, in the order of the first that they have, read in one pass."""
+        """How many supports each label has, read in one pass.
+
+        Returns:
+            Labels to numbers, in the order of the first support that each has.
+        """
         ...
 
     def rename(self, old: str, new: str) -> int:
-        """Give a label's supports another name; they count as enrolled last. Returns how many there were.
+        """Give a label's supports another name; they count as enrolled last.
 
-        Raises `LabelError` when `new` is there already.
+        Args:
+            old: The label.
+            new: The other name.
+
+        Returns:
+            How many supports there were.
+
+        Raises:
+            LabelError: When `new` is there already.
         """
         ...
 
     def sync(self, apply: Callable[[Changes], int]) -> None:
-        """Hand everything that is new since the last call, whoever wrote it, to `apply`; cheap when nothing is.
+        """Hand over everything that is new since the last call, whoever wrote it; cheap when nothing is.
 
-        The first call hands over an empty gallery too. `apply` need not read what was added.
-        `apply` returns how many supports there are afterwards; where that differs from what the store holds, or raises, the
-        next changes start anew.
+        The first call hands over an empty gallery too.
+
+        Args:
+            apply: Is called with the changes, and need not read what was added. It returns how many supports there are
+                afterwards; where that differs from what the store holds, or it raises, the next changes start anew.
         """
 
     def supports(self, label: str) -> list[Support]:
-        """A label's supports in the order of their enrollment."""
+        """A label's supports.
+
+        Args:
+            label: The label.
+
+        Returns:
+            The supports in the order of their enrollment; none when the label is unknown.
+        """
         ...
 
     def notes(self) -> dict[str, str]:
-        """Small texts that are kept with the gallery by name, such as its calibration, as every process sees them."""
+        """Small texts that are kept with the gallery, such as its calibration, as every process sees them.
+
+        Returns:
+            Names to texts.
+        """
         ...
 
     def write_note(self, name: str, text: str | None) -> None:
-        """Keep a text with the gallery under a name, or none under it any more; durable like every write."""
+        """Keep a text with the gallery; durable like every write.
+
+        Args:
+            name: Its name.
+            text: The text; None forgets it.
+        """
         ...
 
     def holds(self, label: str, code: bytes) -> bool:
-        """Whether a label has a support of exactly this code."""
+        """Whether a label has a support of exactly this code.
+
+        Args:
+            label: The label.
+            code: D bytes.
+
+        Returns:
+            True when it has.
+        """
         ...
 
     def close(self) -> None:

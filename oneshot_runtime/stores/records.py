@@ -61,8 +61,11 @@ _NAME = re.compile("[0-9a-f]{32}")
 class Support:
     """One enrolled picture as a person would want to see it.
 
-    created: seconds since 1970, None where a gallery in memory did not keep it. thumbnail: a PNG of at most 128 pixels a side.
-    metadata: what the application stored with it, a JSON object.
+    Attributes:
+        label: Its class.
+        created: Seconds since 1970, None where a gallery in memory did not keep it.
+        thumbnail: A PNG of at most 128 pixels a side.
+        metadata: What the application stored with it, a JSON object.
     """
 
     label: str
@@ -77,7 +80,17 @@ class Support:
 
     @classmethod
     def stored(cls, label: str, created: float, thumbnail: bytes | None, metadata: str | None) -> Support:
-        """From a row's columns, metadata as a JSON object's text."""
+        """From a row's columns.
+
+        Args:
+            label: Its class.
+            created: Seconds since 1970.
+            thumbnail: A PNG.
+            metadata: A JSON object's text.
+
+        Returns:
+            The support.
+        """
         return cls(label, created, thumbnail, None if metadata is None else json.loads(metadata))
 
 

@@ -26,11 +26,21 @@ _BUILT_IN = {"postgres": "oneshot_runtime.stores.postgres", "postgresql": "onesh
 def open_store(
     address: str | os.PathLike[str] | GalleryStore, fingerprint: str, dim: int, partition: Partition | None = None
 ) -> GalleryStore:
-    """The store at `address`, created when missing: a path is a SQLite file, `scheme://...` what serves that scheme.
+    """The store at an address, created when missing.
 
-    A store that is open already, for this model, is taken as it is. partition: the classes that `sync` is to hand over, which
-    spares reading the others; other packages' stores hand over all. Raises `GalleryError`, naming the schemes there are for one
-    that is unknown.
+    Args:
+        address: A path is a SQLite file, `scheme://...` what serves that scheme. A store that is open already, for this model,
+            is taken as it is.
+        fingerprint: Of the model that the gallery is bound to.
+        dim: Bytes of a code.
+        partition: The classes that `sync` is to hand over, which spares reading the others; other packages' stores hand over
+            all.
+
+    Returns:
+        The open store.
+
+    Raises:
+        GalleryError: For a scheme that is unknown, naming those that are there, or a gallery that cannot be opened.
     """
     if isinstance(address, GalleryStore):
         if (address.fingerprint, address.dim) != (fingerprint, dim):

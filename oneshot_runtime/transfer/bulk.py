@@ -69,8 +69,13 @@ class Picture:
 class BulkResult:
     """What became of the pictures of a folder.
 
-    present: those that their class held already. failed: those that could not be used, the first thousand with `reasons`.
-    seconds: from the first picture to the last commit.
+    Attributes:
+        pictures: How many there were so far.
+        added: How many were enrolled.
+        present: How many their class held already.
+        failed: How many could not be used.
+        reasons: Why, for the first thousand of those.
+        seconds: From the first picture to the last commit.
     """
 
     pictures: int
@@ -122,14 +127,27 @@ def enroll_folder(
     """Enroll every picture of the folders in `folder` under its folder's label, in blocks that are durable one by one.
 
     A picture whose class holds a support from a file of the same bytes is left out, and so is one whose code equals that of a
-    support which was enrolled in another way; so a load that was cut off, or a folder that has grown, is loaded again without
-    duplicates. A picture that cannot be used is counted, handed to `failure`, and the others go on; with `strict` it ends the
-    load with an `ImageError`, what was written before stays. `progress` is called after each chunk of pictures. Links that
-    lead out of the folder are not read, unless `follow_links`.
+    support which was enrolled in another way. So a load that was cut off, or a folder that has grown, is loaded again without
+    duplicates. Memory holds the names of one label's pictures, the digests of its supports and a block of codes, however many
+    pictures there are.
 
-    Memory holds the names of one label's pictures, the digests of its supports and a block of codes, however many pictures
-    there are. Raises `GalleryError` when `folder` holds no folders, and `LabelError` for a folder whose name makes no label,
-    both before anything is enrolled.
+    Args:
+        store: The gallery to add to.
+        coding: Codes lists of pictures; `encode_here(ImageEncoder(...))` does it in this process.
+        folder: Holds a folder for each label, with its pictures in it.
+        strict: Stop at the first picture that cannot be used; what was written before stays. Else such pictures are counted.
+        follow_links: Whether links that lead out of the folder are read.
+        block: Supports that are written together.
+        progress: Called with the numbers so far after each chunk of pictures.
+        failure: Called with the reason for each picture that cannot be used.
+
+    Returns:
+        How many pictures were added, were there already, and failed, with the reasons.
+
+    Raises:
+        GalleryError: When `folder` holds no folders, before anything is enrolled, or the gallery cannot be written.
+        LabelError: For a folder whose name makes no label, before anything is enrolled.
+        ImageError: With `strict`, for the first picture that cannot be used.
     """
     if block < 1:
         raise GalleryError(f"a block has one picture at least, got {block}")

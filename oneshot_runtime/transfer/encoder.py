@@ -38,9 +38,19 @@ class EncodedImage:
 
 
 class ImageEncoder:
-    """Codes pictures with a bundle's embedding on at most `threads` threads, by default one for each available processor.
+    """Codes pictures with a bundle's embedding.
 
-    Raises `BundleError`, `DeviceError` or `DependencyError` as `OneShotMatcher.load` does.
+    Args:
+        bundle: The model.
+        device: As in `OneShotMatcher.load`, like the next three.
+        precision: "fp32", "int8" or "auto".
+        threads: The most threads it uses, by default one for each available processor.
+        provider_options: Of the execution provider.
+
+    Raises:
+        BundleError: As `OneShotMatcher.load` does, like the next two.
+        DeviceError: When the device does not run.
+        DependencyError: When ONNX Runtime is missing.
     """
 
     def __init__(
@@ -64,9 +74,13 @@ class ImageEncoder:
         return f"ImageEncoder({self.bundle!r}, {self.precision}, threads={self.threads})"
 
     def encode(self, pictures: Sequence[tuple[str, bytes | str]]) -> list[EncodedImage | str]:
-        """What becomes of each picture: its code, or why it cannot be used.
+        """What becomes of each picture.
 
-        A picture is its path and its file's bytes; a text in their place says why they could not be read, and is returned.
+        Args:
+            pictures: The path and the file's bytes of each; a text in the place of the bytes says why they could not be read.
+
+        Returns:
+            For each picture its code and thumbnail, or why it cannot be used.
         """
         parts = [pictures[start : start + self._part] for start in range(0, len(pictures), self._part)]
         return [outcome for part in self._workers.map(self._encode_part, parts) for outcome in part]

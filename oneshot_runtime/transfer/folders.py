@@ -71,9 +71,17 @@ def class_folders(root: str | os.PathLike[str], follow_links: bool = False) -> l
 
 
 def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
-    """Write the thumbnails of the gallery at `path`, or an address, into a new folder `target`, or nothing; returns how many.
+    """Write the thumbnails of a gallery into a new folder, all of them or none.
 
-    Raises `GalleryError` when `target` exists, or a support has no thumbnail: only an `.npz` then holds all.
+    Args:
+        path: The gallery's file or address.
+        target: The folder, which must not exist.
+
+    Returns:
+        How many pictures were written.
+
+    Raises:
+        GalleryError: When `target` exists, or a support has no thumbnail: only an `.npz` then holds all.
     """
     with atomic_output(target) as part, open_reader(path) as reader:
         missing: dict[str, None] = {}

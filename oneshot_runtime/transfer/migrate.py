@@ -19,14 +19,22 @@ _NAMED = 10
 
 
 def migrate(path: str | os.PathLike[str], encoder: ImageEncoder, progress: Callable[[int, int], None] | None = None) -> int:
-    """Bind the gallery file at `path` to `encoder`'s model; returns how many supports it holds.
+    """Bind a gallery file to another model, by embedding its thumbnails again.
 
     The supports are embedded before the file is locked; what other processes enroll meanwhile is embedded inside the one
     transaction that changes the file, so whenever the process dies, the file holds the old gallery or the new one. Processes
     that have the gallery open with the old model get a `GalleryError` from then on.
 
-    progress: called with the supports embedded so far and their number. Raises `GalleryError`, naming labels, when a support
-    has no usable thumbnail: nothing is changed then.
+    Args:
+        path: The gallery's file.
+        encoder: Of the new model.
+        progress: Called with the supports embedded so far and their number.
+
+    Returns:
+        How many supports the gallery holds.
+
+    Raises:
+        GalleryError: When a support has no usable thumbnail, naming labels: nothing is changed then.
     """
     codes: dict[int, bytes] = {}
     failed: list[str] = []

@@ -34,9 +34,18 @@ Progress = Callable[[int, int], None]
 
 
 def export_npz(path: str | os.PathLike[str], target: str | os.PathLike[str], progress: Progress | None = None) -> int:
-    """Write the gallery at `path`, or an address, to `target`, as one state and all or nothing; returns the number of supports.
+    """Write a gallery to a file, as one state, all of it or nothing.
 
-    Raises `GalleryError` when `target` exists or cannot be written, or the gallery is damaged.
+    Args:
+        path: The gallery's file or address.
+        target: The file, which must not exist.
+        progress: Called with the supports written so far and their number.
+
+    Returns:
+        How many supports were written.
+
+    Raises:
+        GalleryError: When `target` exists or cannot be written, or the gallery is damaged.
     """
     with atomic_output(target) as part, open_reader(path) as reader:
         _write_archive(reader, part, progress)
@@ -44,11 +53,23 @@ def export_npz(path: str | os.PathLike[str], target: str | os.PathLike[str], pro
 
 
 def import_npz(gallery: Gallery, bundle: Bundle, source: str | os.PathLike[str], progress: Progress | None = None) -> int:
-    """Add all supports of an `.npz` to a gallery, or none; returns how many they are.
+    """Add all supports of an `.npz` to a gallery, or none.
 
     Every array's size is checked before it is read, nothing is unpickled, and a file that was changed is found by the archive's
-    checksums. Raises `ArchiveError` for a file that is damaged, not of this form, or made with another model than `bundle`;
-    what the gallery raises, and `progress`, goes on as it is.
+    checksums.
+
+    Args:
+        gallery: The gallery to add to.
+        bundle: Its model, which must have made the file.
+        source: The file that `export_npz` wrote.
+        progress: Called with the supports read so far and their number. What it raises goes on as it is.
+
+    Returns:
+        How many supports were added.
+
+    Raises:
+        ArchiveError: For a file that is damaged, not of this form, or made with another model.
+        GalleryError: When the gallery cannot be written.
     """
     with ExitStack() as stack:
         with _blaming(source):

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # frozen.sh [WHEEL]: `oneshot match` from a folder that PyInstaller built, carried to another place; `pip install --target`; a zip application.
-# Each is run with an empty environment, from another folder, where no Python of this project can be found.
+# Each is run with an empty environment, from another folder, where no Python of this project can be found. Also the smallest folder that matches.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+root=$PWD
 what=$(realpath "${1:-.}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -38,6 +39,22 @@ mv "$work/venv" "$work/build" "$work/elsewhere/" # what it was built of must not
 echo "one folder: $(du -sm "$work/elsewhere/carried here" | cut -f1) MB"
 same "one folder" "$work/elsewhere/carried here/oneshot"
 mv "$work/elsewhere/venv" "$work/venv"
+
+# The smallest folder, by the commands of docs/platforms.md.
+cd "$root"
+sed -n '/^```bash$/,/^```$/{/^pip install --no-compile --target app /,/^```$/p}' docs/platforms.md | sed '/^```$/d' >"$work/smallest.sh"
+sed -i "s|^pip install \(.*\)\"oneshot-runtime|'$work/venv/bin/python' -m pip install -q \1\"$what|" "$work/smallest.sh"
+grep -qF -- "-m pip install -q --no-compile --target app \"$what" "$work/smallest.sh" || { echo "docs/platforms.md has no longer the commands that leave the smallest folder"; exit 1; }
+(cd "$work" && bash -e smallest.sh)
+size=$(du -sm "$work/app" | cut -f1)
+echo "the smallest folder: $size MB"
+[ "$size" -le 160 ]
+cat >"$work/app.sh" <<'SHELL'
+exec env PYTHONPATH="$(dirname "$0")/app" PYTHONDONTWRITEBYTECODE=1 "$(dirname "$0")/venv/bin/python" -S -m oneshot_runtime "$@"
+SHELL
+same "the smallest folder" sh "$work/app.sh"
+cd "$work"
+alone PYTHONPATH="$work/app" PYTHONDONTWRITEBYTECODE=1 venv/bin/python -S "$root/tests/platforms/device_check.py" cpu
 
 # A folder of pip's.
 "$work/venv/bin/python" -m pip install -q --target "$work/target" "${what}[cpu]"
