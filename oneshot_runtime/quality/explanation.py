@@ -86,7 +86,11 @@ class Explanation:
         return self.nearest[0].probability - (self.nearest[1].probability if len(self.nearest) > 1 else 0.0)
 
     def draw(self) -> Image.Image:
-        """The explanation as a picture (RGB)."""
+        """The query in coloured ink beside the nearest known drawings.
+
+        Returns:
+            A Pillow image, RGB.
+        """
         return _drawn(self)
 
 
