@@ -113,7 +113,7 @@ def _manifest(
     weights = model.head.weights.detach().numpy()
     checksums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     training = {key: notes[key] for key in ("command", "commit", "torch", "data", "sources") if key in notes}
-    optional = ("calibration", "holdout", "started_from", "teachers", "fonts", "thresholds_on")
+    optional = ("calibration", "holdout", "started_from", "teachers", "blended_with", "fonts", "thresholds_on")
     training |= {key: notes[key] for key in optional if notes.get(key)}
     training |= {"split": config.split, "seed": config.seed, "steps": done, "of_steps": config.steps, "loss": config.loss}
     training |= {"shares": config.shares} if notes.get("sources") else {}

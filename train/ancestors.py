@@ -55,7 +55,7 @@ def load_ancestor(path: Path, config: TrainConfig, holdout: Sequence[str]) -> An
     digest = hashlib.blake2b(digest_size=16)
     for name, value in sorted(weights.items()):
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    kept = ("command", "commit", "holdout", "started_from", "teachers", "fingerprint")
+    kept = ("command", "commit", "holdout", "started_from", "teachers", "blended_with", "fingerprint")
     record = {key: notes[key] for key in kept if key in notes} | {"weights": digest.hexdigest()}
     return Ancestor(model, weights, record, folded=path.is_dir())
 

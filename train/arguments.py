@@ -115,7 +115,11 @@ def refit_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("checkpoint", type=Path, help="a run's last.pt or best.pt")
     parser.add_argument("--network", type=import_network, metavar="MODULE:FUNCTION", help="as in training")
-    parser.add_argument("--data", type=Path, required=True, help="what the run was trained on")
+    parser.add_argument("--data", type=Path, help="what the run was trained on")
+    parser.add_argument("--prepared", type=Path, metavar="FILE", help="what `python -m train prepare` made for it, instead")
+    parser.add_argument("--blend-with", type=Path, metavar="RUN",
+                        help="try weights between this run, checkpoint or bundle and the checkpoint, and keep the best by what "
+                        "was held out")  # fmt: skip
     parser.add_argument("--fonts", type=Path, nargs="*", default=[*SYSTEM_FOLDERS], metavar="FOLDER",
                         help="fonts that draw held-out scripts; none leaves scripts out")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="the new checkpoint")

@@ -263,6 +263,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _refit(arguments: argparse.Namespace) -> int:
-    score = refit(arguments.checkpoint, arguments.data, arguments.fonts, arguments.out)
+    score = refit(
+        arguments.checkpoint, arguments.data, arguments.fonts, arguments.out, arguments.prepared, arguments.blend_with
+    )
     print(f"done: {arguments.out}, held-out alphabets {score}")
     return 0
