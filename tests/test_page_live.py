@@ -9,7 +9,6 @@ from PIL import Image
 pytest.importorskip("fastapi")
 pytest.importorskip("websockets")
 pytest.importorskip("selenium")
-pytest.importorskip("cv2")
 
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from oneshot_runtime.camera.frame_segment import Box
+from oneshot_runtime.camera.frame_symbols import Box
 
 __all__ = ["aimed_at", "reach"]
 

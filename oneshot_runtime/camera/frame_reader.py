@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.camera.aim import aimed_at
-from oneshot_runtime.camera.frame_segment import Box, dominant_ink, find_symbols
+from oneshot_runtime.camera.frame_symbols import Box, as_found, checked_ink, grey_of_frame
 from oneshot_runtime.camera.tracks import Track, Tracker
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.results import Candidate, clearly_ahead
+from oneshot_runtime.vision.frame import Focus, symbols_of_frame
 
-__all__ = ["FrameReader", "Reading", "Sighting"]
+__all__ = ["MOVE_CLOSER", "FrameReader", "Reading", "Sighting"]
+
+MOVE_CLOSER = "move closer: the symbols are too small to be read"
 
 _SETTLED = 8
 """Views after which a track is matched only in every so many frames as `_EVERY` says: its vote hardly changes any more."""
 
 _EVERY = 4
 
-_INK_EVERY = 15
-"""Frames after which "auto" looks again whether the ink is dark or light."""
+_FOCUS_EVERY = 15
+"""Frames after which a film is looked at anew: whether ink is dark or light, and whether there is a sheet far away."""
+
+_LATELY, _FAR, _NOT_FAR = 10, 6, 3
+"""Frames that say whether symbols are too small to be read: from so many of them on that is said, below so many no more."""
 
 _CONFIRMED = 2
 """Frames in which something must be found before it counts in a moving picture: specks of noise rarely last."""
@@ -64,10 +71,12 @@ class Reading:
     Attributes:
         symbols: The symbols in it.
         milliseconds: By stage: "segment", "track" and "match".
+        hint: What to do for more symbols to be read; empty where nothing is to be done.
     """
 
     symbols: tuple[Sighting, ...]
     milliseconds: dict[str, float]
+    hint: str = ""
 
     def __repr__(self) -> str:
         return f"Reading({len(self.symbols)} symbols, {sum(self.milliseconds.values()):.1f} ms)"
@@ -80,13 +89,18 @@ class FrameReader:
         matcher: Knows the symbols.
         ink: "dark", "light", or "auto", which takes what a frame has more of.
         still: Every frame is another picture, and nothing carries over from one to the next.
+
+    Raises:
+        OptionError: For any other ink.
     """
 
     def __init__(self, matcher: OneShotMatcher, *, ink: str = "auto", still: bool = False) -> None:
         self.matcher = matcher
-        self._ink = ink
+        self._ink = checked_ink(ink)
         self._still = still
-        self._chosen = ink
+        self._focus: Focus | None = None
+        self._far: deque[bool] = deque(maxlen=1 if still else _LATELY)
+        self._is_far = False
         self._frames = 0
         self._tracker = Tracker()
         self._tracks: list[Track] = []
@@ -106,9 +120,10 @@ class FrameReader:
             ImageError: For an array of another shape or dtype.
         """
         start = time.perf_counter()
-        if self._ink == "auto" and (self._still or self._frames % _INK_EVERY == 0):
-            self._chosen = dominant_ink(frame)
-        symbols = find_symbols(frame, self._chosen)
+        anew = self._still or self._frames % _FOCUS_EVERY == 0
+        shown = symbols_of_frame(grey_of_frame(frame), self._ink, None if anew else self._focus)
+        self._focus = shown.focus
+        symbols = as_found(shown.symbols)
         segmented = time.perf_counter()
         if self._still:
             self._tracker.forget()
@@ -120,7 +135,7 @@ class FrameReader:
         self._frames += 1
         seen = tuple(_sighting(track) for track in self._tracks)
         stages = {"segment": segmented - start, "track": tracked - segmented, "match": time.perf_counter() - tracked}
-        return Reading(seen, {name: 1000 * seconds for name, seconds in stages.items()})
+        return Reading(seen, {name: 1000 * seconds for name, seconds in stages.items()}, self._hint(shown.far))
 
     def enroll(self, label: str, *, track: int | None = None) -> Sighting | None:
         """Teach a symbol of the frame read last. It is recognised from the next frame on.
@@ -142,6 +157,13 @@ class FrameReader:
             return None
         self.matcher.enroll(label, chosen.found.crop)
         return Sighting(chosen.number, chosen.box, label, 1.0, (Candidate(label, 1.0),), chosen.found.crop)
+
+    def _hint(self, far: bool) -> str:
+        """What is said when the symbols were too small in most frames of late, so that it does not flicker."""
+        self._far.append(far)
+        least = 1 if self._still else _NOT_FAR if self._is_far else _FAR
+        self._is_far = sum(self._far) >= least
+        return MOVE_CLOSER if self._is_far else ""
 
     def _middle(self) -> Track | None:
         """The symbol between the corners in the middle of the frame; None when there is none, or several."""

@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from oneshot_runtime.camera.aim import reach
 from oneshot_runtime.camera.frame_reader import Sighting
-from oneshot_runtime.camera.optional_opencv import cv2
 
 __all__ = ["annotate", "draw_aim"]
 
@@ -23,36 +22,44 @@ _LONGEST = 40
 
 
 def annotate(
-    frame: NDArray[np.uint8], symbols: Sequence[Sighting], fps: float | None = None, stages: Mapping[str, float] | None = None
+    frame: NDArray[np.uint8],
+    symbols: Sequence[Sighting],
+    fps: float | None = None,
+    stages: Mapping[str, float] | None = None,
+    hint: str = "",
 ) -> NDArray[np.uint8]:
     """Mark the symbols in a frame.
 
     Args:
-        frame: uint8 (H, W, 3), blue, green, red. It is not changed.
+        frame: uint8 (H, W, 3), blue, green, red, or (H, W) grey. It is not changed.
         symbols: The symbols to mark.
         fps: Frames a second, to be shown; None shows no rate.
         stages: Milliseconds by name, shown beside the rate.
+        hint: What to do for more to be read (`Reading.hint`), written over the middle.
 
     Returns:
         A copy of the frame with boxes and names.
     """
-    image = frame.copy() if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+    image = frame.copy() if frame.ndim == 3 else np.repeat(frame[:, :, None], 3, axis=2)
     size = max(12, round(image.shape[0] / 36))
     for symbol in symbols:
         colour = _UNKNOWN if symbol.label is None else _KNOWN
         x, y, width, height = symbol.box
         margin = size // 3
-        corners = (x - margin, y - margin), (x + width + margin, y + height + margin)
-        cv2.rectangle(image, *corners, colour, max(2, size // 8), cv2.LINE_AA)
+        left, top = x - margin, y - margin
+        _outline(image, (left, top, x + width + margin, y + height + margin), colour, max(2, size // 8))
         text = "unknown"
         if symbol.label is not None:
             text = f"{_short(symbol.label)} {symbol.probability:.2f}"
         elif symbol.probably is not None:
             text = f"probably {_short(symbol.probably)} {symbol.probability:.2f}"
-        _write(image, text, (corners[0][0], corners[0][1]), size, colour, above=True)
+        _write(image, text, (left, top), size, colour, above=True)
     if fps is not None:
         parts = [f"{fps:.0f} frames/s"] + [f"{name} {value:.1f} ms" for name, value in (stages or {}).items()]
         _write(image, "   ".join(parts), (0, 0), size, _LINE)
+    if hint:
+        width = _plate(hint, size, _LINE).shape[1]
+        _write(image, hint, ((image.shape[1] - width) // 2, image.shape[0] // 2), size, _LINE)
     return image
 
 
@@ -62,10 +69,25 @@ def draw_aim(image: NDArray[np.uint8], text: str) -> None:
     side = reach(width, height)
     for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
         corner = (width // 2 + x * side, height // 2 + y * side)
-        cv2.line(image, corner, (corner[0] - x * side // 3, corner[1]), _WHITE, 2, cv2.LINE_AA)
-        cv2.line(image, corner, (corner[0], corner[1] - y * side // 3), _WHITE, 2, cv2.LINE_AA)
+        _fill(image, corner, (corner[0] - x * side // 3, corner[1] + 1), _WHITE)
+        _fill(image, corner, (corner[0] + 1, corner[1] - y * side // 3), _WHITE)
     size = max(12, round(height / 36))
     _write(image, text, (0, height - size * 3 // 2), size, _LINE)
+
+
+def _outline(image: NDArray[np.uint8], box: tuple[int, int, int, int], colour: tuple[int, int, int], pen: int) -> None:
+    """A rectangle's four sides; those that lie outside the picture are not drawn."""
+    left, top, right, bottom = box
+    for at in (top, bottom - pen):
+        _fill(image, (left, at), (right, at + pen), colour)
+    for at in (left, right - pen):
+        _fill(image, (at, top), (at + pen, bottom), colour)
+
+
+def _fill(image: NDArray[np.uint8], one: tuple[int, int], other: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    """Fill what lies between two corners, and at least two pixels of it, as far as it is in the picture."""
+    (left, right), (top, bottom) = sorted((one[0], other[0])), sorted((one[1], other[1]))
+    image[max(0, top) : max(0, bottom, top + 2), max(0, left) : max(0, right, left + 2)] = colour
 
 
 def _short(text: str) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.camera.aim import aimed_at
 from oneshot_runtime.camera.frame_reader import Sighting
-from oneshot_runtime.camera.frame_segment import Box
-from oneshot_runtime.camera.sources import Frame
+from oneshot_runtime.camera.frame_symbols import Box
+
+if TYPE_CHECKING:
+    from oneshot_runtime.camera.sources import Frame
 
 __all__ = ["Take", "Teacher"]
 

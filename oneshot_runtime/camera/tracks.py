@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from oneshot_runtime.camera.frame_segment import Box, Found
+from oneshot_runtime.camera.frame_symbols import Box, Found
 from oneshot_runtime.results import Candidate, Match
 
 __all__ = ["Track", "Tracker", "Vote"]

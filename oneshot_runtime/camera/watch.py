@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.camera.frame_reader import FrameReader, Reading
-from oneshot_runtime.camera.frame_segment import Box
+from oneshot_runtime.camera.frame_symbols import Box
 from oneshot_runtime.camera.overlay import annotate, draw_aim
 from oneshot_runtime.camera.recorder import PictureWriter, Recorder
 from oneshot_runtime.camera.sources import Frame, Source
@@ -63,6 +63,7 @@ class Watch:
         self._enroll, self._recorder, self._window = enroll, recorder, window
         self._emit, self._report = emit, report
         self._rate = 0.0
+        self._hint = ""
         self._stages: dict[str, float] = {}
 
     def run(self) -> Summary:
@@ -76,6 +77,7 @@ class Watch:
                 before = now
                 self.summary.frames += 1
                 self._lines(frame, reading)
+                self._say(reading.hint)
                 if self._enroll is not None and not self.summary.enrolled:
                     self._take(self._enroll, self._teacher.watch(frame, reading.symbols))
                 if not self._show(frame, reading) or self._is_done():
@@ -115,6 +117,12 @@ class Watch:
                 }
             )
 
+    def _say(self, hint: str) -> None:
+        """Report a hint when it begins to hold."""
+        if hint and hint != self._hint:
+            self._report(hint)
+        self._hint = hint
+
     def _take(self, label: str, take: Take | None) -> None:
         """Teach what the teacher has chosen, and say what that was."""
         if take is None:
@@ -136,7 +144,7 @@ class Watch:
         """Record and show a frame; whether to go on."""
         if self._recorder is None and self._window is None:
             return True
-        image = annotate(frame.image, reading.symbols, self._rate, self._stages)
+        image = annotate(frame.image, reading.symbols, self._rate, self._stages, reading.hint)
         if self._recorder is not None:
             self._recorder.write(image, frame.seconds)
         return self._window is None or self._interact(self._window, image, reading)

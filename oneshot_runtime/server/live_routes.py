@@ -17,7 +17,7 @@ import anyio
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from oneshot_runtime.errors import DependencyError, OneShotError
+from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.server.access import authorise
 from oneshot_runtime.server.live_session import LiveSession
 from oneshot_runtime.server.problems import ProblemError
@@ -44,7 +44,7 @@ MAX_FRAME = 4 << 20
 """Bytes of an encoded frame."""
 
 _MAX_COMMAND = 4096
-_GOING_AWAY, _TOO_BIG, _TRY_LATER, _UNSUPPORTED, _REFUSED = 1001, 1009, 1013, 1003, 1008
+_GOING_AWAY, _TOO_BIG, _TRY_LATER, _REFUSED = 1001, 1009, 1013, 1008
 
 
 class LiveRoute:
@@ -70,8 +70,6 @@ class LiveRoute:
         self._cameras += 1
         try:
             await self._serve(socket, LiveSession(self._service.matcher))
-        except DependencyError as error:
-            await socket.close(_UNSUPPORTED, str(error)[:120])
         except WebSocketDisconnect:
             pass
         finally:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from oneshot_runtime.camera.frame_reader import FrameReader, Sighting
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.gallery import check_label
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.vision.decode import claim_of_bytes, thumbnail, to_grey
-
-if TYPE_CHECKING:
-    from oneshot_runtime.camera.frame_reader import Sighting
 
 __all__ = ["LiveSession"]
 
@@ -27,9 +25,6 @@ class LiveSession:
     """Reads frames one after the other. Not for several threads at once."""
 
     def __init__(self, matcher: OneShotMatcher) -> None:
-        """Raises `DependencyError` where the camera's extra is not installed."""
-        from oneshot_runtime.camera.frame_reader import FrameReader
-
         self._matcher = matcher
         self._reader = FrameReader(matcher)
         self._seen: dict[int, Sighting] = {}
@@ -59,6 +54,7 @@ class LiveSession:
                 }
                 for s in reading.symbols
             ],
+            "hint": reading.hint,
             "milliseconds": {name: round(value, 2) for name, value in {"decode": decoded, **reading.milliseconds}.items()},
         }
 

@@ -17,7 +17,7 @@ from PIL import Image
 from oneshot_runtime.vision.lines import count_lines, without_lines
 from oneshot_runtime.vision.morphology import Parts, closing, connected_parts, opening
 
-__all__ = ["Ink", "find_ink"]
+__all__ = ["Ink", "contrast_to_paper", "find_ink", "floor_of", "runs_from"]
 
 _DARK = 32
 """Grey levels added before the logarithm, so that noise in the dark is no contrast."""
@@ -67,11 +67,9 @@ def find_ink(grey: NDArray[np.uint8], light: bool, window: int) -> list[Ink]:
 
     window: pixels, odd; what is wider is paper.
     """
-    paper = (opening if light else closing)(grey, window)
-    levels = _logarithm(grey), _logarithm(paper)
-    contrast = levels[0] - levels[1] if light else levels[1] - levels[0]
-    faintest = _floor(contrast)
-    while _runs(contrast >= faintest) > _MOST_RUNS:
+    paper, contrast = contrast_to_paper(grey, light, window)
+    faintest = floor_of(contrast)
+    while runs_from(contrast, faintest) > _MOST_RUNS:
         faintest += faintest // 2
     cleaned, lined = without_lines(contrast, faintest)
     found: list[Ink] = []
@@ -89,6 +87,13 @@ def find_ink(grey: NDArray[np.uint8], light: bool, window: int) -> list[Ink]:
     return found
 
 
+def contrast_to_paper(grey: NDArray[np.uint8], light: bool, window: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The paper's level around each pixel of a picture uint8 (h, w), and the pixel's contrast to it: uint8 (h, w) each."""
+    paper = (opening if light else closing)(grey, window)
+    levels = _logarithm(grey), _logarithm(paper)
+    return paper, levels[0] - levels[1] if light else levels[1] - levels[0]
+
+
 def _above_lines(contrast: NDArray[np.uint8], faintest: int) -> int:
     """The limit of ink that is so much stronger than the lines that they need not be taken out; 0 where it is not."""
     peaks = _peaks(contrast, faintest)
@@ -96,7 +101,9 @@ def _above_lines(contrast: NDArray[np.uint8], faintest: int) -> int:
     return limit if limit and not (count_lines(contrast >= limit) or count_lines((contrast >= limit).T)) else 0
 
 
-def _runs(mask: NDArray[np.bool_]) -> int:
+def runs_from(contrast: NDArray[np.uint8], limit: int) -> int:
+    """How many runs of pixels of a plane uint8 (h, w) reach that limit."""
+    mask = contrast >= limit
     return int(np.count_nonzero(mask[:, 1:] > mask[:, :-1]))
 
 
@@ -104,7 +111,7 @@ def _logarithm(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.frombuffer(grey.tobytes().translate(_CONTRAST), np.uint8).reshape(grey.shape)
 
 
-def _floor(contrast: NDArray[np.uint8]) -> int:
+def floor_of(contrast: NDArray[np.uint8]) -> int:
     """The faintest contrast that may be ink: above what most of the picture has, and how uneven that is."""
     counts = np.cumsum(Image.fromarray(contrast).histogram())
     middle, quarter = (int(np.searchsorted(counts, contrast.size * share // 4, side="right")) for share in (2, 3))

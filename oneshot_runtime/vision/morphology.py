@@ -83,6 +83,15 @@ class Parts:
         sums = np.bincount(self.of, weights=np.add.reduceat(flat, bounds, dtype=np.int64)[::2], minlength=count)
         return peaks, sums.astype(np.int64) // self.areas
 
+    def only(self, numbers: NDArray[np.int64]) -> Parts:
+        """These parts, numbered anew in this order."""
+        renumbered = np.full(len(self.areas), -1, np.int64)
+        renumbered[numbers] = np.arange(len(numbers))
+        of = renumbered[self.of]
+        kept = of >= 0
+        runs = (self.rows[kept], self.starts[kept], self.ends[kept], of[kept])
+        return Parts(*runs, self.boxes[numbers], self.areas[numbers], self.pens[numbers])
+
     def spans(self) -> NDArray[np.int64]:
         """The area of each part if every row were filled between its first and its last pixel, int64 (n,)."""
         rows = np.lexsort((self.rows, self.of))

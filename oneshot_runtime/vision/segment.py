@@ -16,7 +16,20 @@ from oneshot_runtime.vision.grouping import group_parts, union
 from oneshot_runtime.vision.ink import Ink, find_ink
 from oneshot_runtime.vision.morphology import spread
 
-__all__ = ["Box", "Found", "Scene", "cut", "gap", "look", "scene_of", "working", "worth"]
+__all__ = [
+    "Box",
+    "Found",
+    "Scene",
+    "cut",
+    "found_of",
+    "frames_of",
+    "gap",
+    "is_on_paper",
+    "look",
+    "scene_of",
+    "working",
+    "worth",
+]
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the picture."""
@@ -148,18 +161,18 @@ def scene_of(ink: Ink, window: int | None) -> Scene:
     if window is None and (~large).sum() == 1 and parts.areas[keep[~large]][0] == 1:
         large[:] = True  # one pixel in a drawing is nothing
     if window is not None:
-        large[large] = [_is_on_paper(ink, int(number)) for number in keep[large]]
+        large[large] = [is_on_paper(ink, int(number)) for number in keep[large]]
         if not large.any():
             return nothing
         pen = _pen(ink, keep[large][np.argmax(sides[keep][large])])
         if pen > _WIDEST * window:
             return nothing
     keep = keep[large]
-    frames = _frames(ink, keep, pen)
+    frames = frames_of(ink, keep, pen)
     rest = keep[~np.isin(keep, frames)]
     is_point = sides[rest] < _POINT * pen
     points, rest = (rest[is_point], rest[~is_point]) if not is_point.all() else (rest[:0], rest)
-    groups = [_found(ink, rest[group]) for group in group_parts(parts.boxes[rest])]
+    groups = [found_of(ink, rest[group]) for group in group_parts(parts.boxes[rest])]
     groups = sorted([group for group in groups if group.side >= _SMALLEST], key=lambda group: -group.side)
     if not groups:
         return nothing
@@ -173,11 +186,12 @@ def scene_of(ink: Ink, window: int | None) -> Scene:
     specks = len(parts.areas) - len(frames) - sum(len(group.numbers) for group in groups) - len(near)
     if specks:
         dropped.append(f"{specks} speck(s)")
-    framed = _found(ink, np.concatenate((frames, rest, near))) if len(frames) else None
-    return Scene(ink, groups, framed, _found(ink, near) if len(near) else None, pen, dropped)
+    framed = found_of(ink, np.concatenate((frames, rest, near))) if len(frames) else None
+    return Scene(ink, groups, framed, found_of(ink, near) if len(near) else None, pen, dropped)
 
 
-def _found(ink: Ink, numbers: NDArray[np.int64]) -> Found:
+def found_of(ink: Ink, numbers: NDArray[np.int64]) -> Found:
+    """These parts of ink as one symbol."""
     return Found(ink, numbers, union(ink.parts.boxes[numbers]))
 
 
@@ -187,7 +201,7 @@ def gap(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
     return float(np.hypot(*apart))
 
 
-def _frames(ink: Ink, numbers: NDArray[np.int64], pen: float) -> NDArray[np.int64]:
+def frames_of(ink: Ink, numbers: NDArray[np.int64], pen: float) -> NDArray[np.int64]:
     """Parts that are frames around others: their ink runs along all four sides of their box, and nowhere else."""
     frames: list[int] = []
     boxes = ink.parts.boxes
@@ -211,7 +225,7 @@ def _encloses(outer: NDArray[np.int64], inner: NDArray[np.int64], gap: int) -> b
     return bool((inner[:2] >= outer[:2] + gap).all() and (inner[:2] + inner[2:] <= outer[:2] + outer[2:] - gap).all())
 
 
-def _is_on_paper(ink: Ink, number: int) -> bool:
+def is_on_paper(ink: Ink, number: int) -> bool:
     """Whether paper surrounds a part on all sides: a gap between strokes, or the tip of something wide, borders on its like."""
     height, width = ink.contrast.shape
     x, y, w, h = (int(value) for value in ink.parts.boxes[number])

@@ -28,6 +28,7 @@ export class Live {
     this.stage.show(this, "Live");
     at("cameras-field").hidden = true;
     const run = ++this.running;
+    this.hint = "";
     const problem = cameraProblem();
     if (problem.length) return this.stage.notice(...problem);
     this.stage.notice("Opening the camera …");
@@ -102,12 +103,19 @@ export class Live {
       if (run !== this.running) return;
       if (answer) {
         this.stage.draw(picture, answer.width, answer.height, answer.symbols);
+        this.#advise(answer.hint);
         times.push([performance.now(), performance.now() - last]);
         if (times.length > SHOWN) times.shift();
         this.#pace(times);
       }
       picture.close();
     }
+  }
+
+  // Says what to do for more to be read, as long as that holds.
+  #advise(hint) {
+    if (hint !== this.hint) this.stage.notice(hint && `${hint[0].toUpperCase()}${hint.slice(1)}.`);
+    this.hint = hint;
   }
 
   #pace(times) {
@@ -139,7 +147,6 @@ export class Live {
       return await answer;
     } catch (error) {
       if (run !== this.running) return null;
-      if (error.final) throw error;
       this.socket = null;
       this.stage.notice(`${error.message} Trying again …`);
       await new Promise((resolve) => { setTimeout(resolve, AGAIN); });
@@ -152,7 +159,7 @@ export class Live {
     socket.addEventListener("message", ({ data }) => { if (run === this.running) this.#answered(JSON.parse(data)); });
     socket.addEventListener("close", ({ code, reason }) => {
       if (this.socket === socket) this.socket = null;
-      const error = Object.assign(new Error(reason || "The server does not answer."), { final: code === 1003 });
+      const error = new Error(reason || "The server does not answer.");
       this.waiting?.reject(error);
       this.told?.(false);
     });

@@ -5,10 +5,9 @@ import pytest
 
 cv2 = pytest.importorskip("cv2")
 
-from benchmarks.film import Film, film, lay_out  # noqa: E402
+from benchmarks.film import Film, Shown, film, lay_out  # noqa: E402
 from oneshot_runtime import ImageError, OneShotMatcher, OptionError  # noqa: E402
-from oneshot_runtime.camera import find_symbols  # noqa: E402
-from oneshot_runtime.camera.frame_segment import dominant_ink  # noqa: E402
+from oneshot_runtime.camera import FrameReader, find_symbols  # noqa: E402
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer  # noqa: E402
 from oneshot_runtime.vision.grouping import group_parts  # noqa: E402
 
@@ -49,7 +48,6 @@ def test_boxes_are_in_pixels_of_a_large_frame() -> None:
 
 def test_chalk_on_a_dark_board_is_found_and_becomes_dark_ink_on_white() -> None:
     image = cross(page(level=45), 100, 80, ink=210)
-    assert dominant_ink(image) == "light"
     (found,) = find_symbols(image)
     assert is_about(found.box, (98, 78, 65, 65))
     assert found.crop[0].min() == 255
@@ -125,6 +123,36 @@ def test_what_is_no_frame_is_refused(frame: object) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (9, 9)])
 def test_tiny_frames_hold_nothing(shape: tuple[int, int]) -> None:
     assert find_symbols(np.random.default_rng(0).integers(0, 256, shape, np.uint8)) == []
+
+
+def filmed(settings: Film, frames: int, contrast: float | None = None) -> list[tuple[np.ndarray, list[Shown]]]:
+    """A film of eight symbols on a sheet."""
+    rng = np.random.default_rng(4)
+    alphabet = [symbol for symbol in invent_alphabet(16, seed=4) if len(symbol.strokes) > 1][:8]
+    drawings = [(str(number), draw(symbol, random_writer(rng), rng, 210)) for number, symbol in enumerate(alphabet)]
+    return list(film(lay_out(drawings, rng, contrast=contrast), settings, frames, rng))
+
+
+@pytest.mark.parametrize(
+    ("settings", "contrast"), [(Film(fps=2), None), (Film(fps=2), 0.35), (Film(fps=2, distance=2.8), None)]
+)
+def test_ink_pencil_and_a_sheet_that_is_far_away_are_found(settings: Film, contrast: float | None) -> None:
+    shown = found = 0
+    for image, truth in filmed(settings, 4, contrast):
+        near = [symbol.box for symbol in find_symbols(image)]
+        shown += len(truth)
+        found += sum(any(is_about(box, there.box, off=16) for box in near) for there in truth)
+    assert found >= 0.75 * shown > 0
+
+
+def test_symbols_that_are_too_far_away_to_be_read_are_told_and_those_near_enough_are_not(matcher: OneShotMatcher) -> None:
+    far, near = (filmed(Film(fps=10, distance=distance), 10) for distance in (9, 1))
+    reader = FrameReader(matcher)
+    hints = [reader.read(image).hint for image, _ in far]
+    assert hints[0] == ""  # not for a frame or two
+    assert "move closer" in hints[-1]
+    assert [reader.read(image).hint for image, _ in near][-1] == ""
+    assert "move closer" in FrameReader(matcher, still=True).read(far[0][0]).hint
 
 
 @pytest.mark.parametrize("board", [False, True])

@@ -12,7 +12,6 @@ from PIL import Image
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx")
-pytest.importorskip("cv2")
 
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
