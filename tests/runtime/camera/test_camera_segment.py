@@ -146,7 +146,7 @@ def test_ink_pencil_and_a_sheet_that_is_far_away_are_found(settings: Film, contr
 
 
 def test_symbols_that_are_too_far_away_to_be_read_are_told_and_those_near_enough_are_not(matcher: OneShotMatcher) -> None:
-    far, near = (filmed(Film(fps=10, distance=distance), 10) for distance in (9, 1))
+    far, near = (filmed(Film(360, 640, fps=10, distance=distance), 10) for distance in (6, 1))
     reader = FrameReader(matcher)
     hints = [reader.read(image).hint for image, _ in far]
     assert hints[0] == ""  # not for a frame or two
