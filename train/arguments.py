@@ -77,6 +77,7 @@ def train_parser() -> argparse.ArgumentParser:
                         help="auto measures both where the "
                         "processor has bf16")  # fmt: skip
     parser.add_argument("--threads", type=_at_least(1), help="processor threads (default: PyTorch's choice)")
+    parser.add_argument("--tensorboard", action="store_true", help="also write tensorboard/ into the run's folder")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/PRESET-SPLIT-SEED), or the file of prepare")
     parser.add_argument(
         "--resume",

@@ -82,7 +82,7 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         trainer = _new_trainer(arguments, argv, config, changes, data)
     print(f"{len(data.training.images)} images of {len(data.training.members())} classes, {trainer.config.steps} steps, "
           f"{trainer.config.precision}; writing to {out}", flush=True)  # fmt: skip
-    result = run(trainer, data.validation, out, data.scripts)
+    result = run(trainer, data.validation, out, data.scripts, arguments.tensorboard)
     if not result.finished:
         print(f"interrupted at step {trainer.done}; --resume --out {out} goes on", file=sys.stderr)
         return 130
@@ -220,7 +220,7 @@ def _repeatable(argv: list[str], steps: int, precision: str, minutes: float) -> 
     What `--start-from` and `--teachers` name is kept by the trainer, as those runs' own commands.
     """
     ours = ("--minutes", "--steps", "--precision", "--data", "--out", "--threads", "--start-from", "--teachers", "--fonts")
-    ours += ("--config", "--set", "--resume", "--prepared")
+    ours += ("--config", "--set", "--resume", "--prepared", "--tensorboard")
     kept: list[str] = []
     skip = False
     for word in argv:

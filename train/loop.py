@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -20,6 +19,7 @@ from train.calibrate import OWN_SHARE, fit_calibration, fit_thresholds
 from train.canvases import Canvases
 from train.curves import draw_curves
 from train.episodes import Score, score_episodes, within_alphabet_episodes
+from train.run_log import RunLog
 from train.trainer import Trainer
 
 __all__ = ["RunResult", "Validation", "describe", "run", "validate"]
@@ -43,21 +43,24 @@ class RunResult:
     chosen: str = "last"
 
 
-def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canvases | None = None) -> RunResult:
+def run(
+    trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canvases | None = None, tensorboard: bool = False
+) -> RunResult:
     """Train until `trainer.finished`, writing `last.pt`, `best.pt`, `log.jsonl` and `curves.png` into `out`.
 
     Ctrl-C ends the run after the current step, with a checkpoint that resumes; a second one ends it at once. `best.pt` changes
     only when validation improves. scripts: glyphs of held-out scripts, which the mean of validation and the thresholds take in.
+    tensorboard: see `RunLog`.
 
     A run that started from another is scored before its first step, and at its end so are weights between its start and its
     end: the best of them all, by what was held out, is `best.pt`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    log, checkpoint, steps = out / "log.jsonl", out / "last.pt", trainer.config.steps
+    log, checkpoint, steps = RunLog(out, tensorboard), out / "last.pt", trainer.config.steps
     paper = trainer.config.paper
     validate_every = trainer.epoch_steps * paper.validate if paper else max(1, steps // trainer.config.validations)
     meter, saved, score = _Meter(), time.monotonic(), None
-    _append(log, {"event": "start", "step": trainer.done, "config": trainer.config.to_dict()})
+    log.add({"event": "start", "step": trainer.done, "config": trainer.config.to_dict()})
     if validation is not None and trainer.start is not None and not trainer.done:
         _record_validation(trainer, validation, scripts, out, log, "start")
     clock = time.monotonic()
@@ -72,13 +75,13 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canva
             trainer.spent, clock = trainer.spent + now - clock, now
             if meter.steps == _LOG_EVERY or trainer.finished:
                 progress.set_postfix_str(f"loss {meter.mean_loss:.4f}, {meter.images_per_second:.0f} images/s")
-                _append(log, {"event": "step", "step": trainer.done, **meter.flush()})
+                log.add({"event": "step", "step": trainer.done, **meter.flush()})
             more = trainer.config.minutes > 0 or trainer.done + validate_every <= steps
             due = trainer.done % validate_every == 0 and more and not trainer.finished
             if validation is not None and due:
                 score = _record_validation(trainer, validation, scripts, out, log)
                 progress.write(f"step {trainer.done}: within-alphabet 20-way on held-out alphabets {score}")
-                if paper and _validations_since_best(log) * paper.validate >= paper.patience:
+                if paper and log.validations_since_best() * paper.validate >= paper.patience:
                     trainer.notes["stopped_early"] = True
             if time.monotonic() - saved > _SAVE_SECONDS:
                 trainer.save(checkpoint)
@@ -93,8 +96,8 @@ def run(trainer: Trainer, validation: Canvases | None, out: Path, scripts: Canva
         for share in SHARES if trainer.start is not None else ():
             with trainer.blended_with_start(share):
                 _record_validation(trainer, validation, scripts, out, log, f"blend {share}")
-    draw_curves(log, out / "curves.png")
-    chosen = _chosen(log)
+    draw_curves(log.path, out / "curves.png")
+    chosen = log.chosen()
     if not finished or chosen is None:
         return RunResult(checkpoint, finished, score)
     return RunResult(checkpoint if chosen == "last" else out / "best.pt", finished, score, chosen)
@@ -149,7 +152,7 @@ def _population(parts: Sequence[Canvases]) -> dict[str, Any]:
 
 
 def _record_validation(
-    trainer: Trainer, validation: Canvases, scripts: Canvases | None, out: Path, log: Path, weights: str | None = None
+    trainer: Trainer, validation: Canvases, scripts: Canvases | None, out: Path, log: RunLog, weights: str | None = None
 ) -> Score:
     weights = weights or f"step {trainer.done}"
     found = validate(trainer, validation, scripts)
@@ -157,25 +160,12 @@ def _record_validation(
     trainer.notes.update(validation=record | {"step": trainer.done, "weights": weights}, **found.notes)
     event = "blend" if weights.startswith("blend") else "validation"
     figures = {name: value for name, value in record.items() if name != "alphabets"}
-    _append(log, {"event": event, "step": trainer.done, "weights": weights, "mean": round(found.mean, 5), **figures})
+    log.add({"event": event, "step": trainer.done, "weights": weights, "mean": round(found.mean, 5), **figures})
     if found.mean > trainer.best:
         trainer.best = found.mean
         trainer.save(out / "best.pt")
-    draw_curves(log, out / "curves.png")
+    draw_curves(log.path, out / "curves.png")
     return found.score
-
-
-def _chosen(log: Path) -> str | None:
-    """Which weights were the best by what was held out; the earliest of equals. None where nothing was."""
-    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    found = [row for row in rows if row["event"] in ("validation", "blend")]
-    return str(max(found, key=lambda row: row["mean"])["weights"]) if found else None
-
-
-def _validations_since_best(log: Path) -> int:
-    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    means = [row["mean"] for row in rows if row["event"] == "validation"]
-    return len(means) - 1 - means.index(max(means)) if means else 0
 
 
 def _figures(score: Score) -> dict[str, Any]:
@@ -234,8 +224,3 @@ class _Meter:
         values = {"loss": round(self.mean_loss, 5), "images_per_second": round(self.images_per_second, 1)}
         self.steps, self._images, self._seconds, self._losses = 0, 0, 0.0, []
         return values | {"training_seconds": round(self._total, 1)}
-
-
-def _append(log: Path, record: dict[str, Any]) -> None:
-    with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")

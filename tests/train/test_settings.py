@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import sys
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.train.drawn_data import entries, write_zip
 from train.__main__ import main
@@ -102,3 +104,15 @@ def test_a_device_that_is_not_there_is_one_line(few, device: str, capsys) -> Non
     said = capsys.readouterr().err
     assert f"--device {device}" in said
     assert said.count("\n") == 1
+
+
+def test_tensorboard_is_written_where_it_is_asked_for(symbols, tmp_path, monkeypatch, capsys) -> None:
+    words = ["--data", str(symbols), "--split", "folder", "--invented", "0", "--steps", "2", "--classes", "4", "--shots", "2"]
+    words += ["--precision", "fp32", "--tensorboard", "--out"]
+    assert main([*words, str(tmp_path / "run")]) == 0
+    shown = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert {"step/loss", "step/images_per_second", "validation/accuracy"} <= set(shown.Tags()["scalars"])
+    assert [event.step for event in shown.Scalars("step/loss")] == [2]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert main([*words, str(tmp_path / "other")]) == 1
+    assert "pip install tensorboard" in capsys.readouterr().err
