@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 
 from oneshot_runtime.errors import GalleryError, OneShotError
-from oneshot_runtime.stores.sqlite.process_lock import FileLock, drop_lock, take_lock
+from oneshot_runtime.stores.sqlite.process_lock import FileLock, drop_lock, follow_forks, take_lock, transactions
 
 __all__ = ["BUSY_SECONDS", "UNREADABLE", "GalleryFile", "sync_folder", "transaction"]
 
@@ -117,7 +117,8 @@ class GalleryFile:
 
     def create(self, fill: Callable[[sqlite3.Connection], None]) -> None:
         """Make the file with what `fill` writes, whole or not at all; one that another process made meanwhile stays."""
-        with self.errors():
+        follow_forks()
+        with self.errors(), transactions.transaction():
             fresh = self.real.with_name(f".{self.real.name}.new-{uuid.uuid4().hex}")
             os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
             try:

@@ -171,9 +171,10 @@ class FileAccess:
         try:
             for _ in range(3):
                 connections.append(self._file.connect())
-                set_up(connections[-1], self._file)
-            connections[1].execute(f"PRAGMA cache_size = -{_WRITE_CACHE_KB}")
-            with self._file.reading():
+            with self._file.reading():  # SQLite would find no moment between the writes of a busy process
+                for connection in connections:
+                    set_up(connection, self._file)
+                connections[1].execute(f"PRAGMA cache_size = -{_WRITE_CACHE_KB}")
                 connections[0].execute("BEGIN DEFERRED")
                 require_gallery(connections[0], self._file)
                 state = self._state(connections[0])

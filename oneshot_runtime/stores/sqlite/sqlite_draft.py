@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot_runtime.errors import DamageError
 from oneshot_runtime.stores.follower import require_complete
 from oneshot_runtime.stores.records import Row, State
 from oneshot_runtime.stores.sqlite.block import Block, block_size, checksum_of
@@ -115,6 +116,9 @@ class SqliteDraft:
         """Write the state, if anything was changed."""
         if self.state != self.before:
             self.state = replace(self.state, revision=self.before.revision + 1)
+            if State.from_values(*self.state.values()) is None:  # it could not be read again
+                file = self.snapshot.file
+                raise DamageError(f"gallery '{file.path}' is damaged: its numbers are used up; {file.repair}")
             write_state(self.connection, self.state)
 
     def _numbered(self, block: Block) -> Block:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from oneshot_runtime.errors import DamageError
 from oneshot_runtime.stores.base import Added
 from oneshot_runtime.stores.follower import require_complete
 from oneshot_runtime.stores.partition import Partition
@@ -180,6 +181,10 @@ class SqliteSnapshot:
         found = State("", "", self.state.dim)
         for start, block, checksum in read_blocks(self._connection, self.file, self.state.dim, after):
             found = found.with_block(len(block), checksum)
+            if block.numbers[-1] > self.state.last_support:
+                raise DamageError(
+                    f"gallery '{self.file.path}' is damaged: it has numbers that were not given out; {self.file.repair}"
+                )
             if catalog is not None:
                 catalog.add_block(start, block.numbers, block.labels)
             yield block

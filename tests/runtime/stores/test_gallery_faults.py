@@ -231,6 +231,26 @@ def test_locks_that_a_copy_in_the_same_process_takes_away_are_not_missed(path) -
 
 
 @POSIX
+def test_a_child_forked_while_threads_write_opens_the_file_again(path) -> None:
+    out = in_a_child(
+        "import contextlib, signal, threading\n"
+        "gallery = Gallery(bundle, path); gallery.extend(['a'], rows(1)); stop = threading.Event()\n"
+        "def write():\n    while not stop.is_set(): gallery.extend(['b'], rows(1)); gallery.remove('b')\n"
+        "thread = threading.Thread(target=write); thread.start()\n"
+        "ends = []\n"
+        "for _ in range(12):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        signal.alarm(20)\n"
+        "        with contextlib.closing(Gallery(bundle, path)) as own: os._exit(3 if 'a' in own else 4)\n"
+        "    ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "stop.set(); thread.join(); gallery.close(); print(ends)\n",
+        path,
+    )
+    assert out == f"{[3] * 12}\n"
+    assert reopened(path)[0] == "a"
+
+
 def test_a_forked_child_answers_at_once_while_threads_write(path) -> None:
     out = in_a_child(
         "import signal, threading, time\n"

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from oneshot_runtime import GalleryError, LabelError
 from oneshot_runtime.cli.main import main
+from oneshot_runtime.errors import DamageError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores import records
@@ -400,3 +402,34 @@ def test_a_damaged_older_version_is_left_as_it_is(path, version) -> None:
     with pytest.raises(GalleryError, match="support 2 of 'z' is damaged"):
         convert_old(path)
     assert is_old(path)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [{"last_support": 1}, {"last_support": (1 << 48) - 1}, {"last_removal": (1 << 48) - 1}, {"revision": (1 << 48) - 1}],
+    ids=lambda forged: next(iter(forged)),
+)
+def test_a_state_with_forged_numbers_harms_nothing(path, forged) -> None:
+    gallery = open_gallery(path)
+    gallery.extend(["a", "b", "b"], embeddings(3))
+    gallery.close()
+    connection = sqlite3.connect(path)
+    with connection:
+        text = connection.execute("SELECT content FROM gallery WHERE id = 0").fetchone()[0].decode()[32:]
+        state = records.State(**(json.loads(text) | forged))
+        text, checksum = state.values()
+        connection.execute("UPDATE gallery SET content = ? WHERE id = 0", (f"{checksum}{text}".encode(),))
+    connection.close()
+    if forged == {"last_support": 1}:
+        with pytest.raises(DamageError):
+            open_gallery(path)
+        return
+    gallery = open_gallery(path)
+    for write in (lambda: gallery.extend(["c"], embeddings(1)), lambda: gallery.remove("a"), lambda: gallery.rename("b", "d")):
+        with suppress(DamageError):
+            write()
+    expected = gallery.counts()
+    gallery.close()
+    gallery = open_gallery(path)
+    assert gallery.counts() == expected
+    gallery.close()
