@@ -131,6 +131,16 @@ def test_boxes_lie_on_their_symbols_and_keep_their_tracks_while_the_sheet_moves(
     page.log()  # the browser remarks that this test reads the canvas
 
 
+def test_a_slider_makes_live_more_or_less_strict(page) -> None:
+    name(page, 1, "river")
+    slider = page.element("stage-strict")
+    slider.send_keys(Keys.HOME)
+    page.wait(lambda: labels(page) == ["river"] * len(SYMBOLS))
+    assert "names everything" in str(slider.get_attribute("ariaValueText"))
+    slider.send_keys(Keys.END)
+    page.wait(lambda: labels(page).count("river") <= 1)
+
+
 def test_by_keyboard_and_screen_reader(page) -> None:
     page.driver.find_elements(By.CSS_SELECTOR, ".box")[0].send_keys(Keys.ENTER)
     page.wait(page.element("naming").is_displayed)

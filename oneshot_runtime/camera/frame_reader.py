@@ -107,6 +107,15 @@ class FrameReader:
         self._size = (0, 0)
         self._revision = matcher.gallery.revision
 
+    def use(self, matcher: OneShotMatcher) -> None:
+        """Read on with another matcher, such as `matcher.with_far(0.01)`: symbols keep their tracks, and votes begin anew.
+
+        Args:
+            matcher: Knows the symbols from now on.
+        """
+        self.matcher = matcher
+        self._tracker.forget_votes()
+
     def read(self, frame: NDArray[np.uint8]) -> Reading:
         """The symbols of the next frame.
 

@@ -1,7 +1,7 @@
 """The WebSocket of a live camera: a frame in, its symbols out, one at a time.
 
 A client sends a frame (binary: JPEG, PNG or WebP), and the next one after the answer. Text messages are JSON commands:
-`{"look": track}` and `{"teach": label}`. Every answer names what it is about: "frame", "look" or "teach".
+`{"look": track}`, `{"teach": label}` and `{"far": rate}`. Every answer names what it is about: "frame", or the command.
 """
 
 from __future__ import annotations
@@ -45,6 +45,13 @@ MAX_FRAME = 4 << 20
 
 _MAX_COMMAND = 4096
 _GOING_AWAY, _TOO_BIG, _TRY_LATER, _REFUSED = 1001, 1009, 1013, 1008
+
+
+_COMMANDS = 'a command is {"look": track}, {"teach": label} or {"far": a rate, "none" or null}'
+
+
+def _is_rate(far: Any) -> bool:
+    return far in ("none", None) or (isinstance(far, int | float) and not isinstance(far, bool))
 
 
 class LiveRoute:
@@ -104,8 +111,10 @@ class LiveRoute:
             await self._answer(socket, "look", partial(session.look, track))
         elif isinstance(command, dict) and isinstance(label := command.get("teach"), str):
             await self._answer(socket, "teach", partial(session.teach, label))
+        elif isinstance(command, dict) and "far" in command and _is_rate(far := command["far"]):
+            await self._answer(socket, "far", lambda: session.use(self._service.at(far)))
         else:
-            await socket.send_json({"about": "command", "problem": 'a command is {"look": track} or {"teach": label}'})
+            await socket.send_json({"about": "command", "problem": _COMMANDS})
 
     async def _answer(self, socket: WebSocket, about: str, work: Callable[[], dict[str, Any]]) -> None:
         """Do the work in a thread and send what it gives, or what is wrong. A session is for one thread at a time: each is

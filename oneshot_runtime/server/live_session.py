@@ -58,6 +58,12 @@ class LiveSession:
             "milliseconds": {name: round(value, 2) for name, value in {"decode": decoded, **reading.milliseconds}.items()},
         }
 
+    def use(self, matcher: OneShotMatcher) -> dict[str, Any]:
+        """Read on with this matcher, one of the same gallery at another false accept rate."""
+        self._matcher = matcher
+        self._reader.use(matcher)
+        return {"far": matcher.far}
+
     def look(self, track: int) -> dict[str, Any]:
         """What is known of a symbol in view, with its crop: it is what `teach` teaches, also when the camera moves on."""
         self._looked_at = self._seen.get(track)

@@ -13,7 +13,7 @@ from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.server.access import GuardedRoute
 from oneshot_runtime.server.match_routes import MatchBody, match_body
 from oneshot_runtime.server.problems import PROBLEMS
-from oneshot_runtime.server.service import IMAGES_BODY, Images, TheService
+from oneshot_runtime.server.service import IMAGES_BODY, Far, Images, TheService
 from oneshot_runtime.vision.decode import thumbnail, to_grey
 
 __all__ = ["router"]
@@ -71,12 +71,17 @@ class ReadBody(BaseModel):
 
 @router.post("/read", openapi_extra=IMAGES_BODY, summary="Every symbol in each image")
 async def read(
-    service: TheService, images: Images, top_k: Annotated[int, Query(ge=1, le=100)] = 5, crops: bool = False
+    service: TheService,
+    images: Images,
+    top_k: Annotated[int, Query(ge=1, le=100)] = 5,
+    crops: bool = False,
+    far: Far | None = None,
 ) -> ReadBody:
-    """For photos and scans with several symbols. What was found is cut out and matched as `/v1/match` would."""
+    """For photos and scans with several symbols. What was found is cut out and matched as `/v1/match` would, `far` included."""
+    matcher = service.at(far)
 
     def work() -> list[PictureBody]:
-        return [_picture(service.matcher, image, top_k, crops) for image in images]
+        return [_picture(matcher, image, top_k, crops) for image in images]
 
     start = time.perf_counter()
     pictures = await service.read(work, images)

@@ -54,12 +54,14 @@ function form(pictures) {
   return body;
 }
 
+const at = (far) => (far === null ? "" : `&far=${far}`);
+
 export const match = (picture, far) =>
-  json(`/v1/match?top_k=5${far === null ? "" : `&far=${far}`}`, { method: "POST", body: picture }).then((body) => body.matches[0]);
+  json(`/v1/match?top_k=5${at(far)}`, { method: "POST", body: picture }).then((body) => body.matches[0]);
 export const health = () => json("/v1/health");
 export const explained = async (picture) => (await call("/v1/explain", { method: "POST", body: picture })).blob();
-export const read = async (picture) => {
-  const [answer] = (await json("/v1/read?crops=true&top_k=3", { method: "POST", body: picture })).pictures;
+export const read = async (picture, far) => {
+  const [answer] = (await json(`/v1/read?crops=true&top_k=3${at(far)}`, { method: "POST", body: picture })).pictures;
   return { ...answer, symbols: answer.symbols.map((symbol) => ({ ...symbol, crop: pngOf(symbol.crop) })) };
 };
 export const classes = (offset, limit) => json(`/v1/classes?offset=${offset}&limit=${limit}`);

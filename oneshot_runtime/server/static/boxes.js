@@ -3,6 +3,7 @@
 import { element } from "./widgets.js";
 
 const PATIENCE = 3; // answers that a box survives without its symbol: one blurred frame must not make it blink
+const LINGERING = 400; // milliseconds that it does so at most: where answers are slow, it would lie beside its symbol
 
 export class Boxes {
   // chosen(symbol): a box was clicked.
@@ -14,16 +15,17 @@ export class Boxes {
 
   // symbols: { track, box, label, probably, probability }, boxes in pixels of a picture `width` by `height`.
   show(width, height, symbols) {
+    const now = performance.now();
     for (const kept of this.shown.values()) kept.missed += 1;
     for (const symbol of symbols) {
       const kept = this.shown.get(symbol.track) ?? this.#make(symbol.track);
-      Object.assign(kept, { symbol, missed: 0 });
+      Object.assign(kept, { symbol, missed: 0, seen: now });
       place(kept.button, symbol.box, width, height);
       label(kept.button, symbol);
     }
-    for (const [track, { button, missed }] of this.shown) {
+    for (const [track, { button, missed, seen }] of this.shown) {
       button.classList.toggle("missed", missed > 0);
-      if (missed <= PATIENCE) continue;
+      if (missed <= PATIENCE && now - seen <= LINGERING) continue;
       button.remove();
       this.shown.delete(track);
     }
@@ -43,7 +45,7 @@ export class Boxes {
 
   #make(track) {
     const button = element("button", { type: "button", className: "box" }, element("span"));
-    const kept = { button, symbol: null, missed: 0 };
+    const kept = { button, symbol: null, missed: 0, seen: 0 };
     button.dataset.track = track;
     button.addEventListener("click", () => this.chosen(kept.symbol));
     this.shown.set(track, kept);

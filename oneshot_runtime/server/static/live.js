@@ -13,10 +13,11 @@ const SHOWN = 20; // frames whose rate and delay are shown
 const at = (id) => document.getElementById(id);
 
 export class Live {
-  // taught(label): a symbol was taught.
-  constructor(stage, taught) {
+  // taught(label): a symbol was taught. strictness(): how strict the answers are to be, null for as strict as the server is.
+  constructor(stage, taught, strictness) {
     this.stage = stage;
     this.taught = taught;
+    this.strictness = strictness;
     this.running = 0; // numbers the runs: an older one ends when it sees a newer
     this.video = at("video");
     this.encoder = null;
@@ -67,6 +68,11 @@ export class Live {
   async teach(label) {
     this.#command({ teach: label });
     return new Promise((resolve) => { this.told = resolve; });
+  }
+
+  // Another strictness was chosen.
+  stricter() {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ far: this.strictness() }));
   }
 
   #lost(run, text) {
@@ -164,6 +170,7 @@ export class Live {
       this.told?.(false);
     });
     this.stage.notice("");
+    if (this.strictness() !== null) socket.send(JSON.stringify({ far: this.strictness() }));
     return socket;
   }
 

@@ -17,17 +17,20 @@ const at = (id) => document.getElementById(id);
 const gallery = new Gallery(() => { showFindings("", []); question(true); });
 const pad = new Pad(at("pad"), changed);
 const stage = new Stage(() => { at("live").focus(); question(true); });
-const live = new Live(stage, taughtLive);
+const live = new Live(stage, taughtLive, () => strictness.far);
 const reader = {
   prepare: (sheet) => new Promise((resolve) => { sheet.toBlob(resolve, "image/png"); }),
-  read: api.read,
+  read: (picture) => api.read(picture, strictness.far),
   teach: (label, { crop }) => api.teach(label, [crop]),
 };
 const reading = new Reading(stage, reader, {
   taught: (label, { findings }) => taughtLive({ label, findings: (findings ?? []).map(({ message }) => message) }),
   whole: (picture) => pad.show([picture]),
 });
-const strictness = new Strictness(at("strict"), at("strict-text"), () => question(true));
+const strictness = new Strictness(document.querySelectorAll(".strict"), () => {
+  if (stage.open) stage.source.stricter();
+  else question(true);
+});
 const failed = (error) => toast(error.message, true);
 
 let newest = 0; // numbers the states of the drawing

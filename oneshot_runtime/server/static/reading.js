@@ -37,6 +37,17 @@ export class Reading {
     this.stage.name({ track, label: this.look.match.label }, this.look.crop, this.look.match.candidates.map(({ label }) => label));
   }
 
+  // Another strictness was chosen.
+  async stricter() {
+    const { prepared } = this;
+    try {
+      const answer = await this.reader.read(prepared);
+      if (prepared === this.prepared) this.#show(answer);
+    } catch (error) {
+      toast(error.message, true);
+    }
+  }
+
   // Teaches the chosen symbol and reads the picture again; whether that worked.
   async teach(label) {
     try {

@@ -180,3 +180,28 @@ def test_a_camera_that_sends_nothing_is_let_go(app, monkeypatch) -> None:
     with TestClient(app).websocket_connect(LIVE) as socket, pytest.raises(WebSocketDisconnect) as closed:
         socket.receive_json()
     assert closed.value.code == 1001
+
+
+def test_a_camera_is_read_more_or_less_strictly(socket) -> None:
+    for place in (0, 1):
+        read(socket, frame(0, 1, 2))
+        tracks = [one["track"] for one in sorted(read(socket, frame(0, 1, 2))["symbols"], key=lambda one: one["box"])]
+        ask(socket, look=tracks[place])
+        ask(socket, teach=f"symbol {place}")
+    assert ask(socket, far="none") == {"about": "far", "far": None}
+    assert all(one["label"] for one in read(socket, frame(0, 1, 2))["symbols"])
+    assert ask(socket, far=1e-5) == {"about": "far", "far": 1e-5}
+    assert {one["label"] for one in read(socket, frame(0, 1, 2))["symbols"]} == {"symbol 0", "symbol 1", None}
+    assert ask(socket, far=None) == {"about": "far", "far": 0.05}
+    for wrong in (2, -1, "some", True, [1]):
+        assert "problem" in ask(socket, far=wrong)
+    assert len(read(socket, frame(0, 1, 2))["symbols"]) == 3
+
+
+def test_symbols_too_small_to_be_read_give_a_hint(socket) -> None:
+    small = Image.open(io.BytesIO(frame(0, 1, 2))).resize((60, 22), Image.Resampling.BOX)
+    sheet = Image.new("L", (640, 480), 215)
+    sheet.paste(small, (200, 200))
+    file = io.BytesIO()
+    sheet.save(file, "PNG")
+    assert "move closer" in [read(socket, file.getvalue())["hint"] for _ in range(8)][-1]
