@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.claim import MAX_PIXELS, Claim
 from oneshot_runtime.vision.decode_limits import claim_of
+from oneshot_runtime.vision.grey_png import grey_png
 from oneshot_runtime.vision.regular_file import read_regular
 from oneshot_runtime.vision.tiff_directory import orientation_of
 from oneshot_runtime.vision.transparency import Visible
@@ -365,8 +366,8 @@ def resized(image: Image.Image, width: int, height: int, resample: Image.Resampl
 
 def thumbnail(grey: NDArray[np.uint8]) -> bytes:
     """A small PNG of a grey image uint8 (H, W), enough to embed it again with another model: its longer side is at most 128."""
-    image = Image.fromarray(grey)
-    image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), Image.Resampling.BILINEAR)
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    if max(grey.shape) > _THUMBNAIL_SIDE:
+        image = Image.fromarray(grey)
+        image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), Image.Resampling.BILINEAR)
+        grey = np.asarray(image)
+    return grey_png(grey)

@@ -273,6 +273,18 @@ def test_a_frame_fit_keeps_the_place() -> None:
     np.testing.assert_array_equal(canvas, 255 - PAGE)
 
 
+@given(size=st.tuples(st.integers(1, 128), st.integers(1, 128)), seed=st.integers(0, 99), levels=st.integers(1, 256))
+@settings(max_examples=30, deadline=None)
+def test_a_thumbnail_of_what_is_small_has_its_pixels_for_every_reader(size, seed, levels) -> None:
+    grey = np.random.default_rng(seed).integers(0, levels, size, np.uint8)
+    png = thumbnail(grey)
+    with Image.open(io.BytesIO(png)) as image:
+        image.verify()  # every checksum
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.mode == "L"
+        assert np.array_equal(np.asarray(image), grey)
+
+
 def test_a_thumbnail_embeds_like_its_image() -> None:
     big = PAGE.repeat(4, axis=0).repeat(4, axis=1)
     small = to_grey(thumbnail(big))
