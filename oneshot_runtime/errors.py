@@ -18,11 +18,17 @@ __all__ = [
     "OptionError",
     "SourceError",
     "UnpicklableError",
+    "counted",
     "visible",
 ]
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what is counted, as a message says it: "1 picture", "2 pictures"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def visible(text: str, keep: str = "") -> str:

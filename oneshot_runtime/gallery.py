@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, OptionError, UnpicklableError
+from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, OptionError, UnpicklableError, counted
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.conformal import GalleryCalibration, calibrate
@@ -293,7 +293,7 @@ class Gallery:
             count = self.count(label)
             if not count:
                 raise self._unknown(label)
-            raise OptionError(f"label {label!r} has {count} support(s), counted from 0: there is no support {support}")
+            raise OptionError(f"label {label!r} has {counted(count, 'support')}, counted from 0: there is no support {support}")
         self._follow()
         return removed
 

@@ -138,3 +138,15 @@ def test_the_reference_says_what_is_passed_and_returned(name: str) -> None:
         if signature.return_annotation not in ("None", None) and "Returns:" not in text:
             missing.append(f"{called}: what it returns")
     assert missing == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "js" / "README.md"], ids=lambda page: page.stem)
+def test_files_and_programs_that_are_named_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    ours = ("benchmarks", "docs", "examples", "export", "js/src", "js/scripts", "oneshot_runtime", "tests", "train", ".github")
+    there = {path.relative_to(ROOT).as_posix() for folder in ours for path in (ROOT / folder).rglob("*.*")} | {"mkdocs.yml"}
+    named = re.findall(r"`([\w./-]+\.(?:py|js|mjs|sh|yml|ipynb))`", text)
+    assert [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in there)] == []
+    programs = re.findall(r"python -m ((?:benchmarks|train|export)[\w.]*)", text)
+    places = [ROOT / program.rstrip(".").replace(".", "/") for program in programs]
+    assert [str(place) for place in places if not (place.with_suffix(".py").exists() or (place / "__main__.py").exists())] == []

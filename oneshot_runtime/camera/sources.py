@@ -264,5 +264,5 @@ def _open(name: int | str, title: str) -> Any:
         raise SourceError(f"cannot open {title}: {error}") from error
     if not capture.isOpened():
         capture.release()
-        raise SourceError(f"cannot open {title}: not there, in use, or in no format that OpenCV reads")
+        raise SourceError(f"cannot open {title}: it is not there, in use, or in a format that OpenCV cannot read")
     return capture

@@ -33,7 +33,12 @@ def register(commands: Any) -> None:
         help="write the annotated video (.mp4, .avi, .mkv, .mov) or pictures (.png, .jpg)",
     )
     camera.add_argument("--window", action="store_true", help="show a window also with --output or --json")
-    camera.add_argument("--ink", choices=("auto", "dark", "light"), default="auto", help="on light paper or a dark board")
+    camera.add_argument(
+        "--ink",
+        choices=("auto", "dark", "light"),
+        default="auto",
+        help="dark ink on light paper, or light on a dark board (default: auto)",
+    )
 
 
 def _camera(arguments: argparse.Namespace) -> int:

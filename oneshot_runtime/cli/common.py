@@ -75,12 +75,13 @@ def add_command(
         command.add_argument("--device", type=device, default="auto", metavar="NAME", help=text)
         text = "an option of the device's execution provider; may be given several times"
         command.add_argument("--provider-option", action="append", type=option, metavar="NAME=VALUE", help=text)
-        text = "auto takes int8 where it is right and faster (default: auto)"
+        text = "how the network computes; auto takes int8 where that is faster and as right (default: auto)"
         command.add_argument("--precision", default="auto", choices=("auto", "fp32", "int8"), help=text)
         text = "processor threads (default: all that are available)"
         command.add_argument("--threads", type=threads, metavar="N", help=text)
     if far:
-        text = f"false accept rate, up to 0.5; 'none' never refuses (default: {DEFAULT_FAR})"
+        text = "false accept rate: the share of unknown symbols that may be given a name, at most 0.5; 'none' refuses nothing "
+        text += f"(default: {DEFAULT_FAR})"
         command.add_argument("--far", type=rate, default=DEFAULT_FAR, metavar="RATE", help=text)
     command.add_argument("--json", action="store_true", help="print JSON")
     return command

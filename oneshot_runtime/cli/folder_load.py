@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oneshot_runtime.cli.common import open_encoder, print_result
-from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.errors import GalleryError, counted
 from oneshot_runtime.stores.address import redacted
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def load_folder(arguments: argparse.Namespace, folder: str, strict: bool = False
     values = {"gallery": place, "folder": str(folder), "pictures": result.pictures, "added": result.added}
     values |= {"present": result.present, "failed": result.failed, "reasons": result.reasons}
     values |= {"seconds": result.seconds, "images_per_second": result.rate, "threads": encoder.threads}
-    text = f"{result.added} support(s) added to {place}, {result.present} there already, {result.failed} failed"
+    text = f"{counted(result.added, 'picture')} added to {place}, {result.present} there already, {result.failed} failed"
     speed = f" ({result.rate:,.0f} images/s, {encoder.precision}, {encoder.threads} threads)" if result.added else ""
     print_result(arguments, values, text + speed)
     return 1 if result.failed else 0

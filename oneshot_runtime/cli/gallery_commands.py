@@ -22,7 +22,7 @@ from oneshot_runtime.cli.common import (
 )
 from oneshot_runtime.cli.folder_load import load_folder
 from oneshot_runtime.cli.terminal import columns
-from oneshot_runtime.errors import GalleryError, OptionError
+from oneshot_runtime.errors import GalleryError, OptionError, counted
 from oneshot_runtime.gallery import check_label
 from oneshot_runtime.model.thresholds import DEFAULT_FAR
 from oneshot_runtime.stores.address import redacted, scheme_of
@@ -102,13 +102,14 @@ def _remove(arguments: argparse.Namespace) -> int:
                 store.remove(label)
         elif not store.remove_support(labels[0], arguments.support):
             held = counts[labels[0]]
-            raise OptionError(f"{labels[0]!r} has {held} picture(s), counted from 0: there is no picture {arguments.support}")
+            pictures = counted(held, "picture")
+            raise OptionError(f"{labels[0]!r} has {pictures}, counted from 0: there is no picture {arguments.support}")
         classes = len(store.counts())
     what = ", ".join(labels) if arguments.support is None else f"picture {arguments.support} of {labels[0]}"
     values = {"removed": arguments.labels, "classes": classes}
     if arguments.support is not None:
         values["support"] = arguments.support
-    print_result(arguments, values, f"removed {what}; {redacted(arguments.gallery)} now holds {classes} symbol(s)")
+    print_result(arguments, values, f"removed {what}; {redacted(arguments.gallery)} now holds {counted(classes, 'symbol')}")
     return 0
 
 
@@ -121,7 +122,8 @@ def _check(arguments: argparse.Namespace) -> int:
     values = {"gallery": redacted(arguments.gallery), "ok": health.ok, "problems": health.problems}
     values |= {"supports": health.supports, "classes": health.classes, "fingerprint": health.fingerprint}
     lines = [f"FAIL {problem}" for problem in health.problems]
-    lines.append(f"{redacted(arguments.gallery)}: {health.supports} intact support(s) of {health.classes} symbol(s)")
+    intact, classes = counted(health.supports, "intact picture"), counted(health.classes, "symbol")
+    lines.append(f"{redacted(arguments.gallery)}: {intact} of {classes}")
     if arguments.repair and health.damaged:
         repair = repair_file(arguments.gallery, (bundle.fingerprint, bundle.dim))
         damaged = None if repair.damaged is None else str(repair.damaged)
@@ -129,7 +131,7 @@ def _check(arguments: argparse.Namespace) -> int:
         if damaged is None:
             lines.append("looked at once more, nothing is wrong with it: left as it is")
         else:
-            lines.append(f"saved {repair.supports} support(s); the damaged file is now {damaged}")
+            lines.append(f"saved {counted(repair.supports, 'picture')}; the damaged file is now {damaged}")
         lines += [f"lost: {loss}" for loss in repair.lost]
     elif health.ok:
         looks, more = _looks(arguments)
@@ -177,7 +179,8 @@ def _looks(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         if len(result.findings) > _SHOWN:
             lines.append(f"and {len(result.findings) - _SHOWN} less severe (--json lists all)")
         if arguments.picture:
-            heading = f"{redacted(arguments.gallery)}: {len(result.findings)} finding(s) in {result.compared} support(s)"
+            findings, compared = counted(len(result.findings), "finding"), counted(result.compared, "picture")
+            heading = f"{redacted(arguments.gallery)}: {findings} in {compared}"
             save_sheet(draw_rows(finding_rows(matcher.gallery, listed), heading), arguments.picture)
             lines.append(f"picture: {arguments.picture}")
     return {"findings": [asdict(finding) for finding in result.findings], "compared": result.compared}, lines
@@ -191,7 +194,7 @@ def _export(arguments: argparse.Namespace) -> int:
         count = export_npz(arguments.gallery, arguments.target, _progress)
     else:
         count = export_folder(arguments.gallery, arguments.target)
-    text = f"{count} support(s) of {redacted(arguments.gallery)} are now in {arguments.target}"
+    text = f"{counted(count, 'picture')} of {redacted(arguments.gallery)} are now in {arguments.target}"
     print_result(arguments, {"gallery": redacted(arguments.gallery), "target": arguments.target, "supports": count}, text)
     return 0
 
@@ -206,7 +209,7 @@ def _import(arguments: argparse.Namespace) -> int:
     with load(arguments) as matcher:
         added = import_npz(matcher.gallery, matcher.bundle, arguments.source, _progress)
         classes = len(matcher.labels)
-    text = f"{added} support(s) added; {redacted(arguments.gallery)} holds {classes} symbol(s)"
+    text = f"{counted(added, 'picture')} added; {redacted(arguments.gallery)} holds {counted(classes, 'symbol')}"
     print_result(arguments, {"added": added, "classes": classes}, text)
     return 0
 
@@ -217,7 +220,8 @@ def _backup(arguments: argparse.Namespace) -> int:
     require_file(arguments, "backup", "back a database up with pg_dump")
     supports = backup(arguments.gallery, arguments.target)
     values = {"gallery": arguments.gallery, "target": arguments.target, "supports": supports}
-    print_result(arguments, values, f"{arguments.target} holds the {supports} support(s) of {arguments.gallery}, verified")
+    pictures = counted(supports, "picture")
+    print_result(arguments, values, f"{arguments.target} holds all {pictures} of {arguments.gallery}, verified")
     return 0
 
 
@@ -228,7 +232,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         fitted = matcher.gallery.calibrate(DEFAULT_FAR if matcher.far is None else matcher.far)
     values = {"gallery": redacted(arguments.gallery), "far": fitted.far, "classes": fitted.classes}
     values |= {"threshold": fitted.threshold, "exact": fitted.exact, "was_stale": stale}
-    text = f"{redacted(arguments.gallery)}: at far={fitted.far} symbols are known from p = {fitted.threshold:.3f} now"
+    text = f"{redacted(arguments.gallery)}: at far={fitted.far} the threshold is now {fitted.threshold:.3f}"
     if not fitted.exact:
         text += f"; {fitted.classes} symbols are few for this rate, so a step of the model's own is in it"
     print_result(arguments, values, text)
@@ -248,7 +252,8 @@ def _migrate(arguments: argparse.Namespace) -> int:
     if is_old(arguments.gallery):
         values["supports"], old = convert_old(arguments.gallery)
         values["old"] = str(old)
-        lines.append(f"{arguments.gallery}: {values['supports']} support(s) in the current format; the old file is now {old}")
+        pictures = counted(values["supports"], "picture")
+        lines.append(f"{arguments.gallery}: {pictures} in the current format; the old file is now {old}")
     with GalleryReader(arguments.gallery) as reader:
         values["from"] = reader.state.fingerprint
     bundle = Bundle.open(arguments.bundle)
@@ -256,7 +261,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
     if values["from"] != values["to"] or arguments.force:
         encoder = open_encoder(bundle, arguments)
         count = values["supports"] = migrate(arguments.gallery, encoder, _progress)
-        lines.append(f"{arguments.gallery}: {count} support(s) moved from model {values['from']} to {values['to']}")
+        lines.append(f"{arguments.gallery}: {counted(count, 'picture')} moved from model {values['from']} to {values['to']}")
     elif not lines:
         raise GalleryError(
             f"gallery '{arguments.gallery}' belongs to model {bundle.fingerprint} already: pass the new model with --bundle"
@@ -285,7 +290,7 @@ def _rename(arguments: argparse.Namespace) -> int:
         if not count:
             raise unknown_labels([arguments.old], store.counts())
     values = {"old": arguments.old, "new": arguments.new, "supports": count}
-    print_result(arguments, values, f"{arguments.old} is now {arguments.new} ({count} support(s))")
+    print_result(arguments, values, f"{arguments.old} is now {arguments.new} ({counted(count, 'picture')})")
     return 0
 
 

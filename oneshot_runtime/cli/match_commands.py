@@ -14,7 +14,7 @@ from oneshot_runtime.cli.common import add_command, completes_labels, count, loa
 from oneshot_runtime.cli.folder_load import load_folder
 from oneshot_runtime.cli.pictures import named_pictures
 from oneshot_runtime.cli.terminal import match_line, verdict
-from oneshot_runtime.errors import ImageError, visible
+from oneshot_runtime.errors import ImageError, counted, visible
 from oneshot_runtime.gallery import check_label
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.codes import encode
@@ -44,9 +44,11 @@ def register(commands: Any) -> None:
     text = "add pictures of a symbol, or of many, to the gallery"
     enroll = add_command(commands, "enroll", _enroll, text, gallery=True, model=True, far=True, examples=examples)
     completes_labels(enroll.add_argument("label", nargs="?", metavar="LABEL", help="the symbol's name"))
-    text = "picture, folder of pictures, or - for the standard input; one is enough, more help"
+    text = "picture, folder of pictures, or - for the standard input; one is enough, more make it surer"
     enroll.add_argument("images", nargs="*", metavar="IMAGE", help=text)
-    text = "instead of LABEL and IMAGE: a folder of folders, one a label; a load that was cut off can be run again"
+    text = (
+        "instead of LABEL and IMAGE: a folder that holds a folder of pictures for each label; what is there already is left out"
+    )
     enroll.add_argument("--folder", metavar="DIR", help=text)
     enroll.add_argument("--follow-links", action="store_true", help="with --folder: read links that lead out of DIR too")
     enroll.add_argument("--strict", action="store_true", help="with --folder: stop at the first picture that cannot be used")
@@ -116,12 +118,16 @@ def _enroll(arguments: argparse.Namespace) -> int:
         report = matcher.enroll(label, [picture for _, picture in fresh]) if fresh else None
         supports, classes = matcher.gallery.count(label), len(matcher.labels)
     findings = [{**asdict(found), "image": fresh[found.image][0]} for found in (report.findings if report else ())]
-    lines = [f"{label}: {len(fresh)} picture(s) added, {supports} in all; {place} now holds {classes} symbol(s)"]
+    lines = []
+    if fresh or present:
+        added, symbols = counted(len(fresh), "picture"), counted(classes, "symbol")
+        lines = [f"{label}: {added} added, {supports} in all; {place} now holds {symbols}"]
     lines += [f"{visible(name)} was enrolled as {label!r} already" for name in present]
     lines += [f"look at {visible(finding['image'])}: {finding['message']}" for finding in findings]
     values: dict[str, Any] = {"label": label, "supports": supports, "classes": classes, "gallery": place, "added": len(fresh)}
     values |= {"present": present, "failed": failed, "findings": findings, **_failures(failed, len(pictures))}
-    print_result(arguments, values, "\n".join(lines))
+    if lines or arguments.json:
+        print_result(arguments, values, "\n".join(lines))
     _name_failures(failed)
     return 1 if failed else 0
 
@@ -146,7 +152,7 @@ def _failures(failed: Sequence[dict[str, Any]], count: int) -> dict[str, str]:
     if not failed:
         return {}
     message = "; ".join(f"{failure['image']}: {failure['message']}" for failure in failed[:_NAMED])
-    return {"error": failed[0]["error"], "message": f"{len(failed)} of {count} picture(s) cannot be used: {message}"}
+    return {"error": failed[0]["error"], "message": f"{len(failed)} of {counted(count, 'picture')} cannot be used: {message}"}
 
 
 def _name_failures(failed: Sequence[dict[str, Any]]) -> None:

@@ -74,12 +74,13 @@ def _serve(arguments: argparse.Namespace) -> int:
         url = _address(bound)
         print(json.dumps({"url": url}) if arguments.json else f"oneshot: {url} (Ctrl-C stops)", flush=True)
         page = url if arguments.open else None
-        if arguments.workers == 1:
-            _run(matcher, bound, options, arguments.gallery, page, log=arguments.log)
-        else:
-            matcher.close()  # what is wrong with it was said once, not by each worker
-            _open(page)
-            run_workers(arguments.workers, load_options(arguments), options, bound, log=arguments.log)
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends, also before the first answer
+            if arguments.workers == 1:
+                _run(matcher, bound, options, arguments.gallery, page, log=arguments.log)
+            else:
+                matcher.close()  # what is wrong with it was said once, not by each worker
+                _open(page)
+                run_workers(arguments.workers, load_options(arguments), options, bound, log=arguments.log)
     return 0
 
 

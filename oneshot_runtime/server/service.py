@@ -15,7 +15,7 @@ import anyio
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 
-from oneshot_runtime.errors import ImageError
+from oneshot_runtime.errors import ImageError, counted
 from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.processor import available_cpus
 from oneshot_runtime.server.lanes import WAITING, Lane, Room, too_many
@@ -161,7 +161,7 @@ class Service:
             pixels = sum(claim.pixels for claim in claims if claim is not None)
             if pixels > MAX_PIXELS:
                 raise ImageError(
-                    f"{len(images)} image(s) with {pixels} pixels together, more than {MAX_PIXELS}: scale them down"
+                    f"{counted(len(images), 'image')} with {pixels} pixels together, more than {MAX_PIXELS}: scale them down"
                 )
             return sum(claim.memory for claim in claims if claim is not None)
 

@@ -73,25 +73,28 @@ def run_workers(
     with _metrics_folder() as folder:
         os.environ.setdefault(_METRICS_FOLDER, folder)
 
-        def started() -> tuple[BaseProcess, float]:
+        workers: dict[int, tuple[BaseProcess, float]] = {}
+
+        def start(place: int) -> None:
             process = spawn.Process(target=_work, args=(load_options, options, bound, log))
             with _interrupts_held():
                 process.start()  # it inherits that: Ctrl-C is for this process, which ends the workers
-            return process, time.monotonic()
+                workers[place] = process, time.monotonic()
 
-        workers = [started() for _ in range(count)]
         try:
+            for place in range(count):
+                start(place)
             while True:
-                connection.wait([process.sentinel for process, _ in workers])
-                for place, (process, since) in enumerate(workers):
+                connection.wait([process.sentinel for process, _ in workers.values()])
+                for place, (process, since) in workers.items():
                     if process.exitcode is not None:
                         if time.monotonic() - since < _SHORT_LIFE:
                             raise OneShotError(f"a worker ended with code {process.exitcode} as soon as it started")
-                        workers[place] = started()
+                        start(place)
         except KeyboardInterrupt:
             pass
         finally:
-            _stop([process for process, _ in workers])
+            _stop([process for process, _ in workers.values()])
 
 
 def _stop(workers: Sequence[BaseProcess]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from oneshot_runtime.errors import GalleryError, ImageError
+from oneshot_runtime.errors import GalleryError, ImageError, counted
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.stores.base import Block, GalleryStore
 from oneshot_runtime.stores.records import pack_metadata
@@ -222,7 +222,7 @@ class _Load:
     def _fail(self, reason: str) -> None:
         if self._strict:
             self.commit()
-            raise ImageError(f"{reason}; {self._result.added} picture(s) before it are enrolled")
+            raise ImageError(f"{reason}; {counted(self._result.added, 'picture')} before it are enrolled")
         self._result.failed += 1
         if len(self._result.reasons) < _NAMED:
             self._result.reasons.append(reason)

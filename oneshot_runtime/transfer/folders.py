@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneshot_runtime.errors import GalleryError, LabelError, OneShotError
+from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, counted
 from oneshot_runtime.gallery import MAX_LABEL_LENGTH, check_label
 from oneshot_runtime.stores.registry import open_reader
 from oneshot_runtime.transfer.atomic_output import atomic_output
@@ -94,7 +94,8 @@ def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) 
                     (_label_folder(part, row.label) / f"{row.id:08d}.png").write_bytes(row.thumbnail)
         if missing:
             names = ", ".join(map(repr, list(missing)[:_NAMED]))
-            raise GalleryError(f"{len(missing)} symbol(s) have supports without a picture ({names}): export to an .npz instead")
+            symbols = counted(len(missing), "symbol")
+            raise GalleryError(f"a support has no picture, of {symbols} ({names}): export to an .npz instead")
         return reader.state.supports
 
 

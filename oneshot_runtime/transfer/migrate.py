@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from oneshot_runtime.errors import GalleryError
+from oneshot_runtime.errors import GalleryError, counted
 from oneshot_runtime.stores.records import Row
 from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
@@ -74,6 +74,6 @@ def _refuse(path: str | os.PathLike[str], failed: list[str]) -> None:
     labels = list(dict.fromkeys(failed))
     names = ", ".join(map(repr, labels[:_NAMED])) + (f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else "")
     raise GalleryError(
-        f"gallery '{path}': {len(failed)} support(s) have no usable thumbnail to embed again, of {names}; nothing was changed. "
-        "Remove these symbols first and enroll them anew after the migration"
+        f"gallery '{path}': no usable thumbnail to embed again in {counted(len(failed), 'support')}, of {names}; "
+        "nothing was changed. Remove these symbols first and enroll them again after the migration"
     )

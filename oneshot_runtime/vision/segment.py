@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from oneshot_runtime.errors import counted
 from oneshot_runtime.vision.decode import resized
 from oneshot_runtime.vision.grouping import group_parts, union
 from oneshot_runtime.vision.ink import Ink, find_ink
@@ -185,7 +186,7 @@ def scene_of(ink: Ink, window: int | None) -> Scene:
         near = near[:0]
     specks = len(parts.areas) - len(frames) - sum(len(group.numbers) for group in groups) - len(near)
     if specks:
-        dropped.append(f"{specks} speck(s)")
+        dropped.append(counted(specks, "speck"))
     framed = found_of(ink, np.concatenate((frames, rest, near))) if len(frames) else None
     return Scene(ink, groups, framed, found_of(ink, near) if len(near) else None, pen, dropped)
 

@@ -77,7 +77,7 @@ export function sceneOf(ink, window) {
   if (!groups.length) return nothing;
   const near = pointsNear(parts, points, groups[0], pen, sides, window);
   const specks = parts.areas.length - frames.length - groups.reduce((sum, group) => sum + group.numbers.length, 0) - near.length;
-  if (specks) dropped.push(`${specks} speck(s)`);
+  if (specks) dropped.push(`${specks} speck${specks === 1 ? "" : "s"}`);
   const framed = frames.length ? foundOf(ink, [...frames, ...rest, ...near]) : null;
   return { ink, symbols: groups, framed, points: near.length ? foundOf(ink, near) : null, pen, dropped };
 }

@@ -35,7 +35,7 @@ export function showMatch(match, milliseconds, done, { chosen, picture }) {
 function reason({ label, probably, probability, threshold, candidates }) {
   if (!candidates.length) return "Nothing is taught yet. Name it to teach it.";
   if (probably !== null) return `${percent(probability)} probable, ${percent(threshold)} are needed. Name it to teach it.`;
-  if (label === null) return `No known symbol comes up to ${percent(threshold)}. Name it to teach it.`;
+  if (label === null) return `No known symbol reaches ${percent(threshold)}. Name it to teach it.`;
   return `${percent(probability)} probable that it is the same symbol.`;
 }
 
@@ -45,7 +45,7 @@ function showThreshold(threshold) {
   if (line.hidden) return;
   line.style.left = `${100 * threshold}%`;
   line.classList.toggle("right", threshold > 0.6);
-  at("threshold-text").textContent = `known from ${percent(threshold)}`;
+  at("threshold-text").textContent = `threshold ${percent(threshold)}`;
 }
 
 function makeRow(chosen) {

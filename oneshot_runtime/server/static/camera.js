@@ -5,7 +5,7 @@ const CHOSEN = "oneshot-camera";
 // Why this page can have no camera whatever is plugged in, in a few sentences; empty where it can.
 export function cameraProblem() {
   if (navigator.mediaDevices?.getUserMedia) return [];
-  if (window.isSecureContext) return ["This browser gives pages no camera. Chrome, Edge, Firefox and Safari do."];
+  if (window.isSecureContext) return ["This browser cannot use a camera. Chrome, Edge, Firefox and Safari do."];
   const port = location.port || "80";
   return [
     `This page came over plain HTTP from ${location.host}. Browsers give the camera only to HTTPS pages, and to pages of their own machine.`,
@@ -27,7 +27,7 @@ export async function openCamera(id = localStorage.getItem(CHOSEN)) {
 }
 
 const REASONS = {
-  NotAllowedError: "The browser keeps the camera from this page. Allow it by the camera symbol in the address bar, then press Live again.",
+  NotAllowedError: "The browser does not let this page use the camera. Allow it at the camera symbol in the address bar, then press Live again.",
   NotFoundError: "No camera was found. Plug one in, then press Live again.",
   NotReadableError: "The camera is in use by another program, or does not answer. Close that program, then press Live again.",
   AbortError: "The camera stopped while it was being opened. Press Live again.",

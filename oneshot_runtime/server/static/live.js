@@ -37,7 +37,7 @@ export class Live {
       const stream = await openCamera(camera);
       if (run !== this.running) return stream.getTracks().forEach((track) => track.stop());
       this.stream = stream;
-      stream.getVideoTracks()[0].addEventListener("ended", () => this.#lost(run, "The camera is gone. Plug it in, then press Live again."));
+      stream.getVideoTracks()[0].addEventListener("ended", () => this.#lost(run, "The camera was disconnected. Plug it in, then press Live again."));
       this.video.srcObject = stream;
       await this.video.play();
       await this.#list();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oneshot_runtime.errors import DamageError
+from oneshot_runtime.errors import DamageError, counted
 from oneshot_runtime.stores.health import Health
 from oneshot_runtime.stores.postgres.postgres_reader import PostgresReader
 from oneshot_runtime.stores.postgres.wire import vector_values
@@ -56,4 +56,6 @@ def _vectors(reader: PostgresReader) -> list[str]:
                 for number, code, point in rows
                 if not np.array_equal(np.frombuffer(code, np.uint8), vector_values(point))
             ]
-    return [f"the vector of {len(wrong)} support(s) differs from the code, the first of support {wrong[0]}"] if wrong else []
+    if not wrong:
+        return []
+    return [f"the vector of {counted(len(wrong), 'support')} differs from the code, the first of support {wrong[0]}"]

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import numpy as np
 
-from oneshot_runtime.errors import DamageError, GalleryError
+from oneshot_runtime.errors import DamageError, GalleryError, counted
 from oneshot_runtime.stores.health import Health
 from oneshot_runtime.stores.records import State
 from oneshot_runtime.stores.sqlite.block import Block, checksum_of, max_block_bytes
@@ -166,7 +166,7 @@ class Salvage:
             self.digest = (self.digest + sealed_checksum(content)) % (1 << 64)
             return block
         block, lost = Block.salvage(data, self._dim)
-        self.lost.append(f"{lost} support(s) in the block from {number - BLOCKS} are damaged")
+        self.lost.append(f"damage to {counted(lost, 'support')} in the block from {number - BLOCKS}")
         return block
 
     def _usual_dim(self) -> int:

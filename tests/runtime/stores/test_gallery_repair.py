@@ -88,8 +88,8 @@ def code_of(path, label: str) -> bytes:
 @pytest.mark.parametrize(
     ("fault", "left", "named"),
     [
-        ("code", 58, "1 support(s) in the block from 1"),
-        ("label", 58, "1 support(s) in the block from 1"),
+        ("code", 58, "1 support in the block from 1"),
+        ("label", 58, "1 support in the block from 1"),
         ("DELETE FROM gallery WHERE id = 0", 59, "state"),
         ("UPDATE gallery SET content = x'00' WHERE id = (1 << 48) + 1", 59, "removal"),
         ("DELETE FROM gallery WHERE id = (1 << 48) + 1", 59, "removals has gaps"),

@@ -197,7 +197,7 @@ def test_the_command(tmp_path, symbols, capsys, monkeypatch) -> None:
     assert out.err.count("FAIL") == 6
     assert "s1/broken.png" in out.err
     assert main(words) == 1
-    assert "0 support(s) added to letters.db, 12 there already, 6 failed" in capsys.readouterr().out
+    assert "0 pictures added to letters.db, 12 there already, 6 failed" in capsys.readouterr().out
     assert main(["enroll", "--folder", "nowhere", "--gallery", "none.db"]) == 1
     assert not (tmp_path / "none.db").exists()
 
