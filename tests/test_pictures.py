@@ -14,10 +14,11 @@ from oneshot_runtime import OneShotMatcher, OptionError
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.vision.decode import Picture
-from oneshot_runtime.vision.preprocess import preprocess
+from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from oneshot_runtime.vision.readings import readings
 
 ASKED = 8
+SPEC = PreprocessSpec(48, 48)
 SLOW = {"A4 scan at 300 dpi"}
 
 
@@ -111,16 +112,43 @@ def test_the_holes_of_bold_letters_are_not_the_symbol(side) -> None:
         assert y + height >= bottom - 2, letter
 
 
-@pytest.mark.parametrize("letter", "PDO")
-def test_a_bold_letter_on_a_tile_or_a_sheet_is_the_symbol(letter) -> None:
-    font = ImageFont.load_default(120)
-    tile, desk = Image.new("L", (300, 300), 255), Image.new("L", (300, 300), 70)
-    ImageDraw.Draw(tile).rounded_rectangle((50, 50, 250, 250), 40, fill=60)
-    ImageDraw.Draw(desk).rectangle((40, 50, 255, 250), fill=235)
-    for image, ink in ((tile, 255), (desk, 20)):
-        ImageDraw.Draw(image).text((150, 150), letter, font=font, fill=ink, anchor="mm", stroke_width=6, stroke_fill=ink)
-        _, _, width, height = readings(Picture(np.asarray(image)))[0].box
-        assert max(width, height) < 140
+def bold(letter: str, ink: int, paper: int) -> Image.Image:
+    """A bold letter of 180 on 300 pixels."""
+    image = Image.new("L", (300, 300), paper)
+    ImageDraw.Draw(image).text((150, 150), letter, ink, ImageFont.load_default(180), "mm", stroke_width=9, stroke_fill=ink)
+    return image
+
+
+def laid(image: Image.Image, ground: Image.Image, degrees: float = 0) -> np.ndarray:
+    """An image, half as large, in the middle of another."""
+    image = image.resize((150, 150), Image.Resampling.BILINEAR)
+    mask = Image.new("L", image.size, 255).rotate(degrees, expand=True)
+    ground.paste(image.rotate(degrees, Image.Resampling.BILINEAR, expand=True), (75, 75), mask)
+    return np.asarray(ground).astype(float)
+
+
+BOLD = {
+    "noise": lambda letter, rng: bold(letter, 30, 225) + rng.normal(0, 15, (300, 300)),
+    "uneven light": lambda letter, rng: bold(letter, 20, 240) * np.linspace(1, 0.45, 300),
+    "light ink in uneven light": lambda letter, rng: bold(letter, 230, 70) * np.linspace(1, 0.45, 300),
+    "tile": lambda letter, rng: laid(bold(letter, 255, 60), Image.new("L", (300, 300), 255)),
+    "noisy tile": lambda letter, rng: (
+        laid(bold(letter, 240, 60), Image.new("L", (300, 300), 220)) + rng.normal(0, 6, (300, 300))
+    ),
+    "dark desk": lambda letter, rng: laid(bold(letter, 20, 235), Image.new("L", (300, 300), 70)) + rng.normal(0, 3, (300, 300)),
+    "turned": lambda letter, rng: laid(bold(letter, 20, 235), Image.new("L", (300, 300), 90), 8) + rng.normal(0, 3, (300, 300)),
+}
+
+
+@pytest.mark.parametrize("kind", BOLD)
+def test_a_bold_letter_is_the_symbol_and_not_its_holes(kind) -> None:
+    clean = {
+        letter: preprocess(bold(letter, 0, 255).rotate(8 * (kind == "turned"), fillcolor=255), SPEC) for letter in "ABDOPR468"
+    }
+    for letter, expected in clean.items():
+        rng = np.random.default_rng(ord(letter))
+        found = preprocess(BOLD[kind](letter, rng).clip(0, 255).astype(np.uint8), SPEC)
+        assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.7, letter
 
 
 def page(drawings: list[np.ndarray], columns: int, rows: int, light: float = 0.5) -> tuple[np.ndarray, list[str]]:

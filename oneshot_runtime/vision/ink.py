@@ -17,7 +17,7 @@ from PIL import Image
 from oneshot_runtime.vision.lines import count_lines, without_lines
 from oneshot_runtime.vision.morphology import Parts, closing, connected_parts, opening
 
-__all__ = ["Ink", "contrast_to_paper", "find_ink", "floor_of", "runs_from"]
+__all__ = ["Ink", "contrast_to_paper", "find_ink", "floor_of", "logarithm", "runs_from"]
 
 _DARK = 32
 """Grey levels added before the logarithm, so that noise in the dark is no contrast."""
@@ -107,7 +107,8 @@ def runs_from(contrast: NDArray[np.uint8], limit: int) -> int:
     return int(np.count_nonzero(mask[:, 1:] > mask[:, :-1]))
 
 
-def _logarithm(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def logarithm(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The logarithm of each level of a picture uint8 (h, w), from 0 for black to 255 for white."""
     return np.frombuffer(grey.tobytes().translate(_CONTRAST), np.uint8).reshape(grey.shape)
 
 

@@ -20,6 +20,7 @@ from oneshot_runtime.vision.lines import count_lines
 from oneshot_runtime.vision.morphology import connected_parts
 from oneshot_runtime.vision.segment import Box, Found, Scene, cut, gap, look, scene_of, working
 from oneshot_runtime.vision.sheet_on_desk import View, view_of
+from oneshot_runtime.vision.wide_ink import wider
 
 __all__ = ["Reading", "reading_of", "readings", "readings_of_page", "whole_picture"]
 
@@ -53,7 +54,7 @@ _THIN = 10
 _EDGE = 0.5
 """Share of an edge of the picture that a symbol's ink covers at most."""
 
-_SHEET, _SHEET_SIDE, _TILE_SIDE = 0.75, 0.2, 0.42
+_SHEET, _SHEET_SIDE, _TILE_SIDE = 0.55, 0.2, 0.42
 """What fills so much of its rows, and takes so much of the picture's shorter side both ways, may be a sheet or a tile; from
 the last on it is likely one."""
 
@@ -71,9 +72,6 @@ _ICON = 48
 
 _RASTER_DOT = 4
 """Pixels of a raster's usual dot at most."""
-
-_SAME_PAPER = 16
-"""Grey levels that the holes of a letter differ from the paper around it at most."""
 
 _SMALL_PICTURE = 128
 """Pixels of the longer side below which a picture in doubt is a drawing, with noise or in uneven light, rather than a scene."""
@@ -143,24 +141,24 @@ def _grey_readings(grey: NDArray[np.uint8], small: NDArray[np.uint8], even: Even
         if found and trusted:
             return found
     view = view_of(grey)
-    for scene in look(view.working)[:1]:
-        searched = _placed(_of_scene(view.grey, scene, view.factor, None, False), view)
-        found = [*found[:1], *searched] if found and likely else [*searched, *found[:1]]
-    if max(grey.shape) < _SMALL_PICTURE or (even is not None and found and _is_counter(found[0], grey, even)):
+    strokes = next(iter(look(view.working)), None)
+    wide = wider(grey, view, strokes)
+    view, seen = (view, strokes) if wide is None else wide
+    if seen is not None:
+        searched = _placed(_of_scene(view.grey, seen, view.factor, None, False), view)
+        if wide is not None and found and _is_same(found[0].box, searched[0].box, 2 * view.factor):
+            return found[:1]
+        found = [*found[:1], *searched] if found and likely and wide is None else [*searched, *found[:1]]
+    if max(grey.shape) < _SMALL_PICTURE and wide is None:
         whole = [one for one in found if one.whole] or _drawings(grey)
         return [*whole, *(one for one in found if not one.whole)]
     return found
 
 
-def _is_counter(one: Reading, grey: NDArray[np.uint8], even: EvenInk) -> bool:
-    """Whether it is holes in a bold letter: blots as light as the paper around it. The letter is the symbol then."""
-    left, top, width, height = one.box
-    inside = grey[top : top + height, left : left + width]
-    if abs(int(inside.max() if even.dark else inside.min()) - even.paper) > _SAME_PAPER:
-        return False
-    parts = connected_parts(one.ink > 127)
-    blots = (20 * parts.areas >= 19 * parts.spans()) & (5 * parts.pens >= 2 * parts.boxes[:, 2:].max(axis=1))
-    return bool(blots.all())
+def _is_same(one: Box, other: Box, most: int) -> bool:
+    """Whether two boxes differ by so many pixels at most, on each side."""
+    corners = ((x, y, x + w, y + h) for x, y, w, h in (one, other))
+    return all(abs(here - there) <= most for here, there in zip(*corners, strict=True))
 
 
 def _drawings(grey: NDArray[np.uint8]) -> list[Reading]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.vision.morphology import closing, connected_parts, spread
+from oneshot_runtime.vision.outline import convex_hull
 from oneshot_runtime.vision.segment import working
 
 __all__ = ["View", "view_of"]
@@ -129,7 +129,7 @@ def _smooth_regions(smooth: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
         if 2 * parts.areas[number] < _SHARE * smooth.size:
             break
         region = parts.mask(np.array([number]), (0, 0, smooth.shape[1], smooth.shape[0]))
-        hull = _hull(region > 0)
+        hull = convex_hull(region > 0)  # a symbol near the border of a sheet is between its corners
         hull |= smooth & (spread(np.where(hull, 255, 0).astype(np.uint8), 1) > 0)
         if _SHARE <= hull.mean() <= 1 - _AROUND and (smooth & hull).sum() >= _SOLID * hull.sum():
             yield hull
@@ -155,37 +155,6 @@ def _edges(inside: NDArray[np.bool_], smooth: NDArray[np.bool_], levels: NDArray
         edge += int(beside.sum())
         sides += bool(beside.sum() >= _EDGE * ends.sum())
     return edge / outline if sides >= _SIDES else 0.0
-
-
-def _hull(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The convex hull of a region: a symbol near the border of a sheet is between its corners."""
-    rows = np.flatnonzero(region.any(axis=1))
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    first = _under(region[top:bottom].argmax(axis=1).tolist())
-    last = _under(region[top:bottom, ::-1].argmax(axis=1).tolist())
-    columns = np.arange(region.shape[1])[None]
-    hull = np.zeros_like(region)
-    hull[top:bottom] = (columns >= first[:, None]) & (columns < region.shape[1] - last[:, None])
-    return hull
-
-
-def _under(bounds: list[int]) -> NDArray[np.int64]:
-    """The highest convex line that is nowhere above these bounds, rounded up."""
-    kept: list[int] = []
-    for at in range(len(bounds)):
-        while len(kept) > 1 and _turns_up(bounds, kept[-2], kept[-1], at):
-            kept.pop()
-        kept.append(at)
-    line = np.array(bounds[:1] * len(bounds), np.int64)
-    for one, other in pairwise(kept):
-        steps = np.arange(other - one + 1)
-        line[one : other + 1] = bounds[one] - steps * (bounds[one] - bounds[other]) // (other - one)
-    return line
-
-
-def _turns_up(bounds: list[int], one: int, middle: int, other: int) -> bool:
-    """Whether the middle of three bounds lies on the line between the others, or above it."""
-    return (bounds[middle] - bounds[one]) * (other - one) >= (bounds[other] - bounds[one]) * (middle - one)
 
 
 def _sheet(inside: NDArray[np.bool_], levels: NDArray[np.uint8], block: int) -> _Sheet:

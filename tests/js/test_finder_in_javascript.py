@@ -9,7 +9,7 @@ import numpy as np
 import skimage.data
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.picture_kinds import KINDS, tight
 from benchmarks.pictures import galleries
@@ -100,6 +100,22 @@ def test_sheets_on_desks_are_read_as_python_reads_them(in_node) -> None:
         assert_equal(found, readings_of(image, SPEC))
     for found, image in zip(in_node.pages(images, SPEC), images, strict=True):
         assert_equal(found, page_of(image, SPEC))
+
+
+def test_bold_letters_are_read_as_python_reads_them(in_node) -> None:
+    """In noise, in uneven light, on tiles and on sheets that lie on a desk."""
+    rng = np.random.default_rng(5)
+    images = []
+    for place, letter in enumerate("ABO8QR4e"):
+        ground, tone, ink = [(255, 255, 20), (230, 60, 240), (70, 235, 20)][place % 3]
+        image = Image.new("L", (240, 200), ground)
+        pen = ImageDraw.Draw(image)
+        pen.rounded_rectangle((40, 30, 190, 170), 4 * place, fill=tone)
+        pen.text((115, 100), letter, ink, ImageFont.load_default(90), "mm", stroke_width=5, stroke_fill=ink)
+        shaded = np.asarray(image) * np.linspace(1, 1 - place / 16, 240) + rng.normal(0, 2 * place, (200, 240))
+        images.append(shaded.clip(0, 255).astype(np.uint8))
+    for found, image in zip(in_node.readings(images, SPEC), images, strict=True):
+        assert_equal(found, readings_of(image, SPEC))
 
 
 @st.composite

@@ -12,7 +12,8 @@ const STRONG = 0.45; // share of the strongest contrast that ink has
 const LEVELS = 3; // how often ink is looked for that is fainter than the faintest so far
 const MOST_RUNS = 40000; // runs of pixels that are joined to parts; a mask of more is noise
 
-const LOGARITHM = Uint8Array.from({ length: 256 }, (_, level) =>
+// A grey level's logarithm, from 0 for black to 255 for white.
+export const LOGARITHM = Uint8Array.from({ length: 256 }, (_, level) =>
   roundHalfEven((255 * Math.log((level + DARK) / DARK)) / Math.log((255 + DARK) / DARK)));
 
 // The ink of a picture that is darker, or `light`er, than its paper; strongest first, then what is fainter. window: pixels, odd;

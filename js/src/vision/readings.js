@@ -7,12 +7,13 @@ import { borderLevels, evenInk, evenPaper, reduced, stretch } from "./clean.js";
 import { colourPlane } from "./colours.js";
 import { cut } from "./cut.js";
 import { gap, union } from "./grouping.js";
-import { crop, transposed } from "./image.js";
+import { transposed } from "./image.js";
 import { countLines } from "./lines.js";
 import { connectedParts } from "./parts.js";
 import { reduce } from "./resample.js";
 import { look, sceneOf, working } from "./segment.js";
 import { viewOf } from "./sheet-on-desk.js";
+import { wider } from "./wide-ink.js";
 
 const REACH = 0.8; // strokes belong to one symbol up to this gap, as a share of the longer side of its largest group
 const [PUNCHED, PUNCHED_SHARE] = [2.2, 0.25]; // pen widths from which a dot may be a hole, and its share of the largest side at most
@@ -24,13 +25,12 @@ const FEW = 4; // groups of more than so many are several symbols
 const [LARGE, SMALLEST] = [8, 16]; // ink that takes less than one part in so many is cut out, if it has so many pixels
 const THIN = 10; // the shorter side of a picture over the width of pens that may write across all of it
 const EDGE = 0.5; // share of an edge of the picture that a symbol's ink covers at most
-const [SHEET, SHEET_SIDE, TILE_SIDE] = [0.75, 0.2, 0.42]; // what may be a sheet or a tile, and what likely is
+const [SHEET, SHEET_SIDE, TILE_SIDE] = [0.55, 0.2, 0.42]; // what may be a sheet or a tile, and what likely is
 const MOST_EVEN_PARTS = 60; // parts of ink on even paper above which they are noise, dots of a raster, or squared paper
 const [SHADE, FULL] = [24, 0.5]; // the shorter side over the width of shadows, and share of ink that is as strong as the strongest
 const WEAK = 48; // grey levels of contrast below which colours may say more
 const ICON = 48; // pixels of the longer side below which a picture is all symbol
 const RASTER_DOT = 4; // pixels of a raster's usual dot at most
-const SAME_PAPER = 16; // grey levels that the holes of a letter differ from the paper around it at most
 const SMALL_PICTURE = 128; // pixels of the longer side below which a picture in doubt is a drawing rather than a scene
 
 const longer = ({ width, height }) => Math.max(width, height);
@@ -82,27 +82,25 @@ function greyReadings(grey, small, even) {
     if (found.length && seen.trusted) return found;
   }
   const view = viewOf(grey);
-  for (const scene of look(view.working).slice(0, 1)) {
-    const searched = placed(ofScene(view.grey, scene, view.factor, null, false), view);
-    found = found.length && likely ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
+  const strokes = look(view.working)[0] ?? null;
+  const wide = wider(grey, view, strokes);
+  const seen = wide ?? { view, scene: strokes };
+  if (seen.scene) {
+    const searched = placed(ofScene(seen.view.grey, seen.scene, seen.view.factor, null, false), seen.view);
+    if (wide && found.length && isSame(found[0].box, searched[0].box, 2 * seen.view.factor)) return found.slice(0, 1);
+    found = found.length && likely && !wide ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
   }
-  if (longer(grey) < SMALL_PICTURE || (even && found.length > 0 && isCounter(found[0], grey, even))) {
+  if (longer(grey) < SMALL_PICTURE && !wide) {
     const whole = found.filter((one) => one.whole);
     return [...(whole.length ? whole : drawings(grey)), ...found.filter((one) => !one.whole)];
   }
   return found;
 }
 
-// Whether it is holes in a bold letter: paper as light as that around the letter, in blots. The letter is the symbol then.
-function isCounter({ ink, box: [left, top, width, height] }, grey, { dark, paper }) {
-  const levels = crop(grey, left, top, Math.min(left + width, grey.width), Math.min(top + height, grey.height)).pixels;
-  const level = levels.reduce((one, other) => (dark ? Math.max(one, other) : Math.min(one, other)));
-  if (Math.abs(level - paper) > SAME_PAPER) return false;
-  const parts = connectedParts(ink, 128);
-  const spans = parts.spans();
-  return parts.boxes.every(([, , w, h], part) => (
-    20 * parts.areas[part] >= 19 * spans[part] && 5 * parts.pens[part] >= 2 * Math.max(w, h)
-  ));
+// Whether two boxes differ by so many pixels at most, on each side.
+function isSame(one, other, most) {
+  const corners = ([x, y, w, h]) => [x, y, x + w, y + h];
+  return corners(one).every((side, at) => Math.abs(side - corners(other)[at]) <= most);
 }
 
 // The whole picture as one, if it shows ink.

@@ -2,6 +2,7 @@
 
 import { crop } from "./image.js";
 import { closing, spread } from "./morphology.js";
+import { convexHull, countSet } from "./outline.js";
 import { connectedParts } from "./parts.js";
 import { nearest, reduce } from "./resample.js";
 import { working } from "./segment.js";
@@ -89,7 +90,7 @@ function* smoothRegions(smooth) {
   const numbers = parts.areas.map((_, part) => part).sort((one, other) => parts.areas[other] - parts.areas[one]);
   for (const number of numbers.slice(0, REGIONS)) {
     if (2 * parts.areas[number] < SHARE * pixels.length) break;
-    const hull = hullOf(parts.mask([number], 0, 0, width, height));
+    const hull = convexHull(parts.mask([number], 0, 0, width, height));
     const wider = spread(hull, 1).pixels;
     hull.pixels.forEach((set, at) => { if (!set && pixels[at]) hull.pixels[at] = wider[at]; });
     const [all, calm] = [hull.pixels, hull.pixels.filter((set, at) => set && pixels[at])].map((part) => countSet(part));
@@ -97,8 +98,6 @@ function* smoothRegions(smooth) {
     if (SHARE <= share && share <= 1 - AROUND && calm >= SOLID * all) yield hull;
   }
 }
-
-const countSet = (pixels) => pixels.reduce((sum, set) => sum + (set ? 1 : 0), 0);
 
 // The share of a region's outline beside which it is rough, or darker; 0 where it has no such edge to three sides.
 function edgesOf(inside, smooth, { pixels: levels, width, height }) {
@@ -132,42 +131,6 @@ function edgesOf(inside, smooth, { pixels: levels, width, height }) {
     if (beside >= EDGE * ends) sides += 1;
   }
   return sides >= SIDES ? edge / outline : 0;
-}
-
-// The convex hull of a region.
-function hullOf({ pixels, width, height }) {
-  const [firsts, lasts, rows] = [[], [], []];
-  for (let y = 0; y < height; y++) {
-    const row = pixels.subarray(y * width, (y + 1) * width);
-    const first = row.findIndex((set) => set);
-    if (first < 0) continue;
-    rows.push(y);
-    firsts.push(first);
-    lasts.push(width - 1 - row.findLastIndex((set) => set));
-  }
-  const [left, right] = [under(firsts), under(lasts)];
-  const hull = new Uint8Array(width * height);
-  rows.forEach((y, place) => hull.fill(255, y * width + left[place], Math.max(y * width + left[place], (y + 1) * width - right[place])));
-  return { pixels: hull, width, height };
-}
-
-// The highest convex line that is nowhere above these bounds, rounded up.
-function under(bounds) {
-  const kept = [];
-  const turnsUp = (one, middle, other) =>
-    (bounds[middle] - bounds[one]) * (other - one) >= (bounds[other] - bounds[one]) * (middle - one);
-  bounds.forEach((_, at) => {
-    while (kept.length > 1 && turnsUp(kept.at(-2), kept.at(-1), at)) kept.pop();
-    kept.push(at);
-  });
-  const line = [bounds[0]];
-  for (let place = 1; place < kept.length; place++) {
-    const [one, other] = [kept[place - 1], kept[place]];
-    for (let step = 1; step <= other - one; step++) {
-      line.push(bounds[one] - Math.floor((step * (bounds[one] - bounds[other])) / (other - one)));
-    }
-  }
-  return line;
 }
 
 function sheetOf(inside, levels, block) {

@@ -1,0 +1,198 @@
+// Wide ink: bold letters and filled shapes, of which a search for strokes sees the holes, or bits, as oneshot_runtime/vision/wide_ink.py.
+
+import { crop } from "./image.js";
+import { LOGARITHM } from "./ink.js";
+import { closing, opening, spread } from "./morphology.js";
+import { countSet, filledIn, isCarrier } from "./outline.js";
+import { connectedParts } from "./parts.js";
+import { reduce } from "./resample.js";
+import { sceneOf, working } from "./segment.js";
+
+const SIDE = 128; // longer side of the small picture at most
+const SURROUNDINGS = 8; // longer side of the surroundings, in sides of what was found
+const WINDOW = 0.7; // the widest pen, as a share of the small picture's shorter side
+const LEAST = 24; // contrast of wide ink at least
+const STRONGEST = 200; // one pixel of so many is as strong as ink, at least
+const LARGE = 10; // the small picture's shorter side over the longer side of things that are looked at
+const DEPTH = 4; // things that enclose each other: a sheet, a tile, a letter
+const PEN = 30; // the small picture's shorter side over the width of pens that are wide
+const SMALL = 3; // the small picture's shorter side over the side of things whose surroundings are looked at again, larger
+const SAME_AREA = 0.6; // share of the wide ink that was found before, from which on it is the same
+const ALIKE = 0.35; // share of the contrast that two things of one level differ by at most
+const [MOST_PARTS, SPECK] = [60, 4]; // parts above which they are noise, and pixels of a usual one at most
+const RIM = 2; // pixels along the edge of a sheet or a tile that are soft
+const TINY = 40; // the shorter side of the picture over the longer side of what may be noise, too
+
+// The wide ink in a picture that the largest symbol of a scene in its `view` is a hole in, or a bit of: { view, scene }; null
+// where it is neither.
+export function wider(grey, view, scene) {
+  for (const near of surroundings(grey, view, scene)) {
+    const own = scene && seenOf(near, view, scene);
+    const { thing, carrier } = outermost(near.working, own);
+    if (!thing || PEN * thing.pen < 4 * Math.min(near.working.width, near.working.height)) continue;
+    if (own && !explains(thing, near.working, own)) {
+      const [left, top, right, bottom] = thing.box;
+      if (SMALL * Math.max(right - left, bottom - top) < Math.min(near.working.width, near.working.height)) continue;
+      return null;
+    }
+    const seen = wideScene(thing.ink, carrier);
+    return seen.symbols.length ? { view: near, scene: seen } : null;
+  }
+  return null;
+}
+
+// The whole picture, and what is near the largest symbol of a scene, both small.
+function* surroundings(grey, view, scene) {
+  const boxes = [[0, 0, grey.width, grey.height]];
+  const [picture, at] = view.grey === grey ? [view.working, view.factor] : working(grey);
+  if (scene) {
+    const [x, y, w, h] = scene.symbols[0].box.map((value) => value * view.factor);
+    const reach = (SURROUNDINGS * Math.max(w, h)) >> 1;
+    const [middleX, middleY] = [view.left + x + (w >> 1), view.top + y + (h >> 1)];
+    const [left, top] = [Math.max(0, middleX - reach), Math.max(0, middleY - reach)];
+    const [right, bottom] = [Math.min(grey.width, middleX + reach), Math.min(grey.height, middleY + reach)];
+    if (4 * Math.max(right - left, bottom - top) <= 3 * Math.max(grey.width, grey.height)) boxes.push([left, top, right, bottom]);
+  }
+  for (const box of boxes) {
+    const [left, top] = [Math.floor(box[0] / at), Math.floor(box[1] / at)];
+    const part = crop(picture, left, top, Math.ceil(box[2] / at), Math.ceil(box[3] / at));
+    const factor = Math.ceil(Math.max(part.width, part.height) / SIDE);
+    const small = factor === 1 ? part : reduce(part, factor);
+    if (Math.min(small.width, small.height) < 16) continue;
+    const right = Math.min(grey.width, (left + part.width) * at);
+    const bottom = Math.min(grey.height, (top + part.height) * at);
+    yield { grey: crop(grey, left * at, top * at, right, bottom), left: left * at, top: top * at, working: small, factor: factor * at };
+  }
+}
+
+// The largest symbol of a scene, in the small picture: { mask, light, contrast, area, isNoise }, see _Seen in wide_ink.py.
+function seenOf(near, view, { ink, symbols: [{ numbers, box, side }] }) {
+  const { width, height } = ink.contrast;
+  const { areas } = ink.parts;
+  const largest = numbers.reduce((best, number) => (areas[number] > areas[best] ? number : best));
+  const whole = ink.parts.mask([largest], 0, 0, width, height).pixels;
+  const small = near.working;
+  const mask = { width: small.width, height: small.height, pixels: new Uint8Array(small.pixels.length) };
+  const place = (at, start) => Math.floor((start + at * near.factor + (near.factor >> 1)) / view.factor);
+  for (let y = 0; y < mask.height; y++) {
+    const row = place(y, near.top - view.top);
+    if (row < 0 || row >= height) continue;
+    for (let x = 0; x < mask.width; x++) {
+      const column = place(x, near.left - view.left);
+      if (column >= 0 && column < width && whole[row * width + column]) mask.pixels[y * mask.width + x] = 255;
+    }
+  }
+  if (!mask.pixels.some((set) => set)) {
+    const [x, y, w, h] = box.map((value) => value * view.factor);
+    const row = Math.floor((view.top + y + (h >> 1) - near.top) / near.factor);
+    mask.pixels[row * mask.width + Math.floor((view.left + x + (w >> 1) - near.left) / near.factor)] = 255;
+  }
+  const sum = numbers.reduce((all, number) => all + areas[number], 0);
+  const specks = [...areas].sort((one, other) => one - other);
+  const isNoise = specks.length > MOST_PARTS && specks[specks.length >> 1] <= SPECK;
+  return {
+    mask,
+    light: ink.light,
+    contrast: ink.means[largest],
+    area: Math.floor((sum * view.factor ** 2) / near.factor ** 2),
+    isNoise: isNoise || side * TINY < Math.min(width, height),
+  };
+}
+
+// The outermost thing in a small picture that is no sheet or tile, around what was found; and what it lies on.
+function outermost(grey, own) {
+  const inks = [false, true].map((light) => wideInk(grey, light)).filter((ink) => ink);
+  let here = inks.flatMap(thingsOf);
+  let [carrier, thing] = [null, null];
+  for (let depth = 0; depth < DEPTH; depth++) {
+    let outer = here.filter((one) => !here.some((other) => encloses(other, one)));
+    if (!carrier && own) outer = outer.filter((one) => insideBox(own.mask, one.box).some((set) => set));
+    if (!outer.length) break;
+    thing = outer.reduce((best, one) => (one.area > best.area ? one : best));
+    const { ink, filled } = thing;
+    here = here.filter((one) => one.ink !== ink && encloses(thing, one) && one.mask.pixels.every((set, at) => !set || filled.pixels[at]));
+    if (!here.length || !isCarrier(thing.mask, filled, thing.box)) break;
+    carrier = thing;
+  }
+  return { thing, carrier };
+}
+
+const encloses = ({ box: one }, { box: other }) => one[0] < other[0] && one[1] < other[1] && one[2] > other[2] && one[3] > other[3];
+
+const insideBox = (mask, [left, top, right, bottom]) => crop(mask, left, top, right, bottom).pixels;
+
+// The wide ink of a small picture; null where it has none.
+function wideInk(grey, light) {
+  const paper = (light ? opening : closing)(grey, Math.floor(WINDOW * Math.min(grey.width, grey.height)) | 1);
+  const contrast = { ...grey, pixels: grey.pixels.map((level, at) => Math.abs(LOGARITHM[level] - LOGARITHM[paper.pixels[at]])) };
+  const ranked = contrast.pixels.slice().sort();
+  const strong = ranked[ranked.length - 1 - Math.floor(ranked.length / STRONGEST)];
+  return strong < LEAST ? null : inkOf(light, grey, paper, contrast, strong >> 1);
+}
+
+function inkOf(light, grey, paper, contrast, limit) {
+  const parts = connectedParts(contrast, limit);
+  const [peaks, means] = parts.levels(contrast);
+  return { light, grey, paper, contrast, limit, parts, peaks, means, lined: false };
+}
+
+// The large parts that the small picture's border does not cut off: { ink, mask, filled, box, pen, area }, see _Thing in wide_ink.py.
+function thingsOf(ink) {
+  const { width, height } = ink.contrast;
+  const things = [];
+  ink.parts.boxes.forEach(([x, y, w, h], number) => {
+    const isInside = x > 0 && y > 0 && x + w < width && y + h < height;
+    if (!isInside || LARGE * Math.max(w, h) < Math.min(height, width)) return;
+    const mask = ink.parts.mask([number], 0, 0, width, height);
+    const box = [x, y, x + w, y + h];
+    things.push({ ink, mask, filled: filledIn(mask), box, pen: ink.parts.pens[number], area: ink.parts.areas[number] });
+  });
+  return things;
+}
+
+// Whether what was found is a hole in a thing, a bay or a bit of it, as its level tells, or noise on it.
+function explains(thing, grey, own) {
+  const [wide, narrow] = [spread(thing.filled, 3).pixels, spread(thing.filled, 1).pixels];
+  const inside = meanLevel(grey, (at) => thing.mask.pixels[at]);
+  const outside = meanLevel(grey, (at) => wide[at] > narrow[at]);
+  const contrast = Math.abs(inside - outside);
+  if (own.contrast > 2 * contrast) return false;
+  if (own.isNoise && 3 * own.contrast < 2 * contrast) return true;
+  if (2 * countSet(insideBox(own.mask, thing.box)) < countSet(own.mask.pixels)) return false;
+  const isLike = own.light === thing.ink.light;
+  if (isLike && own.area >= SAME_AREA * thing.area) return false;
+  if (!isLike && isCarrier(thing.mask, thing.filled, thing.box)) return false;
+  const ranked = grey.pixels.filter((_, at) => own.mask.pixels[at]).map((level) => LOGARITHM[level]).sort();
+  const found = ranked[Math.floor((ranked.length * (own.light ? 3 : 1)) / 4)];
+  return Math.abs(found - (isLike ? inside : outside)) <= ALIKE * contrast;
+}
+
+// The mean logarithm of the levels of some pixels, rounded down; 0 of none.
+function meanLevel({ pixels }, isPart) {
+  let [sum, count] = [0, 0];
+  pixels.forEach((level, at) => {
+    if (!isPart(at)) return;
+    sum += LOGARITHM[level];
+    count += 1;
+  });
+  return count ? Math.floor(sum / count) : 0;
+}
+
+// What there is of a kind of wide ink on a carrier, or in the whole small picture.
+function wideScene(ink, carrier) {
+  const { width, height } = ink.contrast;
+  let isPart = null;
+  if (carrier) {
+    const rim = spread({ ...carrier.filled, pixels: carrier.filled.pixels.map((set) => 255 - set) }, RIM).pixels;
+    isPart = (at) => !rim[at];
+  } else {
+    const whole = ink.parts.areas.map((_, part) => part).filter((part) => {
+      const [x, y, w, h] = ink.parts.boxes[part];
+      return x > 0 && y > 0 && x + w < width && y + h < height;
+    });
+    const mask = ink.parts.mask(whole, 0, 0, width, height).pixels;
+    isPart = (at) => mask[at];
+  }
+  const contrast = { ...ink.contrast, pixels: ink.contrast.pixels.map((level, at) => (isPart(at) ? level : 0)) };
+  return sceneOf(inkOf(ink.light, ink.grey, ink.paper, contrast, ink.limit), null);
+}
