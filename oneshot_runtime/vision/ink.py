@@ -90,7 +90,7 @@ def find_ink(grey: NDArray[np.uint8], light: bool, window: int) -> list[Ink]:
 def contrast_to_paper(grey: NDArray[np.uint8], light: bool, window: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The paper's level around each pixel of a picture uint8 (h, w), and the pixel's contrast to it: uint8 (h, w) each."""
     paper = (opening if light else closing)(grey, window)
-    levels = _logarithm(grey), _logarithm(paper)
+    levels = logarithm(grey), logarithm(paper)
     return paper, levels[0] - levels[1] if light else levels[1] - levels[0]
 
 
