@@ -34,5 +34,16 @@ python -m export "$runs/omniglot/last.pt" --out "$runs/bundle-omniglot"
 train widened 1600 --preset edge --start-from "$runs/omniglot/last.pt" --learning-rate 1.5e-3 --seed 1
 train edge 16000 --preset edge --start-from "$runs/widened/last.pt" --learning-rate 1.6e-3 --seed 2 --redrawn 0.4 --synthetic 0.11 \
     --glyphs scripts=0.22 pictograms=0.14 print=0.08 --fonts "${fonts[@]}"
-python -m export "$runs/edge/last.pt" --out "$runs/bundle"
+
+# What ships: longer, with icons of many families and fonts that imitate handwriting (train/fetch_fonts.sh, a folder of FONTS), in large
+# batches, which want a GPU (DEVICE=cuda: four minutes on an H200; hours on two cores); then the best between `edge` and that.
+more=(--preset edge --fonts "${fonts[@]}" --redrawn 0.4 --device "${DEVICE:-cpu}")
+train icons 17500 "${more[@]}" --start-from "$runs/edge/last.pt" --learning-rate 1.2e-3 --seed 4 --synthetic 0.06 --classes 60 --shots 3 \
+    --glyphs scripts=0.20 icons=0.12 pictograms=0.07 print=0.06 hands=0.07
+large=("${more[@]}" --synthetic 0.07 --glyphs scripts=0.2 icons=0.1 pictograms=0.06 print=0.07 hands=0.06)
+train large 8700 "${large[@]}" --start-from "$runs/icons/last.pt" --learning-rate 1.5e-3 --seed 5 --classes 320 --shots 4 --set validations=1
+holdout=(--split koch --holdout Avesta Mongolian Oriya Sylheti)
+python -m train prepare "${holdout[@]}" --data "$data" "${large[@]}" --out "$runs/large.npz"
+python -m train refit "$runs/large/last.pt" --prepared "$runs/large.npz" --blend-with "$runs/edge/last.pt" --out "$runs/ships.pt"
+python -m export "$runs/ships.pt" --out "$runs/bundle"
 python -m export.sketch "$runs/bundle" --data "$data"  # for the search of large galleries
