@@ -2,7 +2,7 @@
 # arm64.sh [--long] [WHEEL]: the runtime on emulated ARM64 processors, from nothing: Debian 13's QEMU and its arm64 Python are unpacked beside the system, the
 # aarch64 wheels are installed beside them, and QEMU runs them, on the cores of a Raspberry Pi 4 (cortex-a72) and 5 (cortex-a76, with the dot product). On Debian.
 # Short form: golden images in both precisions and memory on both, a selection of the runtime's tests on the last. Long form: all of tests/runtime on both.
-# CORES="cortex-a53" takes other cores, ONNXRUNTIME="onnxruntime==1.27.*" another version.
+# NOT_RUN=0 is the exit code where Debian's packages cannot be had, instead of 1. CORES="cortex-a53" takes other cores, ONNXRUNTIME="onnxruntime==1.27.*" another version.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 long=""
@@ -16,8 +16,11 @@ short=(model/test_bundle.py model/test_precision.py vision/test_decode.py search
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-tests/platforms/debian.sh trixie "$(dpkg --print-architecture)" "$work/qemu" qemu-user
-tests/platforms/debian.sh trixie arm64 "$work/root" python3-minimal libpython3-stdlib libstdc++6 libgomp1
+if ! { tests/platforms/debian.sh trixie "$(dpkg --print-architecture)" "$work/qemu" qemu-user &&
+    tests/platforms/debian.sh trixie arm64 "$work/root" python3-minimal libpython3-stdlib libstdc++6 libgomp1; }; then
+    echo "-- ARM64: NOT RUN: Debian 13's packages could not be had"
+    exit "${NOT_RUN:-1}"
+fi
 qemu=$work/qemu/usr/bin/qemu-aarch64
 [ -e "$work/root/lib" ] || ln -s usr/lib "$work/root/lib"
 interpreter=$(find "$work/root/usr/bin" -name 'python3.[0-9]*')
