@@ -27,6 +27,7 @@ class ForkPause:
         """What a child begins with: it has none of its parent's other threads."""
         self._changed = threading.Condition()
         self._inside = self._forks = 0
+        self._mine.forks = False
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -34,7 +35,8 @@ class ForkPause:
         depth = getattr(self._mine, "depth", 0)
         if not depth:
             with self._changed:
-                self._changed.wait_for(lambda: not self._forks)
+                if not getattr(self._mine, "forks", False):  # a handler of a signal may come in the middle of a fork
+                    self._changed.wait_for(lambda: not self._forks, 2 * _PATIENCE)
                 self._inside += 1
         self._mine.depth = depth + 1
         try:
@@ -43,18 +45,20 @@ class ForkPause:
             self._mine.depth = depth
             if not depth:
                 with self._changed:
-                    self._inside -= 1
+                    self._inside = max(0, self._inside - 1)  # a child begins with none, also in the middle of a block
                     self._changed.notify_all()
 
     def before_fork(self) -> None:
         """Wait for the transactions that are open, and hold up others."""
         own = int(getattr(self._mine, "depth", 0) > 0)
+        self._mine.forks = True
         with self._changed:
             self._forks += 1
             self._changed.wait_for(lambda: self._inside <= own, _PATIENCE)
 
     def after_fork(self) -> None:
         """Let them go on."""
+        self._mine.forks = False
         with self._changed:
             self._forks -= 1
             self._changed.notify_all()
