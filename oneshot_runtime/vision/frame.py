@@ -16,7 +16,7 @@ from PIL import Image
 from oneshot_runtime.vision.grouping import group_parts
 from oneshot_runtime.vision.ink import Ink, contrast_to_paper, floor_of, runs_from
 from oneshot_runtime.vision.morphology import Parts, connected_parts
-from oneshot_runtime.vision.readings import Reading, reading_of
+from oneshot_runtime.vision.readings import Reading, is_dot, reading_of
 from oneshot_runtime.vision.segment import Found, found_of, frames_of, is_on_paper
 from oneshot_runtime.vision.sheet_on_desk import view_of
 
@@ -66,8 +66,9 @@ _CLOSE = 0.1
 @dataclass(frozen=True)
 class Focus:
     """What holds from one frame to the next. light: whether ink is lighter than its paper. near: left, top, right and
-    bottom of what is looked at closely, None for the whole frame."""
+    bottom of what is looked at closely, None for the whole frame. shape: of the frame, (H, W)."""
 
+    shape: tuple[int, ...]
     light: bool
     near: tuple[int, int, int, int] | None
 
@@ -99,10 +100,16 @@ class _Look:
     sheet: tuple[int, int, int, int] | None
 
     def symbols(self) -> list[Reading]:
-        """The symbols, cut out, with their boxes in the frame."""
+        """The symbols that are large enough to be read, cut out, with their boxes in the frame, topmost first."""
         usual = float(np.median([one.side for one in self.found])) if self.found else 0.0
-        cut = [reading_of(self.grey, one, self.factor) for one in self.found if one.side >= _SMALL * usual]
-        return [replace(one, box=(one.box[0] + self.left, one.box[1] + self.top, *one.box[2:])) for one in cut]
+        least = max(_SMALL * usual, _LEAST / self.factor)
+        cut = [reading_of(self.grey, one, self.factor) for one in self.found if one.side >= least]
+        placed = [replace(one, box=(one.box[0] + self.left, one.box[1] + self.top, *one.box[2:])) for one in cut]
+        return sorted(placed, key=lambda one: one.box[1])
+
+    def too_small(self) -> int:
+        """How many symbols are too small to be read; dots are none."""
+        return sum(one.side * self.factor < _LEAST and not is_dot(one) for one in self.found)
 
 
 def symbols_of_frame(grey: NDArray[np.uint8], ink: str = "auto", focus: Focus | None = None) -> FrameScene:
@@ -111,27 +118,28 @@ def symbols_of_frame(grey: NDArray[np.uint8], ink: str = "auto", focus: Focus | 
     Args:
         grey: the frame.
         ink: "dark" on light paper, "light" on a dark board, or "auto" for what there is more of.
-        focus: what an earlier frame of the film was found to be; None to find out.
+        focus: what an earlier frame of the film was found to be; None to find out. That of a frame of another size is none.
     """
+    if focus is not None and focus.shape != grey.shape:
+        focus = None
     kinds = [ink == "light"] if ink != "auto" else [False, True] if focus is None else [focus.light]
     if focus is not None and focus.near is not None:
         seen = max(_looks(grey, focus.near, kinds), key=_amount)
-        return _shown(seen, focus.near) if seen.found else symbols_of_frame(grey, ink)
+        return _shown(grey, seen, focus.near) if seen.found else symbols_of_frame(grey, ink)
     looks = _looks(grey, (0, 0, grey.shape[1], grey.shape[0]), kinds)
     seen = max(looks, key=_amount)
     if focus is None or not seen.found:
         for sheet in (_far_sheet(grey), *(one.sheet for one in looks)):
             close = None if sheet is None else max(_looks(grey, sheet, kinds), key=_amount)
             if close is not None and len(close.found) >= len(seen.found) and close.amount >= _CLOSE * seen.amount:
-                return _shown(close, sheet)
-    return _shown(seen, None)
+                return _shown(grey, close, sheet)
+    return _shown(grey, seen, None)
 
 
-def _shown(seen: _Look, near: tuple[int, int, int, int] | None) -> FrameScene:
+def _shown(grey: NDArray[np.uint8], seen: _Look, near: tuple[int, int, int, int] | None) -> FrameScene:
     symbols = seen.symbols()
-    readable = [one for one in symbols if max(one.box[2:]) >= _LEAST]
-    far = near is not None if not symbols else 2 * len(readable) < len(symbols)
-    return FrameScene(sorted(readable, key=lambda one: one.box[1]), Focus(seen.light, near), far)
+    far = seen.too_small() > len(symbols) if seen.found else near is not None
+    return FrameScene(symbols, Focus(grey.shape, seen.light, near), far)
 
 
 def _amount(seen: _Look) -> float:

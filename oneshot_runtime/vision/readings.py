@@ -22,7 +22,7 @@ from oneshot_runtime.vision.segment import Box, Found, Scene, cut, gap, look, sc
 from oneshot_runtime.vision.sheet_on_desk import View, view_of
 from oneshot_runtime.vision.wide_ink import wider
 
-__all__ = ["Reading", "reading_of", "readings", "readings_of_page", "whole_picture"]
+__all__ = ["Reading", "is_dot", "reading_of", "readings", "readings_of_page", "whole_picture"]
 
 _REACH = 0.8
 """Strokes belong to one symbol up to this gap, as a share of the longer side of its largest group."""
@@ -259,7 +259,7 @@ def _of_scene(grey: NDArray[np.uint8], scene: Scene, factor: int, whole: Reading
     found: list[Reading] = []
     for one in _ways(scene, even):
         framed = one is scene.framed
-        if whole is not None and len(one.numbers) == everything and (_is_large(one.side * factor, grey) or _is_dot(one)):
+        if whole is not None and len(one.numbers) == everything and (_is_large(one.side * factor, grey) or is_dot(one)):
             found.append(replace(whole, framed=framed, symbols=symbols))
             if even and len(found) == 1 and symbols == 1 and scene.points is None:
                 break
@@ -280,7 +280,7 @@ def reading_of(
 
 def _count(scene: Scene, even: bool) -> int:
     """How many symbols a scene shows: one where its strokes are near each other, or few on even paper, or dots."""
-    strokes = [one for one in scene.symbols if not _is_dot(one)]
+    strokes = [one for one in scene.symbols if not is_dot(one)]
     if not strokes:
         return 1
     if len(strokes) > _FEW:
@@ -302,7 +302,7 @@ def _members(symbols: list[Found]) -> list[Found]:
 def _ways(scene: Scene, even: bool) -> list[Found]:
     """The ways to read a scene as one symbol; where the paper is even, all ink is one before it is not."""
     sides = [one.side for one in scene.symbols]
-    dots = [one for one in scene.symbols if _PUNCHED * scene.pen <= one.side <= _PUNCHED_SHARE * max(sides) and _is_dot(one)]
+    dots = [one for one in scene.symbols if _PUNCHED * scene.pen <= one.side <= _PUNCHED_SHARE * max(sides) and is_dot(one)]
     holes = _aligned_dots(scene.symbols)
     dots = [dot for dot in dots if all(dot is not hole for hole in holes)]
     symbols = [one for one in scene.symbols if all(one is not dot for dot in [*dots, *holes])]
@@ -335,9 +335,9 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
 
 def _aligned_dots(symbols: list[Found]) -> list[Found]:
     """Dots of one size in a row or a column beside the largest symbol, some way off: punched holes."""
-    if not symbols or _is_dot(symbols[0]):
+    if not symbols or is_dot(symbols[0]):
         return []
-    small = [one for one in symbols[1:] if one.side <= _ALIGNED_SHARE * symbols[0].side and _is_dot(one)]
+    small = [one for one in symbols[1:] if one.side <= _ALIGNED_SHARE * symbols[0].side and is_dot(one)]
     far = [one for one in small if gap(one.box, symbols[0].box) > _ALIGNED_GAP * symbols[0].side]
     found = []
     for one in far:
@@ -360,7 +360,7 @@ def _is_large(side: int, grey: NDArray[np.uint8]) -> bool:
     return side * _LARGE >= max(grey.shape) or side < _SMALLEST
 
 
-def _is_dot(found: Found) -> bool:
+def is_dot(found: Found) -> bool:
     """Whether it is a blob, about as wide as high, that a pen or a punch leaves."""
     width, height = (int(value) for value in found.box[2:])
     area = int(found.ink.parts.areas[found.numbers].sum())

@@ -155,6 +155,15 @@ def test_symbols_that_are_too_far_away_to_be_read_are_told_and_those_near_enough
     assert "move closer" in FrameReader(matcher, still=True).read(far[0][0]).hint
 
 
+def test_a_camera_that_is_turned_on_its_side_is_read_on(matcher: OneShotMatcher) -> None:
+    image = filmed(Film(360, 640, distance=3), 1)[0][0]  # small enough to be looked at closely
+    reader = FrameReader(matcher)
+    reader.read(image)
+    for turned in (np.rot90(image).copy(), image[-120:, -120:].copy(), image):
+        reader.read(turned)
+    assert len(reader.read(image).symbols) >= 6
+
+
 @pytest.mark.parametrize("board", [False, True])
 def test_a_filmed_sheet_is_found_and_read(matcher: OneShotMatcher, board: bool) -> None:
     rng = np.random.default_rng(4)
