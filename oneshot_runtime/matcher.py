@@ -28,7 +28,7 @@ from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.search.ranking import ranked, ranked_batch
 from oneshot_runtime.search.view import View
 from oneshot_runtime.stores.base import GalleryStore, Where
-from oneshot_runtime.vision.decode import ImageSource, Picture, as_image_list, decode, name_of, thumbnail
+from oneshot_runtime.vision.decode import ImageSource, PageOf, Picture, as_image_list, decode, name_of, thumbnail
 from oneshot_runtime.vision.page import symbols_of_page
 from oneshot_runtime.vision.preprocess import canvas_of, ways_to_read
 from oneshot_runtime.vision.readings import Reading
@@ -165,6 +165,7 @@ class OneShotMatcher:
         metadata: dict[str, Any] | None = None,
         region: Box | None = None,
         keep_frame: bool = False,
+        page: int = 1,
         skip_duplicates: bool = False,
     ) -> EnrollmentReport:
         """Add one picture, or several, of a symbol; a label that is known already gains supports.
@@ -178,6 +179,7 @@ class OneShotMatcher:
             metadata: A JSON object to keep with each of them.
             region: x, y, width and height in pixels of the part of the picture that is looked at.
             keep_frame: Whether a frame around the symbol is part of it.
+            page: Of files of several pages or frames (TIFF, GIF, PNG, WebP), which one is looked at, counted from 1.
             skip_duplicates: Leave out pictures that the class has already, which a finding "repeated" names.
 
         Returns:
@@ -189,7 +191,7 @@ class OneShotMatcher:
             GalleryError: When the gallery cannot be written.
         """
         label = check_label(label)
-        sources = as_image_list(images)
+        sources = [_page(source, page) for source in as_image_list(images)]
         if not sources:
             raise ImageError(f"no images to enroll for {label!r}: the list is empty")
         head = self.bundle.head
@@ -252,22 +254,24 @@ class OneShotMatcher:
         """
         self.gallery.remove(label, support)
 
-    def match(self, image: ImageSource, top_k: int = 5, *, where: Where | None = None) -> Match:
+    def match(self, image: ImageSource, top_k: int = 5, *, where: Where | None = None, page: int = 1) -> Match:
         """Which enrolled class an image shows.
 
         Args:
             image: A path, bytes, a binary file, a Pillow image, or a numpy uint8 array (H, W) or (H, W, 3) RGB.
             top_k: How many candidates to list; the answer does not depend on it.
             where: Compares with some of the supports only, in a gallery that searches in its database.
+            page: Of a file of several pages or frames (TIFF, GIF, PNG, WebP), which one is looked at, counted from 1.
 
         Returns:
             The label, or None when the symbol is unknown, with its probability and the candidates.
 
         Raises:
             ImageError: For an image that cannot be used.
-            OptionError: For a `where` that this gallery has no use for, or a `top_k` below 1.
+            OptionError: For a `where` that this gallery has no use for, or a `top_k` or `page` below 1.
         """
         top_k = _whole("top_k", top_k)
+        image = _page(image, page)
         name = name_of(image)
         ways = ways_to_read(decode(image, name), self.bundle.spec, name)
         codes = encode(self._embedder(np.stack([canvas_of(way, self.bundle.spec) for way in ways])), self.bundle.head)
@@ -331,13 +335,14 @@ class OneShotMatcher:
 
         return [one if isinstance(one, ImageError) else matched(one[1]) for one in found]
 
-    def read(self, image: ImageSource, top_k: int = 5, *, where: Where | None = None) -> list[ReadSymbol]:
+    def read(self, image: ImageSource, top_k: int = 5, *, where: Where | None = None, page: int = 1) -> list[ReadSymbol]:
         """Every symbol of a photograph, scan or screenshot: its box, its crop and what it is, from line to line.
 
         Args:
             image: As in `match`.
             top_k: How many candidates to list for each.
             where: As in `match`.
+            page: As in `match`.
 
         Returns:
             The symbols; none of a picture without ink.
@@ -346,12 +351,16 @@ class OneShotMatcher:
             ImageError: For an image that cannot be read.
         """
         top_k = _whole("top_k", top_k)
-        found = symbols_of_page(decode(image, name_of(image)))
+        image = _page(image, page)
+        picture = decode(image, name_of(image))
+        found = symbols_of_page(picture)
         if not found:
             return []
         codes = encode(self._batches.embed_canvases([canvas_of(one, self.bundle.spec) for one in found]), self.bundle.head)
         view = self.gallery.snapshot(where)
         matches = [self._match_code(view, code, top_k) for code in codes]
+        if picture.more:
+            matches = [replace(match, page=picture.page) for match in matches]
         return [ReadSymbol(one.box, one.drawing, match) for one, match in zip(found, matches, strict=True)]
 
     def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
@@ -494,9 +503,16 @@ def _part(picture: Picture, region: Box, name: str) -> Picture:
 
 def _surest(matches: list[Match], ways: list[Reading]) -> Match:
     """Of the answers to all ways of reading one picture, the one that is surest."""
-    if len(ways) == 1 and ways[0].symbols == 1:
+    if len(ways) == 1 and ways[0].symbols == 1 and ways[0].page is None:
         return matches[0]
-    return replace(max(matches, key=lambda match: match.probability), symbols=ways[0].symbols, readings=len(ways))
+    best = max(matches, key=lambda match: match.probability)
+    return replace(best, symbols=ways[0].symbols, readings=len(ways), page=ways[0].page)
+
+
+def _page(image: ImageSource, page: int) -> ImageSource:
+    """A page of an image; without a wrapper for the first, which is what is read of any image."""
+    page = _whole("page", page)
+    return image if page == 1 else PageOf(image, page)
 
 
 def _whole(name: str, value: int, most: int | None = None) -> int:

@@ -42,6 +42,7 @@ class Match:
             odds of the runner-up; else None.
         symbols: How many the picture seems to show; `OneShotMatcher.read` names each of several.
         readings: In how many ways the picture was tried.
+        page: Of a file of several pages or frames, which one was looked at; None for a file of one.
     """
 
     label: str | None
@@ -51,6 +52,7 @@ class Match:
     probably: str | None = None
     symbols: int = 1
     readings: int = 1
+    page: int | None = None
 
     @property
     def best(self) -> Candidate | None:

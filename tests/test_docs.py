@@ -150,3 +150,13 @@ def test_files_and_programs_that_are_named_are_there(page: Path) -> None:
     programs = re.findall(r"python -m ((?:benchmarks|train|export)[\w.]*)", text)
     places = [ROOT / program.rstrip(".").replace(".", "/") for program in programs]
     assert [str(place) for place in places if not (place.with_suffix(".py").exists() or (place / "__main__.py").exists())] == []
+
+
+def test_the_table_of_formats_names_those_that_are_read() -> None:
+    from oneshot_runtime.vision import FORMATS
+    from oneshot_runtime.vision.pages import ANIMATED
+
+    section = (DOCS / "pictures.md").read_text(encoding="utf-8").split("## Formats")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| ")][1:]
+    assert sorted(row[0] for row in rows) == sorted(FORMATS)
+    assert sorted(row[0] for row in rows if row[1]) == sorted([*ANIMATED, "TIFF"])

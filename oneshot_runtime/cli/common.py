@@ -218,7 +218,8 @@ def match_json(match: Match) -> dict[str, Any]:
     candidates = [{"label": c.label, "probability": c.probability} for c in match.candidates]
     values: dict[str, Any] = {"label": match.label, "probably": match.probably, "probability": match.probability}
     values |= {"threshold": match.threshold, "candidates": candidates}
-    return values if match.symbols == 1 else {**values, "symbols": match.symbols}
+    values |= {} if match.symbols == 1 else {"symbols": match.symbols}
+    return values if match.page is None else {**values, "page": match.page}
 
 
 def print_result(arguments: argparse.Namespace, values: dict[str, Any], text: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from oneshot_runtime.cli.common import add_command, completes_labels, count, load, load_existing, match_json, print_result, seed
 from oneshot_runtime.cli.folder_load import load_folder
-from oneshot_runtime.cli.pictures import named_pictures
+from oneshot_runtime.cli.pictures import add_page, named_pictures
 from oneshot_runtime.cli.terminal import match_line, verdict
 from oneshot_runtime.errors import ImageError, counted, visible
 from oneshot_runtime.gallery import check_label
@@ -46,6 +46,7 @@ def register(commands: Any) -> None:
     completes_labels(enroll.add_argument("label", nargs="?", metavar="LABEL", help="the symbol's name"))
     text = "picture, folder of pictures, or - for the standard input; one is enough, more make it surer"
     enroll.add_argument("images", nargs="*", metavar="IMAGE", help=text)
+    add_page(enroll)
     text = (
         "instead of LABEL and IMAGE: a folder that holds a folder of pictures for each label; what is there already is left out"
     )
@@ -58,6 +59,7 @@ def register(commands: Any) -> None:
     match = add_command(commands, "match", _match, text, gallery=True, model=True, far=True, examples=examples)
     match.add_argument("images", nargs="+", metavar="IMAGE", help="picture, folder of pictures, or - for the standard input")
     match.add_argument("--top-k", type=count, default=5, metavar="N", help="candidates to list (default: 5)")
+    add_page(match)
     match.add_argument("--explain", type=Path, metavar="FILE.png", help="save a picture of why IMAGE gets its answer")
 
     text = "probability that two pictures show the same symbol"
@@ -110,7 +112,7 @@ def _enroll(arguments: argparse.Namespace) -> int:
     if not arguments.images or arguments.strict:
         arguments.parser.error("give a LABEL and one IMAGE at least, or --folder DIR, to which --strict belongs")
     label, place = check_label(arguments.label), redacted(arguments.gallery)
-    pictures = named_pictures(arguments.images)
+    pictures = named_pictures(arguments.images, arguments.page)
     with load(arguments) as matcher:
         codes, failed = _codes(matcher, pictures)
         present = [name for name, _ in pictures if name in codes and matcher.gallery.store.holds(label, codes[name])]
@@ -162,7 +164,7 @@ def _name_failures(failed: Sequence[dict[str, Any]]) -> None:
 
 
 def _match(arguments: argparse.Namespace) -> int:
-    pictures = named_pictures(arguments.images)
+    pictures = named_pictures(arguments.images, arguments.page)
     if arguments.explain and len(pictures) != 1:
         arguments.parser.error("--explain takes one IMAGE")
     names = [name for name, _ in pictures]
@@ -182,6 +184,8 @@ def _match(arguments: argparse.Namespace) -> int:
             lines.append(match_line(name, answer, width))
             if answer.symbols > 1:
                 lines.append(f"  {answer.symbols} symbols here: read them with `oneshot read {visible(name)}`")
+            if answer.page is not None:
+                lines.append(f"  page {answer.page} of a file of several: --page takes another")
     if explanation:
         from oneshot_runtime.quality.sheet import save_sheet
 

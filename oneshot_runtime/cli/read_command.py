@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneshot_runtime.cli.common import add_command, count, load_existing, match_json, print_result
-from oneshot_runtime.cli.pictures import named_pictures
+from oneshot_runtime.cli.pictures import add_page, named_pictures
 from oneshot_runtime.cli.terminal import verdict
 from oneshot_runtime.errors import ImageError, visible
 from oneshot_runtime.results import ReadSymbol
@@ -28,12 +28,13 @@ def register(commands: Any) -> None:
     read = add_command(commands, "read", _read, text, gallery=True, model=True, far=True, examples=examples)
     read.add_argument("images", nargs="+", metavar="IMAGE", help="picture, folder of pictures, or - for the standard input")
     read.add_argument("--top-k", type=count, default=5, metavar="N", help="candidates to list with --json (default: 5)")
+    add_page(read)
     text = "save the picture with boxes and names; with several pictures, a folder to save them in"
     read.add_argument("--output", type=Path, metavar="FILE.png", help=text)
 
 
 def _read(arguments: argparse.Namespace) -> int:
-    pictures = named_pictures(arguments.images)
+    pictures = named_pictures(arguments.images, arguments.page)
     values: list[dict[str, Any]] = []
     lines: list[str] = []
     failed = 0
@@ -54,6 +55,8 @@ def _read(arguments: argparse.Namespace) -> int:
             lines += [
                 f"  {verdict(one.match)} at {', '.join(map(str, one.box))} ({one.match.probability:.3f})" for one in symbols
             ]
+            if symbols and symbols[0].match.page is not None:
+                lines.append(f"  page {symbols[0].match.page} of a file of several: --page takes another")
             if arguments.output is not None:
                 from oneshot_runtime.quality.sheet import save_sheet
 

@@ -34,7 +34,7 @@ __all__ = [
     "too_close",
 ]
 
-FindingKind = Literal["cut-out", "several", "little-ink", "clipped", "repeated", "duplicate", "confusable", "outlier"]
+FindingKind = Literal["cut-out", "several", "pages", "little-ink", "clipped", "repeated", "duplicate", "confusable", "outlier"]
 
 _LITTLE_INK = 0.008
 """Share of the canvas below which what is left is a speck: 4,000 drawings of Omniglot's background set have 1.4 % at least."""
@@ -197,6 +197,9 @@ def _taken_findings(image: int, label: str, taken: Reading) -> list[Finding]:
     if taken.symbols > 1:
         message = f"{taken.symbols} symbols here: enroll them one by one, with region= for each"
         findings.append(Finding("several", image, label, None, None, message))
+    if taken.page is not None:
+        message = f"the file has several pages or frames, and page {taken.page} was read: page= takes another"
+        findings.append(Finding("pages", image, label, None, None, message))
     return findings
 
 

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
@@ -21,6 +21,7 @@ from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.claim import MAX_PIXELS, Claim
 from oneshot_runtime.vision.decode_limits import claim_of
 from oneshot_runtime.vision.grey_png import grey_png
+from oneshot_runtime.vision.pages import check_page, has_more, turn_to
 from oneshot_runtime.vision.regular_file import read_regular
 from oneshot_runtime.vision.tiff_directory import orientation_of
 from oneshot_runtime.vision.transparency import Visible
@@ -30,6 +31,7 @@ __all__ = [
     "MAX_PIXELS",
     "ImageFile",
     "ImageSource",
+    "PageOf",
     "Picture",
     "as_image_list",
     "claim_of_bytes",
@@ -50,8 +52,17 @@ class ImageFile(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class PageOf:
+    """A page of a file of several: a path, encoded bytes or a binary file, and the page's number, counted from 1."""
+
+    source: ImageSource
+    page: int
+
+
 ImageSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | ImageFile | Image.Image | NDArray[np.uint8] | NDArray[np.bool_]"
+    " | PageOf"
 )
 """A path, encoded bytes in one of `FORMATS` or a binary file of them, a Pillow image, or a numpy array: uint8 or bool, (H, W)
 or (H, W, 1) grey, uint8 (H, W, 3) in RGB. Of a file all is read, from its start where it can be wound back."""
@@ -72,7 +83,9 @@ _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 def as_image_list(images: ImageSource | Iterable[ImageSource]) -> list[ImageSource]:
     """One image, or any iterable of them, as a list. A numpy array is one image; a stack is rejected later by its shape."""
-    if isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | np.ndarray | Image.Image) or _is_file(images):
+    if isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | np.ndarray | Image.Image | PageOf):
+        return [images]
+    if _is_file(images):
         return [images]
     if isinstance(images, Mapping | set | frozenset):
         raise ImageError(f"expected images in order, such as a list of them, got a {type(images).__name__}")
@@ -84,10 +97,12 @@ def as_image_list(images: ImageSource | Iterable[ImageSource]) -> list[ImageSour
 @dataclass(frozen=True)
 class Picture:
     """A decoded picture. grey: uint8 (H, W). colours: gives its colours uint8 (h, w, 3), no longer than 1,024 pixels, for one
-    that has any."""
+    that has any. page: which one of its file it is, counted from 1. more: whether the file has others."""
 
     grey: NDArray[np.uint8]
     colours: Callable[[], NDArray[np.uint8]] | None = None
+    page: int = 1
+    more: bool = False
 
 
 def to_grey(source: ImageSource, name: str | None = None) -> NDArray[np.uint8]:
@@ -102,20 +117,24 @@ def decode(source: ImageSource, name: str | None = None) -> Picture:
     laid on the paper that shows its ink.
 
     Raises `ImageError` for a file that is missing or in none of `FORMATS`, an array that is none of those that `ImageSource`
-    names, an empty image, a value that is not finite, or more than `MAX_PIXELS` pixels.
+    names, an empty image, a value that is not finite, a page that it does not have, or more than `MAX_PIXELS` pixels;
+    `OptionError` for a page that is no number from 1.
     """
     name = name or name_of(source)
+    source, page = (source.source, check_page(source.page)) if isinstance(source, PageOf) else (source, 1)
+    if page > 1 and isinstance(source, np.ndarray | Image.Image):
+        raise ImageError(f"{name} has one page, so there is no page {page}: pages are those of a file")
     if isinstance(source, np.ndarray):
         return _from_array(np.asarray(source))
     if isinstance(source, Image.Image):
         with _decoding(name):
             return _from_pillow(source, name)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), name)
+        return _from_bytes(bytes(source), name, page)
     if isinstance(source, str | os.PathLike):
-        return _from_bytes(read_file(source), name)
+        return _from_bytes(read_file(source), name, page)
     if _is_file(source):
-        return _from_bytes(_read_open(source, name), name)
+        return _from_bytes(_read_open(source, name), name, page)
     several = "; several go to match_batch, embed or enroll" if isinstance(source, Iterable) else ""
     raise ImageError(
         f"cannot read an image from {type(source).__name__}: pass a path, bytes, a binary file, a Pillow image, "
@@ -125,6 +144,8 @@ def decode(source: ImageSource, name: str | None = None) -> Picture:
 
 def name_of(source: ImageSource) -> str:
     """How an error names an image."""
+    if isinstance(source, PageOf):
+        return name_of(source.source)
     if isinstance(source, str | os.PathLike):
         return f"image {os.fspath(source)!r}"
     if isinstance(source, bytes | bytearray | memoryview):
@@ -175,23 +196,25 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise ImageError(f"cannot read {name_of(path)}: {error}") from error
 
 
-def _from_bytes(data: bytes, name: str) -> Picture:
+def _from_bytes(data: bytes, name: str, page: int) -> Picture:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
-    claim = claim_of_bytes(data, name)
+    claim = claim_of_bytes(data, name, page)
     with _decoding(name), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        more = has_more(image, data)
+        turn_to(image, page, name)
         if claim is None or image.width * image.height > claim.pixels:
             raise ImageError(f"{name} is damaged: its headers contradict each other")
-        return _from_pillow(image, name)
+        return replace(_from_pillow(image, name), page=page, more=more)
 
 
-def claim_of_bytes(data: bytes, name: str | None = None) -> Claim | None:
-    """What an encoded image claims to be, found without decoding a pixel; None for what is in none of `FORMATS`.
+def claim_of_bytes(data: bytes, name: str | None = None, page: int = 1) -> Claim | None:
+    """What a page of an encoded image claims to be, found without decoding a pixel; None for what is in none of `FORMATS`.
 
     Raises `ImageError` for more than `MAX_PIXELS` pixels, or what would take too long or too much memory to decode.
     """
     try:
-        return claim_of(data)
+        return claim_of(data, page)
     except ImageError as error:
         raise ImageError(f"{name or name_of(data)} is refused: {error}") from None
 

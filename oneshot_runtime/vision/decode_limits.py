@@ -13,7 +13,7 @@ from oneshot_runtime.vision.claim import SLOW_DECODER_BYTES, Claim, bounded
 from oneshot_runtime.vision.jpeg_scans import jpeg_claim
 from oneshot_runtime.vision.tiff_directory import tiff_claim
 
-__all__ = ["claim_of"]
+__all__ = ["claim_of", "is_tiff"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"MM*\0", b"II\0*", b"II+\0", b"MM\0+")
@@ -33,8 +33,8 @@ _HUFFMAN_BYTES = 9312
 """Of one group of prefix codes of lossless WebP; there may be one for each 16 pixels, 65,536 at most."""
 
 
-def claim_of(data: bytes) -> Claim | None:
-    """What an encoded picture claims; None for what is in no supported format.
+def claim_of(data: bytes, page: int = 1) -> Claim | None:
+    """What a page of an encoded picture claims, counted from 1; None for what is in no supported format.
 
     Raises `ImageError` for one that would take too long, or too much memory, to decode, or whose header is damaged.
     """
@@ -46,13 +46,18 @@ def claim_of(data: bytes) -> Claim | None:
         return _gif(data)
     if data.startswith(b"BM"):
         return _bmp(data)
-    if data[:4] in _TIFF:
-        return tiff_claim(data)
+    if is_tiff(data):
+        return tiff_claim(data, page)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp(data)
     if re.match(rb"P[0-9fy]", data):
         return _ppm(data)
     return None
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether data begins as a TIFF does."""
+    return data[:4] in _TIFF
 
 
 def _png(data: bytes) -> Claim:

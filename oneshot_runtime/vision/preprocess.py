@@ -10,7 +10,7 @@ box, resize that box so that its longer side takes a fixed share of the canvas, 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -109,9 +109,11 @@ def ways_to_read(picture: Picture, spec: PreprocessSpec, name: str) -> list[Read
     With the fit "frame" there is one, the whole picture. Raises `ImageError` where it shows no ink.
     """
     try:
-        return readings(picture) if spec.fit == "ink" else [whole_picture(picture)]
+        found = readings(picture) if spec.fit == "ink" else [whole_picture(picture)]
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from None
+        which = f"; page {picture.page} was read, and page= takes another" if picture.more else ""
+        raise ImageError(f"{name}: {error}{which}") from None
+    return [replace(one, page=picture.page) for one in found] if picture.more else found
 
 
 def canvas_of(reading: Reading, spec: PreprocessSpec) -> NDArray[np.uint8]:

@@ -84,7 +84,7 @@ class Reading:
     drawing: uint8 (h, w), what is read, as a clean drawing. ink: uint8 (h, w), its ink, 255 where full. box: of the ink in the
     picture. whole: whether nothing was left out. framed: whether a frame is taken as part of the symbol. dropped: what was
     left out, for people. symbols: how many the picture shows. bounds: left, top, right and bottom of what is more ink than
-    paper in `ink`, where that is known already.
+    paper in `ink`, where that is known already. page: which one was read, of a file that has several.
     """
 
     drawing: NDArray[np.uint8]
@@ -95,6 +95,7 @@ class Reading:
     dropped: tuple[str, ...] = ()
     symbols: int = 1
     bounds: tuple[int, int, int, int] | None = None
+    page: int | None = None
 
 
 def readings(picture: Picture) -> list[Reading]:

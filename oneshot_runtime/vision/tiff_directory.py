@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.claim import MAX_PIXELS, SLOW_DECODER_BYTES, Claim, bounded
 
-__all__ = ["check_directory", "orientation_of", "tiff_claim"]
+__all__ = ["check_directory", "has_more_pages", "orientation_of", "tiff_claim"]
 
 _MAX_ENTRIES = 1024
 _MAX_NUMBERS = 300_000
@@ -54,6 +54,8 @@ class _Directory:
         self._large = 43 in (data[2:3] + data[3:4])  # BigTIFF
         word = 8 if self._large else 4
         self.entries: dict[int, _Entry] = {}
+        self.next = 0
+        """Where the directory of the next page begins; 0 for the last one."""
         start = self._number(word, word) if offset is None else offset
         if start < 8 or start >= len(data):
             return
@@ -66,6 +68,7 @@ class _Directory:
             if entry.size > word:
                 entry = _Entry(entry.kind, entry.count, self._number(place + 4 + word, word))
             self.entries.setdefault(self._number(place, 2), entry)
+        self.next = self._number(start + head + count * (4 + 2 * word), word)
 
     def _number(self, place: int, size: int) -> int:
         return int.from_bytes(self._data[place : place + size], self._order)
@@ -94,9 +97,24 @@ class _Directory:
             raise ImageError(f"a directory in it has more than {_MAX_NUMBERS} numbers")
 
 
-def _directories(data: bytes) -> Iterator[_Directory]:
-    """The first directory and those inside it."""
-    first = _Directory(data)
+def has_more_pages(data: bytes) -> bool:
+    """Whether TIFF data has a second page."""
+    return 8 <= _Directory(data).next < len(data)
+
+
+def _page(data: bytes, page: int) -> _Directory:
+    """The directory of a page, counted from 1. Raises `ImageError` where there is none, or one on the way is not to be read."""
+    found = _Directory(data)
+    for number in range(2, page + 1):
+        found.check()
+        if not 8 <= found.next < len(data):
+            raise ImageError(f"it has no page {page}: its pages are 1 to {number - 1}")
+        found = _Directory(data, found.next)
+    return found
+
+
+def _directories(data: bytes, first: _Directory) -> Iterator[_Directory]:
+    """A directory and those inside it."""
     yield first
     for tag in _INNER_DIRECTORIES:
         if tag in first.entries:
@@ -106,8 +124,12 @@ def _directories(data: bytes) -> Iterator[_Directory]:
 def check_directory(data: bytes) -> None:
     """Raise `ImageError` where reading the directories of TIFF data, of EXIF for example, would take too long or too much."""
     if data[:2] in (b"II", b"MM"):
-        for directory in _directories(data):
-            directory.check()
+        _check(data, _Directory(data))
+
+
+def _check(data: bytes, first: _Directory) -> None:
+    for directory in _directories(data, first):
+        directory.check()
 
 
 def orientation_of(exif: bytes) -> int:
@@ -122,10 +144,10 @@ def orientation_of(exif: bytes) -> int:
     return found if 1 <= found <= 8 else 1
 
 
-def tiff_claim(data: bytes) -> Claim:
-    """What the first picture of a TIFF claims. Raises `ImageError` where decoding would take too long or too much memory."""
-    check_directory(data)
-    tags = _Directory(data)
+def tiff_claim(data: bytes, page: int = 1) -> Claim:
+    """What a page of a TIFF claims. Raises `ImageError` where decoding would take too long or too much memory."""
+    tags = _page(data, page)
+    _check(data, tags)
     width, height = tags.number(_WIDTH, 0), tags.number(_HEIGHT, 0)
     if width * height > MAX_PIXELS:
         bounded(width, height, 1)  # raises, before the sizes below grow without bounds
