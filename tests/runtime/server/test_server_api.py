@@ -220,7 +220,7 @@ def test_a_gallery_leaves_by_export_and_returns_by_import(client, pictures) -> N
     assert client.post("/v1/gallery/import", content=exported.content).json() == {"added": 1, "classes": 1}
     assert client.get("/v1/classes/one/supports/0").content.startswith(b"\x89PNG")
     damaged = bytearray(exported.content)
-    damaged[len(damaged) // 2] ^= 0xFF
+    damaged[damaged.index(b"codes.npy") + 300] ^= 0xFF  # of what the archive holds, not of its headers, which it has twice
     for body in (bytes(damaged), b"no archive"):
         response = client.post("/v1/gallery/import", content=body)
         check_problem(response, 422, "cannot import 'upload.npz'")
