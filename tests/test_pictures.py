@@ -172,6 +172,18 @@ def test_a_page_is_read_from_line_to_line(knowing, drawings) -> None:
     assert knowing.match(image).symbols == 15
 
 
+@pytest.mark.parametrize("degrees", [-12, -6, 4, 12])
+def test_a_page_that_lies_aslant_is_read_from_line_to_line(knowing, drawings, degrees) -> None:
+    image, names = page(drawings, 6, 4, 1)
+    turned = Image.fromarray(image).rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=235)
+    places = []
+    for one in knowing.read(turned):
+        x, y = one.box[0] + one.box[2] / 2 - turned.width / 2, one.box[1] + one.box[3] / 2 - turned.height / 2
+        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        places.append(6 * int((sin * x + cos * y + 400) // 200) + int((cos * x - sin * y + 600) // 200))
+    assert places == list(range(len(names)))
+
+
 def test_a_page_without_ink_has_no_symbols(knowing) -> None:
     paper = np.random.default_rng(0).normal(220, 3, (300, 400)).clip(0, 255).astype(np.uint8)
     assert knowing.read(paper) == []

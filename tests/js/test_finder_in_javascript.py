@@ -60,9 +60,11 @@ def sheet(rng: np.random.Generator) -> np.ndarray:
 def test_pages_of_symbols_are_read_as_python_reads_them(engine) -> None:
     rng = np.random.default_rng(4)
     even = np.block([[written(place + 5 * row, rng, 0.04, 120) for place in range(5)] for row in range(2)])
-    images = [sheet(rng), even, 255 - even, np.full((80, 90), 200, np.uint8), np.zeros((300, 300), np.uint8)]
+    shaded = sheet(rng)
+    slanted = np.asarray(Image.fromarray(shaded).rotate(9, Image.Resampling.BICUBIC, expand=True, fillcolor=200))
+    images = [shaded, even, 255 - even, slanted, np.full((80, 90), 200, np.uint8), np.zeros((300, 300), np.uint8)]
     pages = [page_of(image, SPEC) for image in images]
-    assert [len(page) for page in pages[:4]] == [15, 10, 10, 0]
+    assert [len(page) for page in (*pages[:3], pages[4])] == [15, 10, 10, 0]
     for found, expected in zip(engine.pages(images, SPEC), pages, strict=True):
         assert_equal(found, expected)
 

@@ -6,6 +6,7 @@ import { readingsOfPage } from "./readings.js";
 const SMALL = 0.25; // share of the usual side below which something beside the symbols is none
 const LONG = 12; // a stroke so many times as long as it is wide is a rule, when it is longer than the symbols, too
 const MOST = 400; // symbols that are read, largest first
+const [LEAST_STEPS, SLANTED] = [3, 50]; // steps that show a slant, at least; lines that fall one pixel in more than so many are straight
 
 // The symbols of a picture, each cut out as a reading, in the order of reading: from line to line, and along the line.
 export const symbolsOfPage = ({ grey }) => readingsOfPage(grey, chosen);
@@ -21,17 +22,38 @@ function isRule({ side, box }, usual) {
   return side > 1.5 * usual && side >= LONG * Math.min(box[2], box[3]);
 }
 
-// By lines: what overlaps the first of a line by half of its height belongs to the line.
+// By lines, slanted as most of them are: what overlaps the first of a line by half of its height belongs to the line.
 function inOrder(symbols) {
-  let waiting = [...symbols].sort((one, other) => one.box[1] - other.box[1]);
+  const [down, along] = slantOf(symbols.map(({ box }) => box));
+  const tops = symbols.map(({ box: [x, y, w] }) => y - Math.floor((down * (2 * x + w)) / (2 * along)));
+  let waiting = symbols.map((one, at) => ({ one, top: tops[at] })).sort((one, other) => one.top - other.top);
   const ordered = [];
   while (waiting.length) {
-    const [, low, , height] = waiting[0].box;
-    const high = low + height;
-    const isBeside = ({ box: [, y, , h] }) => 2 * (Math.min(high, y + h) - Math.max(low, y)) >= Math.min(height, h);
+    const [{ top: low, one: { box: [, , , height] } }] = waiting;
+    const isBeside = ({ top, one: { box: [, , , h] } }) =>
+      2 * (Math.min(low + height, top + h) - Math.max(low, top)) >= Math.min(height, h);
     const line = waiting.filter(isBeside);
-    ordered.push(...line.sort((one, other) => one.box[0] - other.box[0]));
+    ordered.push(...line.map(({ one }) => one).sort((one, other) => one.box[0] - other.box[0]));
     waiting = waiting.filter((one) => !line.includes(one));
   }
   return ordered;
+}
+
+// How far lines of boxes fall, on so many pixels: the median of all steps to the next box on the right.
+function slantOf(boxes) {
+  const steps = [];
+  for (const [x, y, w, h] of boxes) {
+    let nearest = null;
+    for (const [otherX, otherY, otherW, otherH] of boxes) {
+      const right = 2 * otherX + otherW - 2 * x - w;
+      const shared = Math.min(y + h, otherY + otherH) - Math.max(y, otherY);
+      if (right <= 0 || 2 * shared < Math.min(h, otherH) || (nearest && right >= nearest[1])) continue;
+      nearest = [2 * otherY + otherH - 2 * y - h, right];
+    }
+    if (nearest) steps.push(nearest);
+  }
+  if (steps.length < LEAST_STEPS) return [0, 1];
+  steps.sort((one, other) => one[0] / one[1] - other[0] / other[1]);
+  const [down, along] = steps[steps.length >> 1];
+  return SLANTED * Math.abs(down) >= along ? [down, along] : [0, 1];
 }
