@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from benchmarks.bold_letters import BOLD, bold
 from benchmarks.picture_kinds import KINDS, cover, tight
 from benchmarks.pictures import ask, galleries, taught
 from oneshot_runtime import OneShotMatcher, OptionError
@@ -112,34 +113,6 @@ def test_the_holes_of_bold_letters_are_not_the_symbol(side) -> None:
         assert y + height >= bottom - 2, letter
 
 
-def bold(letter: str, ink: int, paper: int) -> Image.Image:
-    """A bold letter of 180 on 300 pixels."""
-    image = Image.new("L", (300, 300), paper)
-    ImageDraw.Draw(image).text((150, 150), letter, ink, ImageFont.load_default(180), "mm", stroke_width=9, stroke_fill=ink)
-    return image
-
-
-def laid(image: Image.Image, ground: Image.Image, degrees: float = 0) -> np.ndarray:
-    """An image, half as large, in the middle of another."""
-    image = image.resize((150, 150), Image.Resampling.BILINEAR)
-    mask = Image.new("L", image.size, 255).rotate(degrees, expand=True)
-    ground.paste(image.rotate(degrees, Image.Resampling.BILINEAR, expand=True), (75, 75), mask)
-    return np.asarray(ground).astype(float)
-
-
-BOLD = {
-    "noise": lambda letter, rng: bold(letter, 30, 225) + rng.normal(0, 15, (300, 300)),
-    "uneven light": lambda letter, rng: bold(letter, 20, 240) * np.linspace(1, 0.45, 300),
-    "light ink in uneven light": lambda letter, rng: bold(letter, 230, 70) * np.linspace(1, 0.45, 300),
-    "tile": lambda letter, rng: laid(bold(letter, 255, 60), Image.new("L", (300, 300), 255)),
-    "noisy tile": lambda letter, rng: (
-        laid(bold(letter, 240, 60), Image.new("L", (300, 300), 220)) + rng.normal(0, 6, (300, 300))
-    ),
-    "dark desk": lambda letter, rng: laid(bold(letter, 20, 235), Image.new("L", (300, 300), 70)) + rng.normal(0, 3, (300, 300)),
-    "turned": lambda letter, rng: laid(bold(letter, 20, 235), Image.new("L", (300, 300), 90), 8) + rng.normal(0, 3, (300, 300)),
-}
-
-
 @pytest.mark.parametrize("kind", BOLD)
 def test_a_bold_letter_is_the_symbol_and_not_its_holes(kind) -> None:
     clean = {
@@ -147,7 +120,7 @@ def test_a_bold_letter_is_the_symbol_and_not_its_holes(kind) -> None:
     }
     for letter, expected in clean.items():
         rng = np.random.default_rng(ord(letter))
-        found = preprocess(BOLD[kind](letter, rng).clip(0, 255).astype(np.uint8), SPEC)
+        found = preprocess(BOLD[kind].make(letter, rng), SPEC)
         assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.7, letter
 
 
