@@ -14,7 +14,7 @@ from oneshot_runtime.vision.decode import ImageSource, PageOf
 
 __all__ = ["add_page", "named_pictures"]
 
-_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm")
+_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif")
 
 
 def add_page(parser: argparse.ArgumentParser) -> None:

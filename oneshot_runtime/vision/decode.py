@@ -21,6 +21,7 @@ from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.claim import MAX_PIXELS, Claim
 from oneshot_runtime.vision.decode_limits import claim_of
 from oneshot_runtime.vision.grey_png import grey_png
+from oneshot_runtime.vision.heif import is_heif, open_heif
 from oneshot_runtime.vision.pages import check_page, has_more, turn_to
 from oneshot_runtime.vision.regular_file import read_regular
 from oneshot_runtime.vision.tiff_directory import orientation_of
@@ -68,7 +69,8 @@ ImageSource: TypeAlias = (
 or (H, W, 1) grey, uint8 (H, W, 3) in RGB. Of a file all is read, from its start where it can be wound back."""
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
-"""What Pillow may decode: of these it says the size before it decodes a pixel. Others decode at once, or start programs."""
+"""What every Pillow may decode: of these it says the size before it decodes a pixel. Others decode at once, or start programs.
+HEIC is read, too, where pillow-heif is installed."""
 
 _THUMBNAIL_SIDE = 128
 _MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -200,12 +202,16 @@ def _from_bytes(data: bytes, name: str, page: int) -> Picture:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
     claim = claim_of_bytes(data, name, page)
-    with _decoding(name), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with _decoding(name), _opened(data, name) as image:
         more = has_more(image, data)
         turn_to(image, page, name)
         if claim is None or image.width * image.height > claim.pixels:
             raise ImageError(f"{name} is damaged: its headers contradict each other")
         return replace(_from_pillow(image, name), page=page, more=more)
+
+
+def _opened(data: bytes, name: str) -> Image.Image:
+    return open_heif(data, name) if is_heif(data) else Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def claim_of_bytes(data: bytes, name: str | None = None, page: int = 1) -> Claim | None:

@@ -10,6 +10,7 @@ import re
 
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.claim import SLOW_DECODER_BYTES, Claim, bounded
+from oneshot_runtime.vision.heif import heif_claim, is_heif
 from oneshot_runtime.vision.jpeg_scans import jpeg_claim
 from oneshot_runtime.vision.tiff_directory import tiff_claim
 
@@ -52,7 +53,7 @@ def claim_of(data: bytes, page: int = 1) -> Claim | None:
         return _webp(data)
     if re.match(rb"P[0-9fy]", data):
         return _ppm(data)
-    return None
+    return heif_claim(data) if is_heif(data) else None
 
 
 def is_tiff(data: bytes) -> bool:
