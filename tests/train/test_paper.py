@@ -98,7 +98,7 @@ def test_steps_follow_the_schedule_and_average_nothing(canvases) -> None:
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     trainer = Trainer(config, canvases)
     for _ in range(4):
-        assert np.isfinite(trainer.step()[0])
+        assert torch.isfinite(trainer.step()[0])
     assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(paper.rates[0] * 0.99)  # the second epoch of two steps
     for own, averaged in zip(trainer.model.parameters(), trainer.average.parameters(), strict=True):
         torch.testing.assert_close(own, averaged)

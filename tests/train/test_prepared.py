@@ -13,18 +13,33 @@ from train.model import PRESETS
 from train.omniglot import DatasetError
 from train.prepared import load_prepared, made_for, save_prepared
 
-WORDS = ["--composed", "0", "--invented", "2", "--classes", "6", "--shots", "2", "--precision", "fp32", "--steps", "2"]
+WORDS = [
+    "--split",
+    "folder",
+    "--holdout",
+    "none",
+    "--invented",
+    "2",
+    "--classes",
+    "6",
+    "--shots",
+    "2",
+    "--precision",
+    "fp32",
+    "--steps",
+    "2",
+]
 
 
 @pytest.fixture(scope="module")
-def prepared(data, tmp_path_factory):
+def prepared(symbols, tmp_path_factory):
     file = tmp_path_factory.mktemp("prepared") / "data.npz"
-    assert main(["prepare", "--data", str(data), *WORDS, "--out", str(file)]) == 0
+    assert main(["prepare", "--data", str(symbols), *WORDS, "--out", str(file)]) == 0
     return file
 
 
-def test_a_run_of_prepared_data_is_the_run_of_the_data(data, prepared, tmp_path) -> None:
-    assert main(["--data", str(data), *WORDS, "--out", str(tmp_path / "one")]) == 0
+def test_a_run_of_prepared_data_is_the_run_of_the_data(symbols, prepared, tmp_path) -> None:
+    assert main(["--data", str(symbols), *WORDS, "--out", str(tmp_path / "one")]) == 0
     assert main(["--prepared", str(prepared), *WORDS, "--out", str(tmp_path / "two")]) == 0
     one, two = (load_checkpoint(tmp_path / name / "last.pt")[1] for name in ("one", "two"))
     assert all(bool((one["ema"][name] == value).all()) for name, value in two["ema"].items())

@@ -125,7 +125,7 @@ def test_other_pens_and_synthetic_alphabets_are_drawn_from(images, config) -> No
     for share in (0.0, 1.0):
         trainer = Trainer(dataclasses.replace(config, shares={"synthetic": share}), real, {"synthetic": synthetic})
         assert ((trainer._sampler.draw() >= len(real.images)) == bool(share)).all()
-        assert np.isfinite(trainer.step()[0])
+        assert torch.isfinite(trainer.step()[0])
 
 
 def test_augmentation_redraws_within_the_canvas(canvases) -> None:
@@ -531,4 +531,4 @@ def test_cuda_trains(canvases, config) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     trainer = Trainer(dataclasses.replace(config, device="cuda"), canvases)
-    assert np.isfinite(trainer.step()[0])
+    assert torch.isfinite(trainer.step()[0])
