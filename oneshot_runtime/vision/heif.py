@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL import Image
 
@@ -34,8 +34,8 @@ def open_heif(data: bytes, name: str) -> Image.Image:
     except ImportError as error:
         raise ImageError(f"{name} is HEIC, which needs a package: pip install 'oneshot-runtime[heic]', or save it as PNG or "
                          "JPEG") from error  # fmt: skip
-    image: Image.Image = HeifImageFile(io.BytesIO(data))
-    return image
+    opened: Callable[[io.BytesIO], Image.Image] = HeifImageFile
+    return opened(io.BytesIO(data))
 
 
 def heif_claim(data: bytes) -> Claim:
