@@ -49,9 +49,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.picture_strangers", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, help="folder with Omniglot's zips: its held-out alphabets, not invented ones")
     parser.add_argument("--each", type=positive, default=20, help="pictures of strangers of each kind and gallery")
+    parser.add_argument("--galleries", type=positive, default=4, help="alphabets; two at least")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args(argv)
-    alphabets = galleries(4, options.data)
+    alphabets = galleries(max(2, options.galleries), options.data)
     totals: dict[int, list[int]] = defaultdict(lambda: [0, 0])
     pieces = [0, 0]
     for number, drawings in enumerate(tqdm(alphabets, desc="galleries", disable=not sys.stderr.isatty(), leave=False)):

@@ -11,7 +11,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
     "latency": "--rounds 3 --json",
-    "picture_strangers": "--each 1 --json",
+    "picture_strangers": "--each 1 --galleries 2 --json",
     "pictures": "--quick --kind clean --json",
     "server_load": "--seconds 0.2 --rounds 1 --clients 1",
     "accuracy.camera": "--alphabets 1 --frames 1 --rounds 1 --speed-frames 2 --live-frames 3 --json",
