@@ -177,9 +177,15 @@ def test_half_a_body_keeps_no_client_out(matcher, picture) -> None:
         for client in half:
             with suppress(OSError):
                 client.sendall(b"POST /v1/match HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n" + bytes(100))
-        assert answer(where, "POST", "/v1/match", picture) == 200
+        # Who comes while room is still being made may be told to come again, and need not do so for long.
+        deadline = time.monotonic() + 10
+        status = answer(where, "POST", "/v1/match", picture)
+        while status == 503 and time.monotonic() < deadline:
+            time.sleep(0.1)
+            status = answer(where, "POST", "/v1/match", picture)
         for client in half:
             client.close()
+        assert status == 200
 
 
 def test_an_endless_head_is_refused(matcher) -> None:
