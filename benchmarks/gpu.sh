@@ -5,7 +5,7 @@
 # Rehearsed without a GPU, at tiny sizes, in a minute: DEVICE=cpu gpu.sh OUT DATA  (then DATA may be a folder of images, class/image).
 #
 # 1 provider really in use, and the card's name    provider.json, card.txt
-# 2 golden images and answers, beside the CPU      golden.jsonl, doctor.txt
+# 2 golden images and answers, beside the CPU      golden.txt, doctor.txt
 # 3 embeddings by batch size, matches, a gallery   device.json, device.txt
 # 4 training, for six minutes or what is left      train.txt, log.jsonl, curves.png, chosen.pt, bundle.tar
 # The steps are called provider, golden, doctor, device, train (which ends with the export).
@@ -19,6 +19,9 @@ export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 MPLBACKEND=
 tiny=""
 [ "$device" = cuda ] || tiny=1
 steps=" ${*:3} "
+for name in "${@:3}"; do
+    [[ " provider golden doctor device train " == *" $name "* ]] || { echo "gpu.sh: there is no step $name" >&2; exit 2; }
+done
 total=520 # seconds for everything
 [ -z "$tiny" ] || total=5200 # a machine that rehearses may be busy
 failed=0

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -57,17 +58,50 @@ def test_a_size_that_is_not_the_pictures_is_refused_before_it_is_decoded() -> No
         to_grey(replaced(HEIC, b"ispe", 8, b"\0\0\0\x01"))
 
 
-def test_an_image_that_many_times_is_a_tile_counts_many_times() -> None:
-    data = HEIC
-    tiles = (1).to_bytes(2, "big") * 30_000
-    reference = (len(tiles) + 12).to_bytes(4, "big") + b"dimg" + (2).to_bytes(2, "big") + (30_000).to_bytes(2, "big") + tiles
-    box = (len(reference) + 12).to_bytes(4, "big") + b"iref" + bytes(4) + reference
-    meta = data.index(b"meta")
-    size = int.from_bytes(data[meta - 4 : meta], "big")
+def box(kind: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+def made_of(*images: tuple[int, list[int]]) -> bytes:
+    """The picture with images that are made of others: (number, numbers of its tiles)."""
+    references = b""
+    for number, tiles in images:
+        content = b"".join(part.to_bytes(2, "big") for part in (number, len(tiles), *tiles))
+        references += box(b"dimg", content)
+    added = box(b"iref", bytes(4) + references)
+    meta = HEIC.index(b"meta")
+    size = int.from_bytes(HEIC[meta - 4 : meta], "big")
     end = meta - 4 + size
-    bomb = data[: meta - 4] + (size + len(box)).to_bytes(4, "big") + data[meta:end] + box + data[end:]
+    return HEIC[: meta - 4] + (size + len(added)).to_bytes(4, "big") + HEIC[meta:end] + added + HEIC[end:]
+
+
+def test_an_image_that_many_times_is_a_tile_counts_many_times() -> None:
     with pytest.raises(ImageError, match="pixels together"):
-        to_grey(bomb)
+        to_grey(made_of((2, [1] * 30_000)))
+    with pytest.raises(ImageError, match="pixels together"):
+        to_grey(made_of((2, [1] * 200), (3, [2] * 200)))  # 400 references, 40,000 times the picture
+    for deep in (made_of(*((number, [number - 1]) for number in range(2, 9))), made_of((1, [1]))):
+        with pytest.raises(ImageError, match="made of images"):
+            to_grey(deep)
+    assert claim_of_bytes(made_of((2, [1] * 48), (3, [2]))) is not None  # as a telephone's: a grid, and its range of light
+    wide = [*range(1000, 1200)]
+    start = time.process_time()
+    levels = [(n, [*range(400, 600)]) for n in range(200, 400)] + [(n, wide) for n in range(400, 600)]
+    with pytest.raises(ImageError):
+        to_grey(made_of(*levels, (1000, [1] * 999)))
+    assert time.process_time() - start < 2
+
+
+def test_a_header_may_end_anywhere() -> None:
+    for end in range(len(HEIC)):
+        cut = HEIC[:end]
+        with pytest.raises(ImageError):
+            to_grey(cut)
+    size = box(b"ispe", bytes(4) + (90).to_bytes(4, "big") * 2)
+    for last in (box(b"ipma", b""), box(b"ipma", bytes(4) + b"\0\0\0\x09" + b"\0\x01\x05")):
+        cut = HEIC[:28] + box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", size) + last))
+        with pytest.raises(ImageError, match="damaged or truncated"):
+            to_grey(cut)
 
 
 @settings(max_examples=150, deadline=None)

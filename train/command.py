@@ -59,7 +59,7 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         torch.set_num_threads(arguments.threads)
     check_device(arguments.device)
     if arguments.download:
-        download(arguments.data)
+        download(_folder(arguments))
     changes = read_changes(arguments.config, arguments.changes)
     config = None if arguments.resume else _config(arguments, changes)
     preset = arguments.preset or ("koch" if arguments.recipe == "paper" else "edge")
@@ -103,18 +103,25 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
 def _data(arguments: argparse.Namespace, config: TrainConfig) -> TrainingData:
     if arguments.prepared:
         return load_prepared(arguments.prepared, made_for(config, arguments.holdout))
-    if not arguments.data:
-        raise DatasetError("--data FOLDER is missing: where Omniglot's zips or your images are")
     paper = config.paper
     return load_data(
-        arguments.data, config.split, config.model.spec, arguments.holdout, config.composed, config.invented,
+        _folder(arguments), config.split, config.model.spec, arguments.holdout, config.composed, config.invented,
         pens=config.redrawn > 0, glyphs=[name for name in config.shares if name != "synthetic"], fonts=arguments.fonts,
         drawers=(paper.drawers, paper.validation_drawers) if paper else None, skip_bad=arguments.skip_bad,
     )  # fmt: skip
 
 
+def _folder(arguments: argparse.Namespace) -> Path:
+    if not arguments.data:
+        raise DatasetError("--data FOLDER is missing: where Omniglot's zips or your images are")
+    folder: Path = arguments.data
+    return folder
+
+
 def _prepare(arguments: argparse.Namespace) -> int:
     """What a run with these options learns from, as a file."""
+    if arguments.download:
+        download(_folder(arguments))
     config = _config(arguments, read_changes(arguments.config, arguments.changes))
     if not arguments.out:
         raise DatasetError("--out FILE is missing: where the prepared data goes")

@@ -17,7 +17,7 @@ from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.data import load_held_out
 from train.episodes import Score
 from train.loop import Validation, describe, validate
-from train.prepared import load_prepared
+from train.prepared import load_prepared, made_for
 from train.trainer import Trainer
 
 __all__ = ["refit"]
@@ -49,14 +49,14 @@ def refit(
 
     Raises:
         CheckpointError: the file is no checkpoint, or of a run that held nothing out, or is blended without `prepared`.
-        DatasetError: the data or the fonts cannot be used.
+        DatasetError: the data or the fonts cannot be used, or the prepared file was made for another run.
     """
     config, state = load_checkpoint(checkpoint)
     notes = json.loads(state["notes"])
     if blend_with is not None and prepared is None:
         raise CheckpointError("--blend-with needs --prepared: weights between two networks need statistics of training images")
     if prepared is not None:
-        made = load_prepared(prepared, {})
+        made = load_prepared(prepared, made_for(config, notes.get("holdout", [])))
         training, held_out, scripts = made.training, made.validation, made.scripts
     elif data is not None:
         held_out, scripts = load_held_out(data, config.split, config.model.spec, notes.get("holdout", []), fonts)

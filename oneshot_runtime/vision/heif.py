@@ -17,7 +17,10 @@ _AVIF = (b"avif", b"avis")
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _MOST_BOXES = 4096
 _MOST_CODED = 4 * MAX_PIXELS
-"""Pixels of all images in a file, each as often as another is put together of it: a picture, its tiles, and thumbnails."""
+"""Pixels of an image and of all that it is put together of, each as often as it is used."""
+
+_DEEPEST = 3
+"""A picture of a wide range of light is made of a grid, which is made of tiles."""
 
 _BYTES_A_PIXEL = 8
 
@@ -47,20 +50,42 @@ def heif_claim(data: bytes) -> Claim:
     if _is_avif(data):
         raise ImageError("AVIF is not read, since its size is known only once it is decoded: save it as PNG or JPEG, or open "
                          "it with Pillow and pass the Pillow image")  # fmt: skip
+    try:
+        (width, height), coded = _largest(data)
+    except IndexError:
+        raise ImageError("it is damaged or truncated: its header ends early") from None
+    claim = bounded(width, height, _BYTES_A_PIXEL)
+    if coded > _MOST_CODED:
+        raise ImageError(f"its images have {coded} pixels together: save it as PNG or JPEG")
+    return claim
+
+
+def _largest(data: bytes) -> tuple[tuple[int, int], int]:
+    """Width and height of the largest image, and the pixels that the costliest one is put together of."""
     meta = _inside(data, 0, len(data), b"meta", skip=4)
     if b"iovl" in data[slice(*meta)]:
         raise ImageError("it lays images over each other: save it as PNG or JPEG")
     properties = _inside(data, *meta, b"iprp")
     sizes = _sizes(data, *_inside(data, *properties, b"ipco"))
-    areas = _areas(data, properties, sizes)
-    coded = sum(areas.values()) + sum(areas[item] * times for item, times in _derived(data, meta).items())
-    width, height = max(sizes.values(), key=lambda size: size[0] * size[1], default=(0, 0))
-    if not width or not height:
+    size = max(sizes.values(), key=lambda size: size[0] * size[1], default=(0, 0))
+    if not min(size):
         raise ImageError("it is damaged or truncated: it has no size")
-    claim = bounded(width, height, _BYTES_A_PIXEL)
-    if coded > _MOST_CODED:
-        raise ImageError(f"its images have {coded} pixels together: save it as PNG or JPEG")
-    return claim
+    areas, tiles = _areas(data, properties, sizes), _tiles(data, meta)
+    known: dict[int, tuple[int, int]] = {}
+    return size, max((_coded(item, areas, tiles, known, 0)[0] for item in {*areas, *tiles}), default=0)
+
+
+def _coded(
+    item: int, areas: Counter[int], tiles: dict[int, Counter[int]], known: dict[int, tuple[int, int]], depth: int
+) -> tuple[int, int]:
+    """Pixels that are decoded for an image, its own and those of its tiles, and how many levels of tiles it has."""
+    if item not in known and depth <= _DEEPEST:
+        parts = [(times, _coded(tile, areas, tiles, known, depth + 1)) for tile, times in tiles.get(item, {}).items()]
+        levels = 1 + max(part[1] for _, part in parts) if parts else 0
+        known[item] = (areas[item] + sum(times * part[0] for times, part in parts), levels)
+    if depth > _DEEPEST or known[item][1] > _DEEPEST:
+        raise ImageError("its images are made of images that are made of images: save it as PNG or JPEG")
+    return known[item]
 
 
 def _is_avif(data: bytes) -> bool:
@@ -124,14 +149,15 @@ def _areas(data: bytes, properties: tuple[int, int], sizes: dict[int, tuple[int,
     return areas
 
 
-def _derived(data: bytes, meta: tuple[int, int]) -> Counter[int]:
-    """How often each image is a part of another."""
-    times: Counter[int] = Counter()
+def _tiles(data: bytes, meta: tuple[int, int]) -> dict[int, Counter[int]]:
+    """What each image is made of, with how often."""
+    tiles: dict[int, Counter[int]] = {}
     for kind, start, end in _boxes(data, *meta):
         if kind == b"iref":
             wide = 4 if data[start] else 2
             for what, first, last in _boxes(data, start + 4, end):
                 if what == b"dimg":
                     parts = data[first + wide + 2 : last]
-                    times.update(_number(parts, place, wide) for place in range(0, len(parts) - wide + 1, wide))
-    return times
+                    held = tiles.setdefault(_number(data, first, wide), Counter())
+                    held.update(_number(parts, place, wide) for place in range(0, len(parts) - wide + 1, wide))
+    return tiles

@@ -81,7 +81,22 @@ def test_what_is_no_prepared_data_is_named(tmp_path, capsys, content) -> None:
     assert "prepare" in said
 
 
+def test_refitting_takes_what_was_made_for_the_run_only(symbols, prepared, tmp_path, capsys) -> None:
+    words = [*WORDS, "--out", str(tmp_path / "run")]
+    assert main(["--prepared", str(prepared), *words]) == 0
+    others = tmp_path / "others.npz"
+    held = [word if word != "none" else "g0" for word in WORDS]
+    assert main(["prepare", "--data", str(symbols), *held, "--out", str(others)]) == 0
+    again = ["refit", str(tmp_path / "run" / "last.pt"), "--out", str(tmp_path / "new.pt"), "--prepared"]
+    assert main([*again, str(others)]) == 1
+    assert "another holdout" in capsys.readouterr().err
+    assert main([*again, str(prepared)]) == 1
+    assert "held nothing out" in capsys.readouterr().err
+
+
 def test_data_is_asked_for(tmp_path, capsys) -> None:
+    assert main([*WORDS, "--download", "--out", str(tmp_path / "run")]) == 1
+    assert "--data" in capsys.readouterr().err
     assert main([*WORDS, "--out", str(tmp_path / "run")]) == 1
     assert "--data" in capsys.readouterr().err
     assert main(["prepare", "--data", str(tmp_path), *WORDS]) == 1
