@@ -31,6 +31,9 @@ _THREADS_FROM_BYTES = 1 << 22
 _BLOCK_BYTES = 1 << 25
 """Blocks that threads take in turn: enough of them to end together, few enough to keep the memory streaming."""
 
+_FEW_ROWS = 64
+"""Up to so many rows are sorted whole."""
+
 _SCANS = 16
 """Up to so many rows are picked by scanning for the minimum, more by a partial sort."""
 
@@ -115,6 +118,9 @@ def by_numpy(rows: Rows, query: NDArray[np.uint8], count: int) -> tuple[NDArray[
         found[~rows.alive] = _REMOVED
     living = len(found) if rows.alive is None else int(np.count_nonzero(rows.alive))
     kept = min(count, living)
+    if len(found) <= _FEW_ROWS:
+        order = found.argsort(kind="stable")[:kept]
+        return found[order], order.astype(np.int64, copy=False)
     if kept > _SCANS:
         return _sorted_smallest(found, kept)
     distances, numbers = np.empty(kept, np.int32), np.empty(kept, np.int64)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.errors import ImageError
+from oneshot_runtime.vision.grey_image import image_of
 
 __all__ = ["EvenInk", "border_levels", "even_ink", "even_paper", "reduced", "stretch"]
 
@@ -143,7 +144,7 @@ def even_paper(border: NDArray[np.uint8]) -> int | None:
 
 def even_ink(grey: NDArray[np.uint8], paper: int) -> EvenInk | None:
     """The ink of an image uint8 (H, W) on paper of that level, on the side that departs furthest; None where it is blank."""
-    counts = Image.fromarray(grey).histogram()
+    counts = image_of(grey).histogram()
     low = next(level for level in range(256) if counts[level])
     high = next(level for level in range(255, -1, -1) if counts[level])
     contrast = max(paper - low, high - paper)

@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.claim import MAX_PIXELS, Claim
 from oneshot_runtime.vision.decode_limits import claim_of
+from oneshot_runtime.vision.grey_image import array_of
 from oneshot_runtime.vision.grey_png import grey_png
 from oneshot_runtime.vision.heif import is_heif, open_heif
 from oneshot_runtime.vision.pages import check_page, has_more, turn_to
@@ -207,7 +208,8 @@ def _from_bytes(data: bytes, name: str, page: int) -> Picture:
         turn_to(image, page, name)
         if claim is None or image.width * image.height > claim.pixels:
             raise ImageError(f"{name} is damaged: its headers contradict each other")
-        return replace(_from_pillow(image, name), page=page, more=more)
+        picture = _from_pillow(image, name)
+        return replace(picture, page=page, more=more) if more or page > 1 else picture
 
 
 def _opened(data: bytes, name: str) -> Image.Image:
@@ -248,7 +250,7 @@ def _from_pillow(image: Image.Image, name: str) -> Picture:
         raise ImageError(f"{name} has {height}x{width} pixels, more than the {MAX_PIXELS} that are decoded: scale it down")
     image.load()
     if image.mode in ("L", "1"):
-        grey = np.asarray(image.convert("L"))
+        grey = array_of(image if image.mode == "L" else image.convert("L"))
     elif image.mode in _DEEP_MODES:
         grey = _grey_from_levels(image, name)
     elif _shows_through(image):

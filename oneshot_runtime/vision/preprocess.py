@@ -9,6 +9,7 @@ box, resize that box so that its longer side takes a fixed share of the canvas, 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -19,6 +20,7 @@ from PIL import Image
 
 from oneshot_runtime.errors import BundleError, ImageError
 from oneshot_runtime.vision.decode import ImageSource, Picture, decode, name_of, resized
+from oneshot_runtime.vision.grey_image import array_of, image_of
 from oneshot_runtime.vision.readings import Reading, readings, whole_picture
 
 __all__ = ["PREPROCESS_VERSION", "PreprocessSpec", "canvas_of", "ink_at_edges", "preprocess", "ways_to_read"]
@@ -143,10 +145,10 @@ def _fit_ink(ink: NDArray[np.uint8], bounds: tuple[int, int, int, int], spec: Pr
     )
     height = max(1, round(box_height * scale))
     width = max(1, round(box_width * scale))
-    box = Image.fromarray(ink[top:bottom, left:right])
+    box = image_of(ink[top:bottom, left:right])
     canvas = np.zeros((spec.height, spec.width), np.uint8)
     y, x = (spec.height - height) // 2, (spec.width - width) // 2
-    canvas[y : y + height, x : x + width] = np.asarray(resized(box, width, height, Image.Resampling.BILINEAR))
+    canvas[y : y + height, x : x + width] = array_of(resized(box, width, height, Image.Resampling.BILINEAR))
     return _widen(canvas, round(256 * spec.thin))
 
 
@@ -159,17 +161,28 @@ def _widen(canvas: NDArray[np.uint8], thin: int) -> NDArray[np.uint8]:
     if strength <= 0:
         return canvas
     height, width = canvas.shape
-    around = np.zeros((height + 2, width + 2), np.uint16)
+    around = np.zeros((height + 2, width + 2), np.uint8)
     around[1:-1, 1:-1] = canvas
-    beside = np.maximum(around[1:-1, :-2], around[1:-1, 2:])
-    above, below = around[:-2], around[2:]
-    edge = np.maximum(beside, np.maximum(above[:, 1:-1], below[:, 1:-1]))
-    outer = np.maximum(above, below)
-    corner = np.maximum(outer[:, :-2], outer[:, 2:])
-    ink = np.maximum(edge * (_PEN_EDGE * strength >> 8) >> 8, corner * (_PEN_CORNER * strength >> 8) >> 8)
-    ink = np.maximum(ink, around[1:-1, 1:-1])
+    beside = np.maximum(around[:, :-2], around[:, 2:])
+    edge = np.maximum(np.maximum(around[:-2, 1:-1], around[2:, 1:-1]), beside[1:-1])
+    corner = np.maximum(beside[:-2], beside[2:])
+    on_edge, on_corner, under = _pen(strength)
+    ink = np.maximum(_translated(edge, on_edge), _translated(corner, on_corner))
+    return np.maximum(ink, _translated(canvas, under))
+
+
+def _translated(grey: NDArray[np.uint8], table: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(grey.tobytes().translate(table), np.uint8).reshape(grey.shape)
+
+
+@functools.lru_cache(maxsize=256)
+def _pen(strength: int) -> tuple[bytes, bytes, bytes]:
+    """The ink that a pixel has at least from the darkest of its four neighbours, from that at its corners, and from its own."""
+    ink = np.arange(256)
+    laid = (ink * (_PEN_EDGE * strength >> 8) >> 8, ink * (_PEN_CORNER * strength >> 8) >> 8, ink)
     # Hairlines are also faint: full strength doubles the ink.
-    return np.asarray(np.minimum(ink + (ink * strength >> 8), 255), np.uint8)
+    edge, corner, under = (np.minimum(level + (level * strength >> 8), 255).astype(np.uint8).tobytes() for level in laid)
+    return edge, corner, under
 
 
 def _stroke_width(canvas: NDArray[np.uint8]) -> int:
