@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from oneshot_runtime.errors import DamageError, GalleryError
 from oneshot_runtime.stores.base import Added, Changes
@@ -14,19 +15,22 @@ from oneshot_runtime.stores.follower import Follower, require_model
 from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.records import Removal, State
 from oneshot_runtime.stores.sqlite.database_file import BUSY_SECONDS, GalleryFile
+from oneshot_runtime.stores.sqlite.enrollment_log import CAN_LOG, EnrollmentLog
 from oneshot_runtime.stores.sqlite.gallery_table import (
     create_table,
     find_block,
-    read_state,
     require_gallery,
     require_structure,
     set_up,
 )
-from oneshot_runtime.stores.sqlite.sqlite_draft import SqliteDraft
-from oneshot_runtime.stores.sqlite.sqlite_snapshot import CatalogKeeper, SqliteSnapshot
+from oneshot_runtime.stores.sqlite.sqlite_draft import Draft, LogDraft, SqliteDraft
+from oneshot_runtime.stores.sqlite.sqlite_snapshot import CatalogKeeper, Contents, SqliteSnapshot
+from oneshot_runtime.stores.sqlite.staging import Part
 
 __all__ = ["FileAccess"]
 
+
+_Draft = TypeVar("_Draft", bound=Draft)
 
 _WRITE_CACHE_KB = 1 << 14
 """Pages that a write changes stay in memory up to this size; beyond it, those who read wait for its end."""
@@ -52,6 +56,8 @@ class FileAccess:
         self._seen: int | None = None
         self._last_written: tuple[int, State] | None = None
         self._held: State | None = None
+        self._log: EnrollmentLog | None = None
+        self._enrollments = 0
         if not self.is_there():
             file.require_creatable()
 
@@ -76,9 +82,9 @@ class FileAccess:
             reader = self._connected()[0]
             reader.execute("BEGIN DEFERRED")
             try:
-                state = self._state(reader)
+                contents = self._contents(reader)
                 self._file.require_size(reader)
-                yield SqliteSnapshot(reader, self._file, state, self._keeper, self._partition)
+                yield SqliteSnapshot(reader, self._file, contents, self._keeper, self._partition)
             finally:
                 if reader.in_transaction:
                     reader.execute("ROLLBACK")
@@ -118,17 +124,41 @@ class FileAccess:
                 self._file.create(lambda connection: create_table(connection, self._missing))
                 self.is_there()
             with self._file.writing():
-                writer = self._connected()[1]
                 # A journal that stays as long as it was saves the disk one wait of six.
-                writer.execute(f"PRAGMA journal_mode = {'TRUNCATE' if forgets else 'PERSIST'}")
-                yield from self._transaction(writer)
+                yield from self._transaction("TRUNCATE" if forgets else "PERSIST", self._draft)
 
-    def _transaction(self, writer: sqlite3.Connection) -> Iterator[SqliteDraft]:
+    def log(self, part: Part) -> bool:
+        """Add supports by one write to the file's log of enrollments; False where it has none, or no room in it."""
+        self._enrollments += 1
+        if not self._makes_log:
+            return False
+        with self._write_lock, self._file.writing(), self._logging() as draft:
+            return draft.put(*part)
+
+    @property
+    def _makes_log(self) -> bool:
+        """Whether this process enrolls often enough."""
+        return CAN_LOG and self._enrollments > 1
+
+    @contextmanager
+    def _logging(self) -> Iterator[LogDraft]:
+        # Nothing but the log is written, so there is nothing that a journal would have to bring back.
+        yield from self._transaction("MEMORY", LogDraft)
+
+    def _draft(self, writer: sqlite3.Connection, contents: Contents) -> SqliteDraft:
+        return SqliteDraft(writer, self._file, contents, self._keeper, logs=self._makes_log)
+
+    def _last_draft(self, writer: sqlite3.Connection, contents: Contents) -> SqliteDraft:
+        return SqliteDraft(writer, self._file, contents, self._keeper, logs=False)
+
+    def _transaction(self, journal: str, draft_of: Callable[[sqlite3.Connection, Contents], _Draft]) -> Iterator[_Draft]:
+        writer = self._connected()[1]
         with self._file.errors():
+            writer.execute(f"PRAGMA journal_mode = {journal}")
             writer.execute("BEGIN IMMEDIATE")
         try:
             with self._file.errors():
-                draft = self._begin(writer)
+                draft = draft_of(writer, self._begin(writer))
             yield draft
             with self._file.errors():
                 draft.finish()
@@ -140,6 +170,8 @@ class FileAccess:
             with self._file.errors():
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
+            with self._keeper.lock:
+                self._keeper.state = None  # it may know blocks that were not written
             raise
         finally:
             self._held = None
@@ -150,16 +182,20 @@ class FileAccess:
 
     def close(self) -> None:
         """Close the file; later calls raise `GalleryError`."""
-        self._closed = True
         if not self._file.is_ours():
+            self._closed = True
             return  # of the process that forked this one
         with self._write_lock, self._read_lock:
-            connections, self._connections = self._connections, None
-            if connections is not None:
+            if self._connections is not None and not self._closed:
                 with suppress(sqlite3.Error, GalleryError), self._file.writing(seconds=0):
-                    connections[1].execute("PRAGMA journal_mode = DELETE")  # removes the empty journal
-                for connection in connections:
-                    connection.close()
+                    if self._makes_log:
+                        for _ in self._transaction("TRUNCATE", self._last_draft):
+                            pass  # what is in the log goes into the blocks
+                    self._connections[1].execute("PRAGMA journal_mode = DELETE")  # removes the empty journal
+            self._closed = True
+            connections, self._connections = self._connections, None
+            for connection in connections or ():
+                connection.close()
 
     def _connected(self) -> tuple[sqlite3.Connection, sqlite3.Connection, sqlite3.Connection]:
         if self._connections is None:
@@ -177,30 +213,30 @@ class FileAccess:
                 connections[1].execute(f"PRAGMA cache_size = -{_WRITE_CACHE_KB}")
                 connections[0].execute("BEGIN DEFERRED")
                 require_gallery(connections[0], self._file)
-                state = self._state(connections[0])
+                contents = self._contents(connections[0])
                 self._file.bind(connections[0])
                 connections[0].execute("ROLLBACK")
         except BaseException:
             for connection in connections:
                 connection.close()
             raise
-        self._identity = state.identity
+        self._identity = contents.blocks.identity
         self._connections = (connections[0], connections[1], connections[2])
 
-    def _begin(self, writer: sqlite3.Connection) -> SqliteDraft:
+    def _begin(self, writer: sqlite3.Connection) -> Contents:
         self.guard()  # again, for the lock may have been long in coming
         require_gallery(writer, self._file)
-        state = self._state(writer)
+        contents = self._contents(writer)
+        state = contents.state
         self._file.require_size(writer)
-        snapshot = SqliteSnapshot(writer, self._file, state, self._keeper)
         if self._last_written is not None and self._last_written[1] == state and self._last_written[0] != _version(writer):
             self._sound = False  # it was rolled back, or rewritten by another program
-            self._verify(snapshot)
+            self._verify(SqliteSnapshot(writer, self._file, contents, self._keeper))
         if not self._sound:
             require_structure(writer, self._file)
             self._sound = True
         self._held = state
-        return SqliteDraft(writer, snapshot)
+        return contents
 
     def _verify(self, snapshot: SqliteSnapshot) -> None:
         """Read all blocks and compare them with the state."""
@@ -210,31 +246,36 @@ class FileAccess:
     def _version(self) -> int:
         return _version(self._connected()[0])
 
-    def _state(self, connection: sqlite3.Connection) -> State:
-        state = read_state(connection, self._file)
+    def _contents(self, connection: sqlite3.Connection) -> Contents:
+        contents = self._read(connection)
         instead = "re-embed it with `oneshot gallery migrate`, or enrol the symbols into a new gallery"
-        require_model(str(self._file.path), state, self._model, self._identity, instead)
-        return state
+        require_model(str(self._file.path), contents.blocks, self._model, self._identity, instead)
+        return contents
 
-    def _require_alone(self, draft: SqliteDraft) -> None:
+    def _read(self, connection: sqlite3.Connection) -> Contents:
+        contents = Contents.read(connection, self._file, self._log)
+        self._log = contents.log
+        return contents
+
+    def _require_alone(self, draft: Draft) -> None:
         """Raise where the file is not what the write began with: another process has written meanwhile."""
         witness = self._connected()[2]
         witness.execute("PRAGMA busy_timeout = 0")
         try:
-            found = read_state(witness, self._file)
+            found = self._read(witness).state
         except sqlite3.OperationalError:
             return  # locked, by the writer itself, which has put pages of a large write into the file
         if found != draft.before:
             raise self._interfered("nothing was written")
 
-    def _require_written(self, draft: SqliteDraft, pages: tuple[int, int]) -> None:
+    def _require_written(self, draft: Draft, pages: tuple[int, int]) -> None:
         """Raise unless the file holds what was just committed, or what others have made of it since."""
         self.guard()
         witness = self._connected()[2]
         witness.execute(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS:.0f}")
         witness.execute("BEGIN DEFERRED")
         try:
-            found = read_state(witness, self._file)
+            found = self._read(witness).state
             self._file.require_size(witness)
             if found.identity == draft.state.identity and found.revision > draft.state.revision:
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from oneshot_runtime.stores.health import Health
 from oneshot_runtime.stores.records import State
 from oneshot_runtime.stores.sqlite.block import Block, checksum_of, max_block_bytes
 from oneshot_runtime.stores.sqlite.database_file import UNREADABLE, GalleryFile
+from oneshot_runtime.stores.sqlite.enrollment_log import LOG, EnrollmentLog, Record
 from oneshot_runtime.stores.sqlite.gallery_table import (
     BLOCKS,
     CHECKSUM_BYTES,
@@ -21,10 +22,12 @@ from oneshot_runtime.stores.sqlite.gallery_table import (
     EXTRAS,
     FIRST_BLOCK,
     REMOVALS,
+    find_log,
     read_extras,
     read_removals,
     read_state,
     require_gallery,
+    says_logged,
     scan,
     sealed_checksum,
     set_up,
@@ -72,13 +75,16 @@ def look(connection: sqlite3.Connection, file: GalleryFile, fingerprint: str | N
     for block in rows:
         labels.update(block.labels)
         supports += len(block)
-        referenced += int(np.count_nonzero(block.extras))
-        problems += rows.lost_extras(block)
+        if not rows.is_logged(block):
+            referenced += int(np.count_nonzero(block.extras))
+            problems += rows.lost_extras(block)
     problems += rows.lost
     if state is None:
         problems.append("the state that says what the file must hold is damaged")
     else:
-        problems += state_problems(state, supports, rows.digest) + _other_rows(connection, file, state, referenced)
+        problems += state_problems(state, supports - rows.logged, rows.digest) + _other_rows(
+            connection, file, state, referenced
+        )
     damaged = bool(problems)
     if state is not None and fingerprint not in (None, state.fingerprint):
         problems.append(f"made with model {state.fingerprint}, the loaded model is {fingerprint}: `oneshot gallery migrate`")
@@ -111,6 +117,8 @@ class Salvage:
         self.dim = self._dim
         self.lost: list[str] = []
         self.digest = 0
+        self._records = self._logged()
+        self.logged = sum(len(record.block) for record in self._records)
 
     def __iter__(self) -> Iterator[Block]:
         last = 0
@@ -123,13 +131,39 @@ class Salvage:
                 continue
             last = int(block.numbers[-1])
             yield block
+        for record in self._records:
+            yield record.block
+
+    def is_logged(self, block: Block) -> bool:
+        """Whether a block is of the log of enrollments, where it is kept with its pictures."""
+        return any(block is record.block for record in self._records)
+
+    def extras(self, block: Block, place: int) -> tuple[bytes | None, str | None]:
+        """Thumbnail and metadata of a support. Raises what `read_extras` raises."""
+        number = int(block.numbers[place])
+        for record in self._records:
+            if block is record.block:
+                return record.extras_of(number)
+        return read_extras(self._connection, self._file, number, int(block.extras[place]))
+
+    def _logged(self) -> list[Record]:
+        found = None
+        with suppress(*UNREADABLE):
+            found = find_log(self._connection)
+        if found is None or self._state is None:
+            self.lost += ["the last enrollments are gone"] if says_logged(self._connection) else []
+            return []
+        log = EnrollmentLog.read(found, self._state)
+        if log is None or not says_logged(self._connection):
+            self.lost.append("the last enrollments do not fit what was there before")
+        return [] if log is None else log.records
 
     def lost_extras(self, block: Block) -> list[str]:
         """Which pictures and metadata of a block are damaged."""
         lost = []
         for place in np.flatnonzero(block.extras).tolist():
             try:
-                read_extras(self._connection, self._file, int(block.numbers[place]), int(block.extras[place]))
+                self.extras(block, place)
             except (*UNREADABLE, DamageError):
                 lost.append(
                     f"picture and metadata of support {block.numbers[place]} of {block.labels[place]!r:.80} are damaged"
@@ -187,7 +221,9 @@ def _other_rows(connection: sqlite3.Connection, file: GalleryFile, state: State,
         (kept,) = connection.execute("SELECT count(*) FROM gallery WHERE id > ?", (EXTRAS,)).fetchone()
         if kept > referenced:
             problems.append(f"{kept - referenced} pictures belong to no support")
-        (strange,) = connection.execute(f"SELECT count(*) FROM gallery WHERE id <> 0 AND id <= {REMOVALS}").fetchone()
+        (strange,) = connection.execute(
+            f"SELECT count(*) FROM gallery WHERE id NOT IN (0, {LOG}) AND id <= {REMOVALS}"
+        ).fetchone()
         if strange:
             problems.append(f"{strange} rows are none of a gallery")
     except (*UNREADABLE, GalleryError, ValueError, TypeError) as error:

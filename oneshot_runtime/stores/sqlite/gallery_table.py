@@ -3,12 +3,13 @@
 | id | content |
 |---|---|
 | 0 | the state: what the file must hold |
+| 1 | enrollments that are not in the blocks yet, where a process enrolls again and again (`enrollment_log.py`) |
 | 2^48 + n | removal n, for processes that follow; the last 1,000 are there |
 | 2 * 2^48 + n | a block of supports, the first of which had number n when the block was begun |
 | 3 * 2^48 + n | picture and metadata of support n |
 
-The first three begin with eight bytes of checksum over id and content. The checksum of the fourth is in the support's block, so
-that whoever has verified the blocks knows what every picture must be.
+State, removals and blocks begin with eight bytes of checksum over id and content. The checksum of a picture is in the support's
+block, so that whoever has verified the blocks knows what every picture must be.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from oneshot_runtime.stores.labels import check_label
 from oneshot_runtime.stores.records import MAX_STATE_BYTES, Removal, State
 from oneshot_runtime.stores.sqlite.block import MAX_EXTRAS_BYTES, Block, checksum_of, max_block_bytes, unpack_extras
 from oneshot_runtime.stores.sqlite.database_file import UNREADABLE, GalleryFile
+from oneshot_runtime.stores.sqlite.enrollment_log import LOG, LOG_BYTES, EnrollmentLog, blank_log
 
 __all__ = [
     "BLOCKS",
@@ -31,17 +33,21 @@ __all__ = [
     "FIRST_BLOCK",
     "REMOVALS",
     "block_starts",
+    "clear_log",
     "create_table",
     "find_block",
+    "find_log",
     "last_block",
     "pack_removal",
     "read_block",
     "read_blocks",
     "read_extras",
+    "read_log",
     "read_removals",
     "read_state",
     "require_gallery",
     "require_structure",
+    "says_logged",
     "scan",
     "seal",
     "sealed_checksum",
@@ -51,7 +57,9 @@ __all__ = [
 ]
 
 _APPLICATION_ID = 0x4F53_5631  # "OSV1"
-_VERSION = 3
+_VERSION, _LOGGED_VERSION = 3, 4
+"""Of a file without a log of enrollments, as it is when it was closed, and with one."""
+
 _DAMAGED_FROM = 1000
 """No runtime will write versions from here on: such a number is damage."""
 
@@ -92,8 +100,10 @@ def require_gallery(connection: sqlite3.Connection, file: GalleryFile) -> None:
     schema = connection.execute(query).fetchall()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     version = header["user_version"]
-    if header["application_id"] == _APPLICATION_ID and _VERSION < version < _DAMAGED_FROM:
-        raise GalleryError(f"gallery '{file.path}' has version {version}, this runtime reads {_VERSION}: install a newer one")
+    if header["application_id"] == _APPLICATION_ID and _LOGGED_VERSION < version < _DAMAGED_FROM:
+        raise GalleryError(
+            f"gallery '{file.path}' has version {version}, this runtime reads {_LOGGED_VERSION}: install a newer one"
+        )
     if header["application_id"] == _APPLICATION_ID and ("table", "supports") in [row[:2] for row in schema]:
         raise GalleryError(
             f"gallery '{file.path}' is of an older version ({version}): run once "
@@ -103,10 +113,16 @@ def require_gallery(connection: sqlite3.Connection, file: GalleryFile) -> None:
         if header["application_id"] == _APPLICATION_ID or ("table", "gallery") in [row[:2] for row in schema]:
             raise DamageError(f"gallery '{file.path}' is damaged, its tables are not a gallery's: {file.repair}")
         raise GalleryError(f"'{file.path}' is an SQLite file of another program, not a gallery; choose another path")
-    expected = {"application_id": _APPLICATION_ID, "user_version": _VERSION, "encoding": "UTF-8", "auto_vacuum": 0}
-    for name, value in expected.items():
+    versions: set[object] = {_VERSION, _LOGGED_VERSION}
+    expected: dict[str, set[object]] = {
+        "application_id": {_APPLICATION_ID},
+        "user_version": versions,
+        "encoding": {"UTF-8"},
+        "auto_vacuum": {0},
+    }
+    for name, values in expected.items():
         (found,) = connection.execute(f"PRAGMA {name}").fetchone()
-        if found != value:
+        if found not in values:
             raise DamageError(f"gallery '{file.path}' is damaged, its header has the {name} {found}: {file.repair}")
 
 
@@ -167,6 +183,43 @@ def read_state(connection: sqlite3.Connection, file: GalleryFile) -> State:
         if state is not None:
             return state
     raise DamageError(f"gallery '{file.path}' is damaged, the state that says what it must hold cannot be read: {file.repair}")
+
+
+def read_log(
+    connection: sqlite3.Connection, file: GalleryFile, state: State, known: EnrollmentLog | None = None
+) -> EnrollmentLog | None:
+    """The enrollments that follow on the state, None where the file has no log. Raises `DamageError`.
+
+    known: what was read before.
+    """
+    found, logged = find_log(connection), says_logged(connection)
+    if found is None and not logged:
+        return None
+    log = EnrollmentLog.read(found, state, known) if found is not None and logged else None
+    if log is None:
+        raise DamageError(f"gallery '{file.path}' is damaged, its last enrollments cannot be read: {file.repair}")
+    return log
+
+
+def find_log(connection: sqlite3.Connection) -> bytes | None:
+    """The row of the log, None where there is none; of another size where it is damaged."""
+    for _, content in scan(connection, LOG, LOG, LOG_BYTES):
+        return content or b""
+    return None
+
+
+def says_logged(connection: sqlite3.Connection) -> bool:
+    """Whether the file must have a log."""
+    return bool(connection.execute("PRAGMA user_version").fetchone() == (_LOGGED_VERSION,))
+
+
+def clear_log(connection: sqlite3.Connection, state: State | None) -> None:
+    """Make a log without enrollments behind a state, or none for None, inside the caller's transaction."""
+    if state is None:
+        connection.execute("DELETE FROM gallery WHERE id = ?", (LOG,))
+    else:
+        connection.execute("INSERT OR REPLACE INTO gallery VALUES (?, ?)", (LOG, blank_log(state)))
+    connection.execute(f"PRAGMA user_version = {_VERSION if state is None else _LOGGED_VERSION}")
 
 
 def read_removals(connection: sqlite3.Connection, file: GalleryFile, after: int) -> list[Removal]:

@@ -22,7 +22,6 @@ from oneshot_runtime.stores.sqlite.gallery_table import (
     BLOCKS,
     EXTRAS,
     create_table,
-    read_extras,
     require_gallery,
     seal,
     sealed_checksum,
@@ -62,9 +61,7 @@ def repair_file(path: str | os.PathLike[str], model: tuple[str, int]) -> Repair:
         fresh = State(uuid.uuid4().hex, *model) if state is None else replace(state, identity=uuid.uuid4().hex)
         good = file.real.with_name(f".{file.real.name}.repair-{uuid.uuid4().hex}")
         try:
-            fresh, lost = _write(
-                good, replace(fresh, supports=0, digest=0, forgotten=fresh.last_removal), rows, connection, file
-            )
+            fresh, lost = _write(good, replace(fresh, supports=0, digest=0, forgotten=fresh.last_removal), rows)
             if not fresh.supports and (state is None or state.supports):
                 raise GalleryError(
                     f"gallery '{file.path}': no support can be read, so it was left as it is: restore it from a backup, or "
@@ -126,9 +123,7 @@ def _is_gallery(connection: sqlite3.Connection, file: GalleryFile) -> bool:
     return True
 
 
-def _write(
-    path: Path, state: State, rows: Salvage, connection: sqlite3.Connection, file: GalleryFile
-) -> tuple[State, list[str]]:
+def _write(path: Path, state: State, rows: Salvage) -> tuple[State, list[str]]:
     """Write a new file with the rows; returns its state, and which pictures are lost."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     lost: list[str] = []
@@ -140,7 +135,7 @@ def _write(
             for place in np.flatnonzero(extras).tolist():
                 number = int(block.numbers[place])
                 try:
-                    packed = pack_extras(*read_extras(connection, file, number, int(extras[place])))
+                    packed = pack_extras(*rows.extras(block, place))
                 except (DamageError, sqlite3.DatabaseError, MemoryError):
                     extras[place] = 0
                     lost.append(f"picture and metadata of support {number} of {block.labels[place]!r:.80}")

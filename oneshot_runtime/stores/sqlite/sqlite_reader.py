@@ -11,8 +11,9 @@ from types import TracebackType
 from oneshot_runtime.errors import GalleryError
 from oneshot_runtime.stores.records import BLOCK_BYTES, Row
 from oneshot_runtime.stores.sqlite.database_file import GalleryFile
-from oneshot_runtime.stores.sqlite.gallery_table import read_state, require_gallery, set_up
-from oneshot_runtime.stores.sqlite.sqlite_snapshot import CatalogKeeper, SqliteSnapshot
+from oneshot_runtime.stores.sqlite.gallery_table import require_gallery, set_up
+from oneshot_runtime.stores.sqlite.sqlite_draft import SqliteDraft
+from oneshot_runtime.stores.sqlite.sqlite_snapshot import CatalogKeeper, Contents, SqliteSnapshot
 
 __all__ = ["GalleryReader"]
 
@@ -39,12 +40,19 @@ class GalleryReader:
                 require_gallery(source, self.file)
                 self.file.require_size(source)
                 source.backup(self.connection)
-                self.state = read_state(self.connection, self.file)
+                self.snapshot = self._in_blocks()
+                self.state = self.snapshot.state
         except BaseException:
             self.connection.close()
             raise
-        self.snapshot = SqliteSnapshot(self.connection, self.file, self.state, CatalogKeeper())
         return self
+
+    def _in_blocks(self) -> SqliteSnapshot:
+        """The copy, which is no one else's, with what is in its log moved into its blocks."""
+        contents = Contents.read(self.connection, self.file)
+        draft = SqliteDraft(self.connection, self.file, contents, CatalogKeeper(), logs=False)
+        draft.finish()
+        return SqliteSnapshot(self.connection, self.file, Contents(draft.state), CatalogKeeper())
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.connection.close()

@@ -17,9 +17,18 @@ from oneshot_runtime.stores.records import Removal, Row, State, Support
 from oneshot_runtime.stores.sqlite.block import Block
 from oneshot_runtime.stores.sqlite.catalog import Catalog
 from oneshot_runtime.stores.sqlite.database_file import GalleryFile
-from oneshot_runtime.stores.sqlite.gallery_table import find_block, read_block, read_blocks, read_extras, read_removals
+from oneshot_runtime.stores.sqlite.enrollment_log import EnrollmentLog, Record
+from oneshot_runtime.stores.sqlite.gallery_table import (
+    find_block,
+    read_block,
+    read_blocks,
+    read_extras,
+    read_log,
+    read_removals,
+    read_state,
+)
 
-__all__ = ["CatalogKeeper", "Found", "SqliteSnapshot"]
+__all__ = ["CatalogKeeper", "Contents", "Found", "SqliteSnapshot"]
 
 _ROWS = 8192
 """Supports that are handed over at once."""
@@ -35,8 +44,32 @@ class Found:
     places: list[int]
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds: blocks, by the state that is written of them, and the enrollments in its log, where it has one."""
+
+    blocks: State
+    log: EnrollmentLog | None = None
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection, file: GalleryFile, known: EnrollmentLog | None = None) -> Contents:
+        """Both, inside a transaction. known: what was read of the log before. Raises `DamageError`."""
+        state = read_state(connection, file)
+        return cls(state, read_log(connection, file, state, known))
+
+    @property
+    def records(self) -> list[Record]:
+        """The enrollments in the log."""
+        return [] if self.log is None else self.log.records
+
+    @property
+    def state(self) -> State:
+        """What both together must hold."""
+        return self.blocks if self.log is None else self.log.state
+
+
 class CatalogKeeper:
-    """The catalog of a file, and the state that it is right for. Whoever uses it holds the lock."""
+    """The catalog of a file's blocks, and the state that it is right for. Whoever uses it holds the lock."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -55,11 +88,11 @@ class SqliteSnapshot:
         self,
         connection: sqlite3.Connection,
         file: GalleryFile,
-        state: State,
+        contents: Contents,
         keeper: CatalogKeeper,
         partition: Partition | None = None,
     ) -> None:
-        self.state, self.file = state, file
+        self.contents, self.state, self.file = contents, contents.state, file
         self._connection, self._keeper, self._partition = connection, keeper, partition
 
     def removals(self, after: int) -> list[Removal]:
@@ -81,14 +114,14 @@ class SqliteSnapshot:
                     held, count = [], 0
             yield from self._handed(held)
             if catalog is not None:
-                self._keeper.keep(catalog, self.state)
+                self._keeper.keep(catalog, self.contents.blocks)
 
     def _catalog_behind(self, after: int) -> Catalog | None:
         """The catalog that is made on the way when all supports behind number `after` are read; None where that is not all."""
         keeper, known = self._keeper, self._keeper.state
         if not after:
             return Catalog()
-        if known is None or (known.last_support, known.last_removal) != (after, self.state.last_removal):
+        if known is None or (known.last_support, known.last_removal) != (after, self.contents.blocks.last_removal):
             return None
         keeper.state = None  # until all are there
         return keeper.catalog
@@ -99,17 +132,16 @@ class SqliteSnapshot:
         return sum(number < support and number <= last for number in numbers)
 
     def find(self, label: str) -> list[Found]:
-        """The supports of a label, in the order of their enrolment."""
+        """The supports of a label, in the order of their enrolment; those in the log are of no block that begins anywhere."""
         with self._keeper.lock:
             catalog = self.catalog()
             starts = catalog.blocks_of(catalog.numbers_of(label).tolist())
         found = []
         for start in starts:
             block, checksum = read_block(self._connection, self.file, self.state.dim, start)
-            places = block.places_of(label)
-            if places:
-                found.append(Found(start, block, checksum, places))
-        return found
+            found.append(Found(start, block, checksum, block.places_of(label)))
+        found += [Found(0, record.block, 0, record.block.places_of(label)) for record in self.contents.records]
+        return [part for part in found if part.places]
 
     def supports(self, label: str) -> list[Support]:
         """The supports of a label with pictures and metadata, in the order of their enrolment."""
@@ -121,7 +153,12 @@ class SqliteSnapshot:
 
     def extras(self, block: Block, place: int) -> tuple[bytes | None, str | None]:
         """Thumbnail and metadata of a support."""
-        return read_extras(self._connection, self.file, int(block.numbers[place]), int(block.extras[place]))
+        number = int(block.numbers[place])
+        if number > self.contents.blocks.last_support:
+            for record in self.contents.records:
+                if number <= record.block.numbers[-1]:
+                    return record.extras_of(number)
+        return read_extras(self._connection, self.file, number, int(block.extras[place]))
 
     def rows(self, block: Block) -> Iterator[Row]:
         """The supports of a block with all that is kept of them."""
@@ -138,19 +175,19 @@ class SqliteSnapshot:
         return counts
 
     def catalog(self) -> Catalog:
-        """Which supports labels have, at this state; for who holds the lock."""
-        known, state = self._keeper.state, self.state
+        """Which supports of the blocks labels have, at this state; for who holds the lock."""
+        known, state = self._keeper.state, self.contents.blocks
         if known != state:
             catalog = self._keeper.catalog
             if known is None or not self._can_catch_up(known) or not self._catch_up(known):
                 catalog = Catalog()
-                for _ in self.blocks(0, catalog):
+                for _ in self._table_blocks(0, catalog):
                     pass
             self._keeper.keep(catalog, state)
         return self._keeper.catalog
 
     def _can_catch_up(self, known: State) -> bool:
-        state = self.state
+        state = self.contents.blocks
         return known.identity == state.identity and known.revision < state.revision and known.last_removal >= state.forgotten
 
     def _catch_up(self, known: State) -> bool:
@@ -163,7 +200,7 @@ class SqliteSnapshot:
         catalog.remove(*self._gone(catalog, asked))
         for start, block, _ in read_blocks(self._connection, self.file, self.state.dim, known.last_support):
             catalog.add_block(start, block.numbers, block.labels)
-        return len(catalog) == self.state.supports
+        return len(catalog) == self.contents.blocks.supports
 
     def _gone(self, catalog: Catalog, asked: set[int]) -> tuple[set[int], list[int]]:
         """The numbers among those asked for that are no longer there, and the starts of blocks that are gone."""
@@ -178,10 +215,17 @@ class SqliteSnapshot:
 
     def blocks(self, after: int = 0, catalog: Catalog | None = None) -> Iterator[Block]:
         """The blocks with supports behind number `after`; all of them, where it is 0, must be those that were written."""
-        found = State("", "", self.state.dim)
+        if not after or after < self.contents.blocks.last_support:
+            yield from self._table_blocks(after, catalog)
+        for record in self.contents.records:
+            if record.block.numbers[-1] > after:
+                yield record.block
+
+    def _table_blocks(self, after: int, catalog: Catalog | None) -> Iterator[Block]:
+        found, written = State("", "", self.state.dim), self.contents.blocks
         for start, block, checksum in read_blocks(self._connection, self.file, self.state.dim, after):
             found = found.with_block(len(block), checksum)
-            if block.numbers[-1] > self.state.last_support:
+            if block.numbers[-1] > written.last_support:
                 raise DamageError(
                     f"gallery '{self.file.path}' is damaged: it has numbers that were not given out; {self.file.repair}"
                 )
@@ -189,7 +233,7 @@ class SqliteSnapshot:
                 catalog.add_block(start, block.numbers, block.labels)
             yield block
         if not after:
-            require_complete(str(self.file.path), found, self.state, self.file.repair)
+            require_complete(str(self.file.path), found, written, self.file.repair)
 
     def _handed(self, blocks: list[Block]) -> Iterator[Added]:
         if not blocks:

@@ -11,6 +11,7 @@ from oneshot_runtime.errors import LabelError
 from oneshot_runtime.stores.base import Block, Changes
 from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.records import Row, Support
+from oneshot_runtime.stores.sqlite.block import block_size
 from oneshot_runtime.stores.sqlite.database_file import GalleryFile
 from oneshot_runtime.stores.sqlite.file_access import FileAccess
 from oneshot_runtime.stores.sqlite.staging import Staging
@@ -46,10 +47,11 @@ class SqliteStore:
             for block in blocks:
                 block.require_dim(self.dim)
                 staged.put(block, now)
-            if staged.supports:
-                with self._access.writing(forgets=False) as draft, self._file.errors():
-                    for part in staged.parts():
-                        draft.append(*part)
+            if not staged.supports or self._logged(staged):
+                return
+            with self._access.writing(forgets=False) as draft, self._file.errors():
+                for part in staged.parts():
+                    draft.append(*part)
 
     def remove(self, label: str) -> int:
         """Delete a label's supports in one transaction; returns how many there were."""
@@ -144,6 +146,11 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file; later calls raise `GalleryError`."""
         self._access.close()
+
+    def _logged(self, staged: Staging) -> bool:
+        """Whether few supports could be added to the file's log."""
+        parts = list(staged.parts()) if staged.supports <= block_size(self.dim) else []
+        return len(parts) == 1 and self._access.log(parts[0])
 
     def _is_there(self) -> bool:
         self._access.guard()

@@ -329,7 +329,9 @@ def test_blocks_fill_up_and_thin_out(path) -> None:
     gallery, full = open_gallery(path), block_size(BUNDLE.dim)
     for number in range(2 * full + 2):
         gallery.extend([f"s{number}"], embeddings(1, seed=number))
+    gallery.close()
     assert len(blocks(path)) == 3
+    gallery = open_gallery(path)
     for number in range(full, 2 * full + 2):
         gallery.remove(f"s{number}")
     assert len(blocks(path)) == 1

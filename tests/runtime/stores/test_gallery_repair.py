@@ -196,7 +196,7 @@ def test_what_gives_no_support_is_left_as_it_is(path, capsys, fault) -> None:
         path.unlink()
         behind_the_back(path, "CREATE TABLE state (mind TEXT)")
     elif fault == "newer version":
-        behind_the_back(path, "PRAGMA user_version = 4")
+        behind_the_back(path, "PRAGMA user_version = 5")
     else:
         behind_the_back(path, "DELETE FROM gallery WHERE id >= 2 << 48" if fault == "supports" else "DELETE FROM gallery")
     before = path.read_bytes()
