@@ -108,8 +108,7 @@ class GalleryFile:
 
     def require_size(self, connection: sqlite3.Connection) -> None:
         """Raise unless the file has all pages that it must have, inside a transaction, which keeps them."""
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (page,) = connection.execute("PRAGMA page_size").fetchone()
+        pages, page = connection.execute("SELECT * FROM pragma_page_count, pragma_page_size").fetchone()
         size = self.real.stat().st_size
         if size < pages * page:
             raise self._gone(f"cut off from {pages * page} to {size} bytes")

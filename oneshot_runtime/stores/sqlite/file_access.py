@@ -19,6 +19,7 @@ from oneshot_runtime.stores.sqlite.enrollment_log import CAN_LOG, EnrollmentLog
 from oneshot_runtime.stores.sqlite.gallery_table import (
     create_table,
     find_block,
+    pragmas,
     require_gallery,
     require_structure,
     set_up,
@@ -320,5 +321,5 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _pages(connection: sqlite3.Connection) -> tuple[int, int]:
     """Pages of the file, and free ones among them."""
-    pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
-    return pages, free
+    found = pragmas(connection, "page_count", "freelist_count")
+    return found["page_count"], found["freelist_count"]

@@ -17,6 +17,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 from oneshot_runtime.errors import DamageError, GalleryError
 from oneshot_runtime.stores.labels import check_label
@@ -39,12 +41,13 @@ __all__ = [
     "find_log",
     "last_block",
     "pack_removal",
+    "pragmas",
     "read_block",
     "read_blocks",
     "read_extras",
-    "read_log",
     "read_removals",
     "read_state",
+    "read_state_and_log",
     "require_gallery",
     "require_structure",
     "says_logged",
@@ -95,7 +98,7 @@ def require_gallery(connection: sqlite3.Connection, file: GalleryFile) -> None:
 
     The description of the tables must be one's own to the letter: no view, trigger or index of someone else is ever used.
     """
-    header = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")}
+    header = pragmas(connection, "application_id", "user_version", "encoding", "auto_vacuum")
     query = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master WHERE length(sql) < 1000 OR sql IS NULL LIMIT 10"
     schema = connection.execute(query).fetchall()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -121,9 +124,8 @@ def require_gallery(connection: sqlite3.Connection, file: GalleryFile) -> None:
         "auto_vacuum": {0},
     }
     for name, values in expected.items():
-        (found,) = connection.execute(f"PRAGMA {name}").fetchone()
-        if found not in values:
-            raise DamageError(f"gallery '{file.path}' is damaged, its header has the {name} {found}: {file.repair}")
+        if header[name] not in values:
+            raise DamageError(f"gallery '{file.path}' is damaged, its header has the {name} {header[name]}: {file.repair}")
 
 
 def set_up(connection: sqlite3.Connection, file: GalleryFile) -> None:
@@ -156,6 +158,13 @@ def require_structure(connection: sqlite3.Connection, file: GalleryFile) -> None
         raise DamageError(f"gallery '{file.path}' is damaged ({problems[0]}): {file.repair}")
 
 
+def pragmas(connection: sqlite3.Connection, *names: str) -> dict[str, Any]:
+    """Values of SQLite's, by one statement: each lets go of the interpreter, and busy threads give it back late."""
+    tables = ", ".join(f"pragma_{name}" for name in names)
+    values = connection.execute(f"SELECT * FROM {tables}").fetchone()
+    return dict(zip(names, values, strict=True))
+
+
 def seal(number: int, content: bytes) -> bytes:
     """A row's content with its checksum."""
     return checksum_of(content, number).to_bytes(CHECKSUM_BYTES, "little") + content
@@ -174,31 +183,34 @@ def write_state(connection: sqlite3.Connection, state: State) -> None:
 
 def read_state(connection: sqlite3.Connection, file: GalleryFile) -> State:
     """The state. Raises `DamageError` when it is damaged."""
-    for _, content in scan(connection, STATE, STATE, MAX_STATE_BYTES):
-        try:
-            text = content.decode() if content else ""
-        except UnicodeDecodeError:
-            break
+    return _state(dict(scan(connection, STATE, STATE, MAX_STATE_BYTES)), file)
+
+
+def _state(rows: dict[int, bytes | None], file: GalleryFile) -> State:
+    content = rows.get(STATE)
+    with suppress(UnicodeDecodeError):
+        text = content.decode() if content else ""
         state = State.from_values(text[32:], text[:32])
         if state is not None:
             return state
     raise DamageError(f"gallery '{file.path}' is damaged, the state that says what it must hold cannot be read: {file.repair}")
 
 
-def read_log(
-    connection: sqlite3.Connection, file: GalleryFile, state: State, known: EnrollmentLog | None = None
-) -> EnrollmentLog | None:
-    """The enrollments that follow on the state, None where the file has no log. Raises `DamageError`.
+def read_state_and_log(
+    connection: sqlite3.Connection, file: GalleryFile, known: EnrollmentLog | None = None
+) -> tuple[State, EnrollmentLog | None]:
+    """The state, and the enrollments that follow on it, None where the file has no log. Raises `DamageError`.
 
-    known: what was read before.
+    known: what was read of the log before.
     """
-    found, logged = find_log(connection), says_logged(connection)
-    if found is None and not logged:
-        return None
-    log = EnrollmentLog.read(found, state, known) if found is not None and logged else None
+    rows, logged = dict(scan(connection, STATE, LOG, LOG_BYTES)), says_logged(connection)
+    state = _state(rows, file)
+    if LOG not in rows and not logged:
+        return state, None
+    log = EnrollmentLog.read(rows.get(LOG) or b"", state, known) if logged else None
     if log is None:
         raise DamageError(f"gallery '{file.path}' is damaged, its last enrollments cannot be read: {file.repair}")
-    return log
+    return state, log
 
 
 def find_log(connection: sqlite3.Connection) -> bytes | None:

@@ -5,6 +5,7 @@ who writes or reads takes a lock of the open file as well (`flock`), by handles 
 
 That lock is free only while nobody reads, and among many readers it never is. Whoever comes therefore waits at a gate first, a
 lock of one byte of the open file: who writes keeps it shut until those who read are done, who reads until the writer is.
+Threads of one process share the readers' lock, so there it is asked before whether a writer of this process waits.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ class FileLock:
         self._path = path
         self._writer, self._reader = _open(path, os.O_RDWR), _open(path, os.O_RDONLY)
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
+        self._mine = threading.local()
         self._readers = 0
-        self._writing = False
+        self._waits = self._writing = False
 
     @contextmanager
     def writing(self, seconds: float) -> Iterator[None]:
@@ -68,11 +70,13 @@ class FileLock:
         if not self._write_lock.acquire(timeout=seconds):
             raise self._busy(seconds)
         try:
+            self._waits = True  # whoever comes from now on to read in this process comes after it
             try:
                 self._wait(lambda: _shut_gate(self._writer, fcntl.F_WRLCK), give_up, seconds)
                 self._wait(lambda: _take(self._writer, fcntl.LOCK_EX), give_up, seconds)
                 self._writing = True
             finally:
+                self._waits = False
                 _open_gate(self._writer)
             try:
                 yield
@@ -85,8 +89,15 @@ class FileLock:
     @contextmanager
     def reading(self, seconds: float) -> Iterator[None]:
         """No other process writes."""
+        depth = getattr(self._mine, "depth", 0)
         with transactions.transaction():
-            yield from self._read(seconds)
+            if not depth:
+                self._wait(lambda: not self._waits, time.monotonic() + seconds, seconds)
+            self._mine.depth = depth + 1
+            try:
+                yield from self._read(seconds)
+            finally:
+                self._mine.depth = depth
 
     def _read(self, seconds: float) -> Iterator[None]:
         with self._read_lock:

@@ -23,9 +23,8 @@ from oneshot_runtime.stores.sqlite.gallery_table import (
     read_block,
     read_blocks,
     read_extras,
-    read_log,
     read_removals,
-    read_state,
+    read_state_and_log,
 )
 
 __all__ = ["CatalogKeeper", "Contents", "Found", "SqliteSnapshot"]
@@ -54,8 +53,7 @@ class Contents:
     @classmethod
     def read(cls, connection: sqlite3.Connection, file: GalleryFile, known: EnrollmentLog | None = None) -> Contents:
         """Both, inside a transaction. known: what was read of the log before. Raises `DamageError`."""
-        state = read_state(connection, file)
-        return cls(state, read_log(connection, file, state, known))
+        return cls(*read_state_and_log(connection, file, known))
 
     @property
     def records(self) -> list[Record]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -42,4 +44,30 @@ def test_who_waits_for_the_lock_is_not_passed_over(tmp_path: Path, busy: str, wa
         for other in others:
             other.kill()
             other.communicate()
+        lock.close()
+
+
+def test_threads_that_read_by_turns_do_not_keep_their_own_process_from_writing(tmp_path: Path) -> None:
+    path = tmp_path / "gallery.db"
+    path.write_bytes(b"x")
+    lock, done = process_lock.FileLock(path), threading.Event()
+
+    def read_on() -> None:
+        while not done.is_set():
+            with lock.reading(10):
+                time.sleep(0.01)
+                with lock.reading(10):  # what is inside goes on, whoever waits
+                    time.sleep(0.01)
+
+    readers = [threading.Thread(target=read_on) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(10):  # each within its ten seconds: there is always one who reads
+            with lock.writing(10):
+                pass
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join()
         lock.close()
