@@ -104,17 +104,15 @@ def _run(
     log: bool = False,
 ) -> None:
     """Serve until interrupted. page: address to open in the browser."""
-    import uvicorn
-
     import oneshot_runtime.server
-    from oneshot_runtime.server.workers import return_freed_memory, uvicorn_config
+    from oneshot_runtime.server.workers import BoundedServer, return_freed_memory, uvicorn_config
 
     return_freed_memory()
     matcher.warmup()
     app = oneshot_runtime.server.create_app(matcher, options, gallery=gallery)
     _open(page)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(uvicorn_config(app, options, log=log)).run(sockets=[bound])
+        BoundedServer(uvicorn_config(app, options, log=log)).run(sockets=[bound])
 
 
 def _open(page: str | None) -> None:

@@ -24,13 +24,16 @@ from oneshot_runtime.server.connections import BoundedProtocol
 from oneshot_runtime.server.live_routes import MAX_FRAME
 from oneshot_runtime.server.server_options import ServerOptions
 
-__all__ = ["return_freed_memory", "run_workers", "uvicorn_config"]
+__all__ = ["BoundedServer", "return_freed_memory", "run_workers", "uvicorn_config"]
 
 _CONNECTIONS = 1024
 """Of one process at once."""
 
 _BACKLOG = 1024
-"""Connections that may come in one turn of the event loop; a client beyond them tries again after one second, then three."""
+"""Connections that may wait to be accepted; a client beyond them tries again after one second, then three."""
+
+_ACCEPTED = 32
+"""Connections that are accepted before those accepted earlier are read: in a flood, a whole request would make room unread."""
 
 _SHUTDOWN = 5
 """Seconds that a server that is stopped gives the answers which are on their way."""
@@ -44,15 +47,25 @@ _M_MMAP_THRESHOLD, _MAPPED = -3, 4 << 20
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
+class BoundedServer(uvicorn.Server):
+    """A server that accepts connections few at a time, however many wait."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)  # by which as few may wait as are accepted at once
+        for bound in sockets or ():
+            bound.listen(_BACKLOG)
+
+
 def uvicorn_config(app: Any, options: ServerOptions, *, log: bool) -> uvicorn.Config:
-    """The configuration of a server of the application. log: whether each request gets a line on stderr."""
+    """The configuration of a `BoundedServer` of the application. log: whether each request gets a line on stderr."""
     return uvicorn.Config(
         app,
         http=BoundedProtocol,
         lifespan="off",  # the application has none, and a second Ctrl-C would end its task with a traceback
         log_config=_log_config(log),
         server_header=False,
-        backlog=_BACKLOG,
+        backlog=_ACCEPTED,
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=int(options.timeout),
         timeout_graceful_shutdown=_SHUTDOWN,
@@ -151,7 +164,7 @@ def _work(load_options: dict[str, Any], options: ServerOptions, bound: socket.so
     with OneShotMatcher.load(**load_options) as matcher, suppress(KeyboardInterrupt):
         matcher.warmup()
         app = create_app(matcher, options, gallery=load_options["gallery"])
-        uvicorn.Server(uvicorn_config(app, options, log=log)).run(sockets=[bound])
+        BoundedServer(uvicorn_config(app, options, log=log)).run(sockets=[bound])
 
 
 def _log_config(access: bool) -> dict[str, Any]:

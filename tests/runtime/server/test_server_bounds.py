@@ -19,14 +19,13 @@ pytest.importorskip("fastapi")
 pytest.importorskip("httpx")
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.server import ServerOptions, create_app
 from oneshot_runtime.server.lanes import Room
-from oneshot_runtime.server.workers import uvicorn_config
+from oneshot_runtime.server.workers import BoundedServer, uvicorn_config
 
 BASE = "http://localhost"
 TOKEN = "a-token-of-24-characters"
@@ -52,7 +51,7 @@ def running(app: FastAPI, options: ServerOptions, connections: int = 1024) -> It
     """A server in a thread; gives its address."""
     config = uvicorn_config(app, options, log=False)
     config.limit_concurrency = connections
-    server = uvicorn.Server(config)
+    server = BoundedServer(config)
     with socket.create_server(("127.0.0.1", 0)) as bound:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
@@ -169,6 +168,30 @@ def test_silent_connections_keep_no_client_out_and_are_closed_in_time(matcher, p
                 assert client.recv(1) == b""
             client.close()
         assert time.monotonic() - start < 20
+
+
+def test_a_request_that_came_before_a_flood_is_read_before_the_flood_is_accepted(matcher) -> None:
+    options = ServerOptions()
+    app = create_app(matcher, options)
+
+    async def stalls(scope, receive, send) -> None:
+        if scope.get("path") == "/stall":
+            time.sleep(1)  # everything else waits, as when the processor is busy
+        await app(scope, receive, send)
+
+    with running(stalls, options, connections=128) as where:
+        asks = threading.Thread(target=answer, args=(where, "GET", "/stall"))
+        asks.start()
+        time.sleep(0.3)
+        client = socket.create_connection(where, 20)
+        client.sendall(b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        flood = [socket.create_connection(where, 20) for _ in range(300)]
+        for one in flood:
+            one.sendall(b"GET /v1/health HTTP/1.1\r\nHo")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        asks.join()
+        for one in (client, *flood):
+            one.close()
 
 
 def test_half_a_body_keeps_no_client_out(matcher, picture) -> None:
@@ -359,7 +382,7 @@ def test_who_has_sent_a_request_does_not_make_room_for_others(matcher) -> None:
     request = b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     config = uvicorn_config(create_app(matcher), ServerOptions(), log=False)
     config.limit_concurrency = 256
-    server = uvicorn.Server(config)
+    server = BoundedServer(config)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as bound:
         clients = [socket.create_connection(bound.getsockname(), 20) for _ in range(220)]
         for client in clients:
