@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import GalleryError, LabelError, OneShotError, OptionError, UnpicklableError, counted
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.model.codes import encode
 from oneshot_runtime.model.conformal import GalleryCalibration, calibrate
 from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.thresholds import DEFAULT_FAR
 from oneshot_runtime.search.index import CodeIndex, Neighbour
 from oneshot_runtime.search.ranking import ranked
 from oneshot_runtime.search.view import View
-from oneshot_runtime.stores.address import redacted, scheme_of
+from oneshot_runtime.stores.address import redacted
 from oneshot_runtime.stores.base import Block, Changes, GalleryStore, SearchIndex, Where
+from oneshot_runtime.stores.calibrations import Calibrations
+from oneshot_runtime.stores.coding import coded_blocks
+from oneshot_runtime.stores.copying import save_copy
 from oneshot_runtime.stores.labels import MAX_LABEL_LENGTH, check_label, is_label
 from oneshot_runtime.stores.memory import IN_MEMORY, MemoryStore
-from oneshot_runtime.stores.records import BLOCK, MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE, Support, pack_metadata
-from oneshot_runtime.stores.registry import gallery_exists, open_reader, open_store
+from oneshot_runtime.stores.records import Support
+from oneshot_runtime.stores.registry import open_store
 
-__all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_embeddings", "check_label", "check_thumbnail", "is_label"]
-
-_Value = TypeVar("_Value")
-
-_PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-"""Width and height follow, four bytes each."""
+__all__ = ["MAX_LABEL_LENGTH", "Gallery", "check_label", "is_label"]
 
 
 class Gallery:
@@ -57,14 +53,13 @@ class Gallery:
         self._place = os.fspath(place) if isinstance(place, str | os.PathLike) else None
         self._index = CodeIndex(bundle.dim, threads, sketch=bundle.sketch)
         self._published = self._index.snapshot
-        self._calibrations: dict[float, tuple[str, GalleryCalibration | None]] = {}
-        self._notes: tuple[int | None, dict[str, str]] | None = None
         self._closed = False
         if place is None:
             self._store: GalleryStore = MemoryStore(bundle.fingerprint, bundle.dim, threads, bundle.sketch)
         else:
             self._store = open_store(place, bundle.fingerprint, bundle.dim)
         self._engine = self._store.engine
+        self._calibrations = Calibrations(self._store)
         try:
             self.snapshot()
         except BaseException:
@@ -224,17 +219,9 @@ class Gallery:
             GalleryError: For embeddings of the wrong shape, dtype or range, metadata that is no JSON object, or a gallery that
                 cannot be written.
         """
-        labels = _sequence(labels)
-        thumbnails = None if thumbnails is None else _sequence(thumbnails)
-        metadata = None if metadata is None else _sequence(metadata)
-        count = len(labels)
-        self._check_embeddings(embeddings, count)
-        for name, values in (("thumbnails", thumbnails), ("metadata", metadata)):
-            if values is not None and len(values) != count:
-                raise GalleryError(f"got {count} labels and {len(values)} {name}; pass one for each")
-        if not count:
-            return
-        self.add_blocks(self._coded(labels, embeddings, thumbnails, metadata))
+        blocks = coded_blocks(self._bundle, labels, embeddings, thumbnails, metadata)
+        if len(embeddings):
+            self.add_blocks(blocks)
 
     def add_blocks(self, blocks: Iterator[Block]) -> None:
         """Add supports that are coded already: all of them or none.
@@ -310,37 +297,7 @@ class Gallery:
             GalleryError: When there is one already, or this gallery was opened with a store of one's own, which has to be read
                 with its own means.
         """
-        store = self.store
-        if not isinstance(place, str | os.PathLike):
-            raise GalleryError(
-                f"a gallery is saved to the path of a file, or an address, got {type(place).__name__}: {place!r:.80}"
-            )
-        if gallery_exists(place):
-            raise GalleryError(f"'{redacted(place)}' exists already, and would be added to: remove it, or choose another place")
-        if isinstance(store, MemoryStore):
-            blocks = store.blocks()
-        elif self._place is not None:
-            blocks = _blocks_of(self._place)
-        else:
-            raise GalleryError("this gallery's store was opened by itself: copy what it keeps with its own means")
-        written = 0
-
-        def counted() -> Iterator[Block]:
-            nonlocal written
-            for block in blocks:
-                written += len(block.labels)
-                yield block
-
-        with _nothing_half_written(place):
-            copy = open_store(place, self._bundle.fingerprint, self._bundle.dim)
-            try:
-                copy.add(counted())
-                copy.write_note("saved", None)  # a file is made by its first write
-                for name, text in store.notes().items():
-                    copy.write_note(name, text)
-            finally:
-                copy.close()
-        return written
+        return save_copy(self.store, self._place, place)
 
     def calibrate(self, far: float = DEFAULT_FAR) -> GalleryCalibration:
         """Fit the threshold for strangers to the enrolled supports, for strangers that are like them.
@@ -366,8 +323,7 @@ class Gallery:
 
         supports = view.supports / max(1, view.classes)
         fitted = calibrate(self.labels, self.codes, best, bundle.head, bundle.thresholds, far, supports)
-        self.store.write_note(_note_of(fitted.far), fitted.to_note())
-        self._notes = None
+        self._calibrations.keep(fitted)
         return fitted
 
     def calibration(self, far: float, revision: int | None = None) -> GalleryCalibration | None:
@@ -380,20 +336,7 @@ class Gallery:
         Returns:
             The calibration; None before `calibrate` was called for this rate.
         """
-        text = self._notes_at(revision).get(_note_of(far))
-        if text is None:
-            return None
-        known, fitted = self._calibrations.get(far, (None, None))
-        if known != text:
-            fitted = GalleryCalibration.from_note(text)
-            self._calibrations[far] = text, fitted
-        return fitted
-
-    def _notes_at(self, revision: int | None) -> dict[str, str]:
-        known = self._notes
-        if revision is None or isinstance(self._store, MemoryStore) or known is None or known[0] != revision:
-            known = self._notes = revision, self._store.notes()
-        return known[1]
+        return self._calibrations.find(far, revision)
 
     def close(self) -> None:
         """Let go of files and connections, and of what was in memory; later calls raise `GalleryError`."""
@@ -422,7 +365,7 @@ class Gallery:
                 self.snapshot()
 
     def _apply(self, changes: Changes) -> int:
-        self._notes = None
+        self._calibrations.forget()
         if changes.anew:
             revision = self._index.snapshot.revision + 1
             self._index = CodeIndex(self._bundle.dim, self._threads, revision=revision, sketch=self._bundle.sketch)
@@ -435,76 +378,5 @@ class Gallery:
             self._index.add(block.labels, block.codes)
         return self._index.snapshot.supports
 
-    def _coded(
-        self,
-        labels: Sequence[str],
-        embeddings: NDArray[np.float32],
-        thumbnails: Sequence[bytes | None] | None,
-        metadata: Sequence[dict[str, Any] | None] | None,
-    ) -> Iterator[Block]:
-        for start in range(0, len(labels), BLOCK):
-            part = slice(start, start + BLOCK)
-            names = [check_label(label) for label in labels[part]]
-            rows = np.asarray(embeddings[part])
-            check_embeddings(rows)
-            pictures = [None] * len(names) if thumbnails is None else [check_thumbnail(picture) for picture in thumbnails[part]]
-            texts = [None] * len(names) if metadata is None else [pack_metadata(values) for values in metadata[part]]
-            yield Block(names, encode(rows, self._bundle.head), pictures, texts)
-
     def _unknown(self, label: str) -> LabelError:
         return LabelError(f"label {label!r} is not in the gallery of {self.snapshot().classes} classes")
-
-    def _check_embeddings(self, embeddings: NDArray[np.float32], count: int) -> None:
-        expected = (count, self._bundle.dim)
-        if not isinstance(embeddings, np.ndarray) or embeddings.shape != expected or embeddings.dtype != np.float32:
-            kind = f"{embeddings.dtype} {embeddings.shape}" if isinstance(embeddings, np.ndarray) else type(embeddings).__name__
-            raise GalleryError(f"expected float32 embeddings of shape {expected}, one row a label, got {kind}")
-
-
-def _sequence(values: Iterable[_Value]) -> Sequence[_Value]:
-    return values if isinstance(values, Sequence) else list(values)
-
-
-def _note_of(far: float) -> str:
-    """The name by which a calibration is kept."""
-    return f"calibration {float(far)!r}"
-
-
-def check_embeddings(embeddings: NDArray[np.float32]) -> None:
-    """Raise `GalleryError` unless all embeddings lie in [0, 1]."""
-    if not ((embeddings >= 0) & (embeddings <= 1)).all():
-        raise GalleryError("embeddings must lie in [0, 1], as this model's do; NaN or another model's cannot be stored")
-
-
-def check_thumbnail(thumbnail: bytes | None) -> bytes | None:
-    """The thumbnail, if it is None or starts as a PNG of a sane size does; else `GalleryError`. It is not decoded."""
-    if thumbnail is None:
-        return None
-    if not isinstance(thumbnail, bytes) or not thumbnail.startswith(_PNG_START) or len(thumbnail) > MAX_THUMBNAIL_BYTES:
-        size = f"{len(thumbnail)} bytes" if isinstance(thumbnail, bytes) else type(thumbnail).__name__
-        raise GalleryError(f"a thumbnail is a PNG's bytes, at most {MAX_THUMBNAIL_BYTES} of them, got {size}")
-    sides = [int.from_bytes(thumbnail[place : place + 4], "big") for place in (16, 20)]
-    if not all(1 <= side <= MAX_THUMBNAIL_SIDE for side in sides):
-        raise GalleryError(f"a thumbnail is a PNG of 1 to {MAX_THUMBNAIL_SIDE} pixels a side, got {sides[0]}x{sides[1]}")
-    return thumbnail
-
-
-def _blocks_of(place: str | os.PathLike[str]) -> Iterator[Block]:
-    """Everything in the durable gallery at a path or address, as one state."""
-    with open_reader(place) as reader:
-        for rows in reader.rows():
-            codes = np.frombuffer(b"".join(row.code for row in rows), np.uint8).reshape(len(rows), -1)
-            pictures, texts = [row.thumbnail for row in rows], [row.metadata for row in rows]
-            yield Block([row.label for row in rows], codes, pictures, texts, [row.created for row in rows])
-
-
-@contextmanager
-def _nothing_half_written(place: str | os.PathLike[str]) -> Iterator[None]:
-    """On an error, a file that was made inside is removed."""
-    try:
-        yield
-    except BaseException:
-        if scheme_of(place) is None:
-            for ending in ("", "-journal"):
-                Path(f"{os.fspath(place)}{ending}").unlink(missing_ok=True)
-        raise

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from oneshot_runtime.errors import ImageError, OneShotWarning, OptionError, UnpicklableError
 from oneshot_runtime.gallery import Gallery, check_label
 from oneshot_runtime.model.bundle import Bundle
-from oneshot_runtime.model.codes import encode, probabilities, probability, sum_absolute_differences
-from oneshot_runtime.model.conformal import GalleryCalibration
+from oneshot_runtime.model.codes import encode, probability, sum_absolute_differences
 from oneshot_runtime.model.embedder import BatchEmbedder, in_batch
 from oneshot_runtime.model.processor import available_cpus
 from oneshot_runtime.model.session import Embedder, open_embedder
 from oneshot_runtime.model.thresholds import DEFAULT_FAR, check_far
+from oneshot_runtime.quality.decision import Decision, surest
 from oneshot_runtime.quality.enrollment import EnrollmentReport, Limits, repeated_places, review
-from oneshot_runtime.results import Candidate, Match, ReadSymbol, clearly_ahead
+from oneshot_runtime.results import Match, ReadSymbol
 from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.search.ranking import ranked, ranked_batch
 from oneshot_runtime.search.view import View
@@ -63,7 +63,7 @@ class OneShotMatcher:
         self.far = far
         self._embedder = embedder
         self._batches = BatchEmbedder(bundle, embedder, threads)
-        self._threshold_of: tuple[tuple[int, float, GalleryCalibration | None], float] | None = None
+        self._decision = Decision(bundle, far)
 
     @classmethod
     def load(
@@ -276,7 +276,7 @@ class OneShotMatcher:
         ways = ways_to_read(decode(image, name), self.bundle.spec, name)
         codes = encode(self._embedder(np.stack([canvas_of(way, self.bundle.spec) for way in ways])), self.bundle.head)
         view = self.gallery.snapshot(where)
-        return _surest([self._match_code(view, code, top_k, len(ways)) for code in codes], ways)
+        return surest([self._match_code(view, code, top_k, len(ways)) for code in codes], ways)
 
     @overload
     def match_batch(
@@ -319,7 +319,7 @@ class OneShotMatcher:
 
         def answer(embeddings: NDArray[np.float32], found: list[list[Reading]]) -> list[Match]:
             return [
-                _surest([self._match_code(view, code, top_k, len(ways)) for code in codes], ways)
+                surest([self._match_code(view, code, top_k, len(ways)) for code in codes], ways)
                 for codes, ways in coded(embeddings, found)
             ]
 
@@ -331,7 +331,7 @@ class OneShotMatcher:
         best = iter(ranked_batch(view, np.stack(codes), self._wanted(top_k)) if codes else [])
 
         def matched(ways: list[Reading]) -> Match:
-            return _surest([self._answer(view, next(best), top_k, len(ways)) for _ in ways], ways)
+            return surest([self._answer(view, next(best), top_k, len(ways)) for _ in ways], ways)
 
         return [one if isinstance(one, ImageError) else matched(one[1]) for one in found]
 
@@ -388,7 +388,7 @@ class OneShotMatcher:
         near = [ranked(view, code, self._wanted(classes)) for code in codes]
         matches = [self._answer(view, best, classes, len(ways)) for best in near]
         at = max(range(len(ways)), key=lambda place: matches[place].probability)
-        canvas, best, match = canvases[at], near[at], _surest(matches, ways)
+        canvas, best, match = canvases[at], near[at], surest(matches, ways)
         return explain_canvas(canvas, match, best[:classes], self.gallery, self.bundle.head, self._batches.embed_canvases)
 
     def verify(self, image_a: ImageSource, image_b: ImageSource) -> float:
@@ -460,31 +460,8 @@ class OneShotMatcher:
         return max(2, top_k)
 
     def _answer(self, view: View, best: list[Neighbour], top_k: int, readings: int = 1) -> Match:
-        if not best:
-            return Match(None, 0.0, (), None)
-        threshold = self._threshold(view, readings)
-        candidates = [Candidate(n.label, probability(n.class_distance, self.bundle.head)) for n in best]
-        first, runner_up = candidates[0], candidates[1].probability if len(candidates) > 1 else None
-        listed = tuple(candidates[:top_k])
-        if first.probability >= threshold:
-            return Match(first.label, first.probability, listed, threshold)
-        probably = first.label if clearly_ahead(first.probability, runner_up) else None
-        return Match(None, first.probability, listed, threshold, probably)
-
-    def _threshold(self, view: View, readings: int = 1) -> float:
-        """The probability at which a gallery of so many classes and supports meets the false accept rate; 0 refuses nothing.
-
-        The best of several readings is the best of so many times the comparisons, as in a gallery so many times as large.
-        """
-        if self.far is None:
-            return 0.0
-        classes, supports = view.classes * readings, view.supports / max(1, view.classes)
-        key = classes, supports, self.gallery.calibration(self.far, view.revision)
-        kept = self._threshold_of
-        if kept is None or kept[0] != key:
-            logit = self.bundle.thresholds.logit(self.far, classes, supports) + (key[2].offset if key[2] else 0.0)
-            self._threshold_of = kept = key, float(probabilities(np.array([logit]))[0])
-        return kept[1]
+        calibration = None if self.far is None else self.gallery.calibration(self.far, view.revision)
+        return self._decision.of(view, best, top_k, readings, calibration)
 
 
 def _part(picture: Picture, region: Box, name: str) -> Picture:
@@ -499,14 +476,6 @@ def _part(picture: Picture, region: Box, name: str) -> Picture:
         if x >= 0 and y >= 0 and w > 0 and h > 0 and x + w <= width and y + h <= height:
             return Picture(np.ascontiguousarray(picture.grey[y : y + h, x : x + w]))
     raise OptionError(f"region is x, y, width and height inside {name}, which has {width}x{height} pixels, got {region!r:.80}")
-
-
-def _surest(matches: list[Match], ways: list[Reading]) -> Match:
-    """Of the answers to all ways of reading one picture, the one that is surest."""
-    if len(ways) == 1 and ways[0].symbols == 1 and ways[0].page is None:
-        return matches[0]
-    best = max(matches, key=lambda match: match.probability)
-    return replace(best, symbols=ways[0].symbols, readings=len(ways), page=ways[0].page)
 
 
 def _page(image: ImageSource, page: int) -> ImageSource:

@@ -14,10 +14,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import ArchiveError
-from oneshot_runtime.gallery import MAX_LABEL_LENGTH, check_embeddings, check_label, check_thumbnail
+from oneshot_runtime.gallery import MAX_LABEL_LENGTH, check_label
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.stores.base import Block
+from oneshot_runtime.stores.coding import check_embeddings, check_thumbnail
 from oneshot_runtime.stores.records import BLOCK, BLOCK_BYTES, MAX_METADATA_BYTES, MAX_THUMBNAIL_BYTES, pack_metadata
 
 __all__ = ["VERSION", "Columns"]
