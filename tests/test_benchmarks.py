@@ -18,7 +18,7 @@ SMALLEST = {
     "accuracy.migration": "--alphabets 1 --enlarge 1 --json",
     "reliability.damage": "--flips 1 --json",
     "reliability.gallery_attacks": "--only every-bit openings copies --flips 1 --every 100000 --openings 1 --json",
-    "reliability.random_damage": "--count 3 --supports 200 --json",
+    "reliability.random_damage": "--states closed killed --count 3 --supports 200 --json",
     "reliability.soak": "--minutes 0.001 --threads 1 --json",
     "scale.bulk": "--pictures 1 --classes 1 --threads 1 --json",
     "scale.gallery_scale": "--sizes 1 2 --out",

@@ -26,4 +26,4 @@ def test_what_was_acknowledged_survives_kills(tmp_path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     counts = json.loads(report.read_text())
     assert (counts["rounds"], counts["lost"], counts["unopenable"]) == (25, 0, 0), done.stdout
-    assert counts["operations"] > 0  # how many depends on the machine's load
+    assert counts["operations"] >= 10

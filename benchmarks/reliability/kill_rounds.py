@@ -96,15 +96,17 @@ def play(path: Path, seed: int, model: Model, generation: int) -> tuple[list[tup
     child = context.Process(target=operate, args=(str(path), seed, model, generation, its), daemon=True)
     child.start()
     its.close()
-    rng = random.Random(seed)
+    rng, told = random.Random(seed), []
     if rng.random() < 0.9:  # the rest is killed while it creates or opens the file
-        mine.recv()
-    time.sleep(rng.uniform(0, 0.3))  # the first write, which makes the file, is among what is hit
+        wanted = rng.choice([0, 0, 1, 2, 5])  # operations; the first write, which makes the file, is among what is hit
+        while not told or sum(message[0] == "done" for message in told) < wanted:
+            told.append(mine.recv())
+    time.sleep(rng.uniform(0, 0.3))
     os.kill(child.pid or 0, signal.SIGKILL)
     acknowledged, under_way = 0, None
     try:
         while True:
-            message = mine.recv()
+            message = told.pop(0) if told else mine.recv()
             if message == "open":
                 continue
             kind, operation = message

@@ -126,8 +126,8 @@ def hot(folder: Path, supports: int) -> Case:
         process = multiprocessing.get_context("fork").Process(target=_rename, args=(path, half[0]))
         process.start()
         while process.is_alive():
-            with suppress(OSError):
-                if any(journal.open("rb").read(12)[8:]):
+            with suppress(OSError), journal.open("rb") as file:
+                if any(file.read(12)[8:]):
                     break
         with suppress(ProcessLookupError):
             os.kill(process.pid or 0, signal.SIGKILL)
