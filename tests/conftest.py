@@ -19,6 +19,14 @@ def omniglot() -> Path:
     return OMNIGLOT
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory) -> Iterator[None]:
+    """What training keeps is neither read from the user's cache nor written to it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ONESHOT_TRAIN_CACHE", str(tmp_path_factory.mktemp("kept")))
+        yield
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--wheel-alone", action="store_true", help="the wheel is tested without its extras: permit their skips in CI"

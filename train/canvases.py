@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
-from train.omniglot import DatasetError, ImageSet
-from train.pens import PENS, redraw_at_random
+from train.omniglot import DatasetError
+from train.processes import by_all_cores
 
-__all__ = ["Canvases", "by_drawers", "from_folder", "from_image_set", "hold_out", "image_files", "joined", "kept_out"]
+__all__ = ["Canvases", "by_drawers", "from_folder", "hold_out", "image_files", "joined", "kept_out"]
 
 _HELD_OUT = ", held out"
 _LISTED = 50
@@ -42,35 +42,6 @@ class Canvases:
         """For each class, the indices of its images."""
         order = np.argsort(self.classes, kind="stable")
         return np.split(order, np.cumsum(np.bincount(self.classes))[:-1])
-
-
-def from_image_set(image_set: ImageSet, spec: PreprocessSpec, pens: bool = False, progress: bool = False) -> Canvases:
-    """Preprocess an Omniglot set; with `pens`, each drawing also as narrower and wider pens would have drawn it."""
-    characters, drawers = image_set.images.shape[:2]
-    flat = list(image_set.images.reshape(-1, *image_set.images.shape[2:]))
-    images = _preprocess_all(flat, spec, progress)
-    return Canvases(
-        images=images,
-        classes=image_set.labels[:, 0],
-        drawers=np.tile(np.arange(drawers), characters),
-        groups={name: np.arange(first, last + 1) for name, (first, last) in image_set.alphabets.items()},
-        **({"pens": _redrawn(flat, images, spec, progress)} if pens else {}),
-    )
-
-
-def _redrawn(
-    drawings: list[NDArray[np.uint8]], images: NDArray[np.uint8], spec: PreprocessSpec, progress: bool
-) -> NDArray[np.uint8]:
-    rng = np.random.default_rng(0)
-    pens = np.stack([images] * len(PENS))
-    for number, pen in enumerate(PENS):
-        shown = tqdm(drawings, desc=f"pen {number + 1} of {len(PENS)}", unit="image", disable=not progress, leave=False)
-        for image, drawing in enumerate(shown):
-            try:
-                pens[number, image] = preprocess(redraw_at_random(drawing, pen, rng), spec)
-            except ImageError:
-                continue  # too little ink is left: the drawing stays as it is
-    return pens
 
 
 def image_files(root: Path) -> list[Path]:
@@ -118,13 +89,10 @@ def _usable(
     files: list[Path], root: Path, spec: PreprocessSpec, progress: bool, skip_bad: bool
 ) -> tuple[list[Path], NDArray[np.uint8]]:
     """The files that can be used, and their canvases; see `from_folder`."""
-    good, canvases, bad = [], [], []
-    for file in tqdm(files, desc="preprocess", unit="image", disable=not progress, leave=False):
-        try:
-            canvases.append(preprocess(file, spec))
-            good.append(file)
-        except ImageError as error:
-            bad.append(str(error))
+    found = by_all_cores(functools.partial(_canvas, spec=spec), files, "preprocess", "image", progress, few=1_000)
+    good = [file for file, canvas in zip(files, found, strict=True) if not isinstance(canvas, str)]
+    canvases = [canvas for canvas in found if not isinstance(canvas, str)]
+    bad = [said for said in found if isinstance(said, str)]
     listed = "".join(f"\n  {said}" for said in bad[:_LISTED]) + (f"\n  and {len(bad) - _LISTED} more" * (len(bad) > _LISTED))
     if bad and not skip_bad:
         raise DatasetError(f"{len(bad)} of {len(files)} images of '{root}' cannot be used; mend or remove them, or leave them "
@@ -136,9 +104,12 @@ def _usable(
     return good, np.stack(canvases)
 
 
-def _preprocess_all(images: list[NDArray[np.uint8]], spec: PreprocessSpec, progress: bool) -> NDArray[np.uint8]:
-    shown = tqdm(images, desc="preprocess", unit="image", disable=not progress, leave=False)
-    return np.stack([preprocess(image, spec) for image in shown])
+def _canvas(file: Path, spec: PreprocessSpec) -> NDArray[np.uint8] | str:
+    """The canvas of an image, or what is wrong with it."""
+    try:
+        return preprocess(file, spec)
+    except ImageError as error:
+        return str(error)
 
 
 def joined(first: Canvases, *others: Canvases) -> Canvases:

@@ -5,17 +5,13 @@ What is used for checking is left out, see `train.exclusions`.
 
 from __future__ import annotations
 
-import functools
-import multiprocessing
 import zlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
@@ -26,12 +22,12 @@ from train.fonts import Font, find_fonts, glyph_mask
 from train.glyph_classes import GlyphClass, hands, icons, pictograms, print_faces, scripts
 from train.icons import is_private
 from train.omniglot import DatasetError
+from train.processes import by_all_cores
 from train.restyle import Shape, Style, drawn, plain, shape_of
 
 __all__ = ["KINDS", "GlyphSet", "glyph_sets", "held_out_scripts"]
 
 _ALIKE = 0.965
-_WORTH_PROCESSES = 100
 _VERSION = 2
 
 
@@ -152,12 +148,7 @@ def _draw_all(
 ) -> dict[str, NDArray[np.generic]]:
     """Drawings of all classes that can be drawn: images uint8 (N, H, W), and classes int64 (N,), ascending."""
     jobs = [(each.sources, kind, spec) for each in classes]
-    shown = functools.partial(tqdm, desc=kind.name, total=len(jobs), unit="glyph", disable=not progress, leave=False)
-    if len(jobs) < _WORTH_PROCESSES:
-        drawings = list(shown(map(_draw_class, jobs)))
-    else:
-        with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-            drawings = list(shown(pool.map(_draw_class, jobs, chunksize=32)))
+    drawings = by_all_cores(_draw_class, jobs, kind.name, "glyph", progress)
     numbers = np.repeat(np.arange(len(drawings)), [len(each) for each in drawings])
     return {"images": np.concatenate([each for each in drawings if len(each)]), "classes": numbers}
 

@@ -8,8 +8,8 @@ pytest.importorskip("onnx")
 import numpy as np
 
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
-from train.canvases import from_image_set
 from train.config import TrainConfig
+from train.drawings import from_image_set
 from train.model import PRESETS
 from train.omniglot import ImageSet
 from train.trainer import Trainer

@@ -11,8 +11,9 @@ from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writ
 pytest.importorskip("torch")
 
 from tests.train.drawn_data import LAYOUT, entries, write_zip
-from train.canvases import Canvases, from_image_set
+from train.canvases import Canvases
 from train.config import TrainConfig
+from train.drawings import from_image_set
 from train.model import PRESETS
 from train.omniglot import ImageSet, load_images
 

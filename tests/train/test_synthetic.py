@@ -5,7 +5,8 @@ import pytest
 
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.vision.preprocess import PreprocessSpec
-from train.canvases import from_image_set, hold_out, joined
+from train.canvases import hold_out, joined
+from train.drawings import from_image_set
 from train.omniglot import DatasetError, load_images
 from train.pens import PENS, Pen, redraw, redraw_at_random, thumbnail
 from train.synthetic import composed_alphabets, invented_alphabets

@@ -21,10 +21,11 @@ from train.ancestors import Teachers
 from train.augment import AugmentConfig, augment
 from train.batches import BatchSampler, sample_pairs
 from train.calibrate import fit_calibration, fit_thresholds, open_set_episodes
-from train.canvases import Canvases, from_image_set
+from train.canvases import Canvases
 from train.checkpoint import CheckpointError, load_checkpoint, load_model
 from train.config import TrainConfig
 from train.curves import read_log
+from train.drawings import from_image_set
 from train.episodes import Score, open_set_classes, score_episodes, within_alphabet_episodes
 from train.hausdorff import modified_hausdorff
 from train.losses import all_pairs_loss, distillation_loss, pairs_loss
