@@ -1,8 +1,8 @@
 """The supports nearest to a code, exactly, without reading most codes: first their sums, then those that the bound leaves.
 
-A few rows from everywhere give a first radius: the distance of the `count`-th nearest of them. Then all sums are scanned in
-blocks, each keeping the rows whose bound is within the radius, nearest first; the best of them are read in full, which shrinks
-the radius. At the end the rows that are still within it are read. A block with more of them than it keeps is scanned whole.
+The gallery is taken in pieces. The likeliest rows of the beginning of each give a first radius: the distance of the `count`-th
+nearest of them. Then of each piece the rows whose bound is within the radius are read in full, nearest first, which shrinks the
+radius. Where the bound would leave too many, all codes are scanned.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
@@ -34,26 +34,29 @@ _SEARCHED_FROM = 400_000
 _SUMMED = 1 << 15
 """Codes that a search sums for those after it, while some have no sums yet: it then takes about three times as long."""
 
-_LEAST = 4096
-"""Rows of a part that are worth a look at their sums."""
-
 _UP_TO = 32
 """Rows asked for; more are left to the plain scan: so far from the query the bound leaves too many."""
 
-_BLOCK, _KEPT = 4096, 128
-"""Rows of a block, and those of it that may be read in full. OpenCV inserts each into a list: with three in a hundred that, and
-reading them one by one, take as long as reading the block whole."""
+_PIECE = 1 << 17
+"""Rows whose sums are read at once: threads take turns in Python between pieces only."""
 
-_TRIED, _FULL = 4, 0.6
-"""Blocks of a part that are tried first, and the share of their lists beyond which the part is scanned whole."""
+_PROBED, _LIKELIEST = 1 << 13, 32
+"""Rows at the beginning of a piece whose sums are looked at for the first radius, and how many of them are read in full."""
 
-_PROBE = 1 << 10
-"""Rows that are looked at together for a first radius, one such piece in `_PROBED` of them."""
-_PROBED = 16
-_FIRST = 32
-"""Rows that are read in full to shrink the radius."""
+_SAMPLED, _MOST_SAMPLED = 1 << 9, 0.25
+"""Rows at the beginning of a piece by which is judged how many the first radius leaves, and their share beyond which sums are
+not gone through."""
+
+_FIRST = 64
+"""Rows of a piece, nearest first, that are read in full before its others."""
+
+_MOST_LEFT = 0.15
+"""Share of a piece's rows that is read one by one, at most; of more, all are."""
 
 _FAR_AWAY = int(np.iinfo(np.int32).max)
+
+_Found = tuple[NDArray[np.int32], NDArray[np.int64]]
+"""Distances or bounds, and the rows they belong to."""
 
 
 class SketchScanner:
@@ -70,33 +73,35 @@ class SketchScanner:
 
         Rows are numbered through all parts; ties go to the lower number.
         """
-        firsts = itertools.accumulate((len(rows.codes) for rows in parts), initial=0)
         if count > _UP_TO or sum(len(rows.codes) for rows in parts if rows.sums is not None) < _SEARCHED_FROM:
             return self._plain.nearest(parts, query, count)
         _sum_more(parts)
-        numbered = [_Part(first, rows) for first, rows in zip(firsts, parts, strict=False)]
-        small = [part for part in numbered if not part.repays]
-        large = [part for part in numbered if part.repays]
+        firsts = itertools.accumulate((len(rows.codes) for rows in parts), initial=0)
+        pieces, others = list[_Piece](), list[tuple[int, Rows]]()
+        for first, rows in zip(firsts, parts, strict=False):
+            sums = None if rows.sums is None else rows.sums.of(len(rows.codes))
+            if sums is None:
+                others.append((first, rows))
+            else:
+                pieces += _pieces(first, rows, sums)
         search = _Search(query, asked(query, self._sketch), count, scan.opencv())
-        for part in small:
-            search.best.add(*part.numbered(self._plain.nearest([part.rows], query, count)))
-        if not large:
-            return search.best.distances, search.best.numbers
-        search.probe(large)
-        self._share(large, search.scan)
-        search.read_first(large)
-        self._share(large, search.read_rest)
-        return search.best.distances, search.best.numbers
+        self._share(pieces, search.probe)
+        if not search.repays(pieces):
+            return self._plain.nearest(parts, query, count)
+        for first, rows in others:
+            search.best.add(*self._plain.nearest([rows], query, count), first)
+        self._share(pieces, search.read)
+        return search.best.found()
 
-    def _share(self, parts: Sequence[_Part], work: Callable[[_Part], None]) -> None:
-        """`work` on every part; each thread takes the next that is left, which costs less than a task for each."""
-        left = iter(parts)
+    def _share(self, pieces: Sequence[_Piece], work: Callable[[_Piece], None]) -> None:
+        """`work` on every piece; each thread takes the next that is left, which costs less than a task for each."""
+        left = iter(pieces)
 
         def take(_: int) -> None:
-            for part in _taken(left):
-                work(part)
+            while (piece := next(left, None)) is not None:
+                work(piece)
 
-        self._workers.map(take, range(min(self._threads, len(parts))))
+        self._workers.map(take, range(min(self._threads, len(pieces))))
 
 
 def _sum_more(parts: Sequence[Rows]) -> None:
@@ -107,38 +112,24 @@ def _sum_more(parts: Sequence[Rows]) -> None:
             left -= rows.sums.grow(len(rows.codes), left)
 
 
-@dataclass
-class _Part:
-    """Rows, the number of the first, and what a search found: bounds and places of rows to read, and blocks to scan whole."""
+@dataclass(frozen=True)
+class _Piece:
+    """Rows from number `first` on: codes uint8 (n, D), sums uint8 (n, G), alive bool (n,), None when none was removed."""
 
     first: int
-    rows: Rows
-    bounds: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    found: NDArray[np.signedinteger] = field(default_factory=lambda: np.empty(0, np.int64))
-    whole: list[slice] = field(default_factory=list)
-    sums: NDArray[np.uint8] | None = field(init=False)
+    codes: NDArray[np.uint8]
+    sums: NDArray[np.uint8]
+    alive: NDArray[np.bool_] | None
 
-    def __post_init__(self) -> None:
-        self.sums = None if self.rows.sums is None else self.rows.sums.of(len(self.rows.codes))
+    def head(self, rows: int) -> _Piece:
+        """Its first rows."""
+        return _Piece(self.first, self.codes[:rows], self.sums[:rows], None if self.alive is None else self.alive[:rows])
 
-    @property
-    def repays(self) -> bool:
-        """Whether its sums are there and worth a look."""
-        return self.sums is not None and len(self.rows.codes) >= _LEAST
 
-    def numbered(
-        self, found: tuple[NDArray[np.int32], NDArray[np.int64]], start: int = 0
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        return found[0], found[1] + (self.first + start)
-
-    def blocks(self) -> list[slice]:
-        """Of `_BLOCK` rows at least, less than twice as many at most."""
-        total = len(self.rows.codes)
-        edges = np.linspace(0, total, max(1, total // _BLOCK) + 1).astype(int).tolist()
-        return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
-
-    def alive(self, rows: slice) -> NDArray[np.bool_] | None:
-        return None if self.rows.alive is None else self.rows.alive[rows]
+def _pieces(first: int, rows: Rows, sums: NDArray[np.uint8]) -> Iterator[_Piece]:
+    for start in range(0, len(rows.codes), _PIECE):
+        part = slice(start, start + _PIECE)
+        yield _Piece(first + start, rows.codes[part], sums[part], None if rows.alive is None else rows.alive[part])
 
 
 class _Best:
@@ -146,21 +137,24 @@ class _Best:
 
     def __init__(self, count: int) -> None:
         self._lock, self._count = threading.Lock(), count
-        self.distances, self.numbers = np.empty(0, np.int32), np.empty(0, np.int64)
+        self._rows: list[tuple[int, int]] = []
         self.radius = _FAR_AWAY
         """Rows farther than this are none of the nearest."""
 
-    def add(self, distances: NDArray[np.int32], numbers: NDArray[np.int64]) -> None:
+    def add(self, distances: NDArray[np.int32], numbers: NDArray[np.int64], first: int) -> None:
+        """Distances in order, numbers counted from `first`; a row that was added before is one with itself."""
+        if not len(distances) or distances[0] > self.radius:
+            return
+        rows = zip(distances.tolist(), (numbers + first).tolist(), strict=True)
         with self._lock:
-            distances = np.concatenate((self.distances, distances))
-            numbers = np.concatenate((self.numbers, numbers))
-            order = np.lexsort((numbers, distances))
-            distances, numbers = distances[order], numbers[order]
-            # A row that was read twice stands beside itself.
-            once = np.concatenate(([True], numbers[1:] != numbers[:-1])) if len(numbers) else np.empty(0, bool)
-            self.distances, self.numbers = distances[once][: self._count], numbers[once][: self._count]
-            if len(self.numbers) == self._count:
-                self.radius = int(self.distances[-1])
+            self._rows = sorted({*self._rows, *rows})[: self._count]
+            if len(self._rows) == self._count:
+                self.radius = self._rows[-1][0]
+
+    def found(self) -> _Found:
+        """Distances and numbers."""
+        distances, numbers = zip(*self._rows, strict=True) if self._rows else ((), ())
+        return np.array(distances, np.int32), np.array(numbers, np.int64)
 
 
 class _Search:
@@ -170,126 +164,59 @@ class _Search:
         self._query, self._asked, self._count, self._opencv = query, sums, count, opencv
         self.best = _Best(count)
 
-    def probe(self, parts: Sequence[_Part]) -> None:
-        """A first radius, from rows spread over all parts: neighbours in a gallery are often of one kind."""
-        pieces = sum(-(-len(part.rows.codes) // (_PROBED * _PROBE)) for part in parts)
-        for part in parts:
-            found = []
-            for start in range(0, len(part.rows.codes), _PROBED * _PROBE):
-                piece = slice(start, start + _PROBE)
-                assert part.sums is not None
-                few = Rows(part.sums[piece], part.alive(piece))
-                bounds, places = self._few_nearest(few, self._asked.sums, _FIRST + self._count // pieces)
-                found.append((bounds, places + start))
-            part.bounds, part.found = (np.concatenate(values) for values in zip(*found, strict=True))
-        self.read_first(parts)
-        for part in parts:
-            part.bounds, part.found = part.bounds[:0], part.found[:0]
+    def probe(self, piece: _Piece) -> None:
+        """Read the likeliest rows of the beginning of a piece; neighbours in a gallery are often of one kind, so of each."""
+        head = piece.head(_PROBED)
+        _, rows = self._nearest(Rows(head.sums, head.alive), self._asked.sums, _LIKELIEST)
+        self._read_rows(piece, rows)
 
-    def scan(self, part: _Part) -> None:
-        """Find the rows of a part whose bound is within the radius."""
-        if self._opencv is None:
-            self._by_numpy(part)
-        else:
-            self._by_opencv(self._opencv, part)
+    def repays(self, pieces: Sequence[_Piece]) -> bool:
+        """Whether the radius leaves few rows, by a sample of them."""
+        samples = [piece.head(_SAMPLED) for piece in pieces]
+        left = sum(len(self._within(sample)[0]) for sample in samples)
+        return left < _MOST_SAMPLED * sum(len(sample.codes) for sample in samples)
 
-    def _by_opencv(self, cv2: ModuleType, part: _Part) -> None:
-        blocks = part.blocks()
-        bounds, rows = self._lists(cv2, part, blocks[:_TRIED])
-        taken = rows >= 0
-        part.bounds, part.found = bounds[taken], rows[taken]
-        self.read_first([part])
-        if (bounds <= self._limit()).mean() > _FULL:
-            part.bounds, part.found, part.whole = part.bounds[:0], part.found[:0], [slice(0, len(part.rows.codes))]
+    def read(self, piece: _Piece) -> None:
+        """Read the rows of a piece whose bound is within the radius."""
+        bounds, rows = self._within(piece)
+        self._read_rows(piece, rows[:_FIRST])
+        if len(rows) <= _FIRST:
             return
-        others = self._lists(cv2, part, blocks[_TRIED:])
-        bounds, rows = np.concatenate((bounds, others[0])), np.concatenate((rows, others[1]))
-        within = bounds <= self._limit()
-        for number in np.flatnonzero(within[:, -1]).tolist():  # a full list: there may have been more
-            part.whole.append(blocks[number])
-            within[number] = False
-        part.bounds, part.found = bounds[within], rows[within]
+        rows = rows[_FIRST : int(np.searchsorted(bounds, self._limit(), "right"))]
+        if len(rows) > _MOST_LEFT * len(piece.codes):
+            self.best.add(*self._nearest(Rows(piece.codes, piece.alive), self._query, self._count), piece.first)
+        else:
+            self._read_rows(piece, np.sort(rows))
 
-    def _lists(self, cv2: ModuleType, part: _Part, blocks: list[slice]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Bounds and places (B, `_KEPT`) of each block's rows within the radius, or the nearest of them; places end in -1."""
-        assert part.sums is not None
-        query, sums = self._asked.sums[None], part.sums
-        # OpenCV keeps the K nearest. Lists that are full of the first distance that is too far, and that it is told to go on
-        # with ("update"), take up only nearer rows.
-        bounds = np.full((len(blocks), _KEPT), self._limit() + 1, np.int32)
-        rows = np.zeros((len(blocks), _KEPT), np.int32)
-        for number, block in enumerate(blocks):
-            alive = part.alive(block)
-            cv2.batchDistance(
-                query,
-                sums[block],
-                cv2.CV_32S,
-                dist=bounds[number : number + 1],
-                nidx=rows[number : number + 1],
-                normType=cv2.NORM_L1,
-                K=_KEPT,
-                mask=None if alive is None else alive.view(np.uint8)[None],
-                update=block.start + 1,  # what places are counted from; 0 would empty the lists
-            )
-        return bounds, rows - 1
-
-    def _by_numpy(self, part: _Part) -> None:
-        assert part.sums is not None
-        kept: list[tuple[NDArray[np.int32], NDArray[np.int64]]] = []
-        for number, block in enumerate(part.blocks()):
-            near = sum_absolute_differences(part.sums[block], self._asked.sums)
-            alive = part.alive(block)
-            if alive is not None:
-                near[~alive] = _FAR_AWAY
+    def _within(self, piece: _Piece) -> _Found:
+        """Bounds and places of the rows whose bound is within the radius, nearest first."""
+        if self._opencv is None:
+            near = sum_absolute_differences(piece.sums, self._asked.sums)
             rows = np.flatnonzero(near <= self._limit())
-            if len(rows) < _KEPT:
-                kept.append((near[rows], rows + block.start))
-                part.bounds, part.found = kept[-1]
-                self.read_first([part])
-                continue
-            part.whole.append(block)
-            if len(part.whole) == _TRIED == number + 1:
-                part.whole = [slice(0, len(part.rows.codes))]
-                return
-        if kept:
-            part.bounds, part.found = (np.concatenate(values) for values in zip(*kept, strict=True))
+            rows = rows[np.argsort(near[rows], kind="stable")]
+            bounds = near[rows]
+        else:
+            # The one call of OpenCV that gives all rows within a distance, not only so many; it takes them for float32,
+            # which is exact up to 2 ** 24.
+            found = self._opencv.BFMatcher(self._opencv.NORM_L1).radiusMatch(
+                self._asked.sums[None], piece.sums, self._limit() + 0.5
+            )[0]
+            bounds = np.fromiter((one.distance for one in found), np.int32, len(found))
+            rows = np.fromiter((one.trainIdx for one in found), np.int64, len(found))
+        if piece.alive is None:
+            return bounds, rows
+        living = piece.alive[rows]
+        return bounds[living], rows[living]
 
-    def read_first(self, parts: Sequence[_Part]) -> None:
-        """Read the rows with the smallest bounds in full."""
-        bounds = np.concatenate([part.bounds for part in parts])
-        count = _FIRST + self._count
-        last = int(np.partition(bounds, count - 1)[count - 1]) if len(bounds) > count else _FAR_AWAY
-        for part in parts:
-            near = np.flatnonzero(part.bounds <= last)[:count]
-            if len(near):
-                self._read(part, part.found[near])
+    def _read_rows(self, piece: _Piece, rows: NDArray[np.int64]) -> None:
+        if len(rows):
+            distances, places = self._nearest(Rows(piece.codes[rows], None), self._query, self._count)
+            self.best.add(distances, rows[places], piece.first)
 
-    def read_rest(self, part: _Part) -> None:
-        """Read the rows whose bound is within the radius, and the blocks that have too many of them."""
-        rows = np.sort(part.found[part.bounds <= self._limit()])
-        for start in range(0, len(rows), _BLOCK):
-            self._read(part, rows[start : start + _BLOCK])
-        for block in part.whole:
-            for start in range(block.start, block.stop, 8 * _BLOCK):
-                some = slice(start, min(start + 8 * _BLOCK, block.stop))
-                found = self._few_nearest(Rows(part.rows.codes[some], part.alive(some)), self._query, self._count)
-                self.best.add(*part.numbered(found, start))
-
-    def _read(self, part: _Part, rows: NDArray[np.signedinteger]) -> None:
-        codes = Rows(part.rows.codes[rows], None if part.rows.alive is None else part.rows.alive[rows])
-        distances, places = self._few_nearest(codes, self._query, self._count)
-        self.best.add(distances, (rows[places] + part.first).astype(np.int64))
-
-    def _few_nearest(self, rows: Rows, query: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def _nearest(self, rows: Rows, query: NDArray[np.uint8], count: int) -> _Found:
         if self._opencv is None:
             return scan.by_numpy(rows, query, count)
         return scan.by_opencv(self._opencv, rows, query, count)
 
     def _limit(self) -> int:
         return min(self._asked.limit(self.best.radius), _FAR_AWAY - 1)
-
-
-def _taken(parts: Iterator[_Part]) -> Iterator[_Part]:
-    """The next of an iterator that threads share, until it is empty."""
-    while (part := next(parts, None)) is not None:
-        yield part

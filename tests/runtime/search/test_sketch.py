@@ -17,26 +17,19 @@ from oneshot_runtime.search.sketch import Sums, asked, sums
 from oneshot_runtime.search.sketch_scan import SketchScanner
 
 
-@pytest.fixture(params=["numpy", "opencv"])
+@pytest.fixture(params=[("numpy", 0.2), ("numpy", 1.0), ("opencv", 0.2), ("opencv", 1.0)], ids="{0[0]}-{0[1]}".format)
 def engine(request, monkeypatch):
-    """Search by one engine, with sizes so small that a few hundred rows take every path."""
-    if request.param == "opencv":
+    """Search by one engine, with sizes so small that a few hundred rows take every path; at 1 no part is scanned whole."""
+    if request.param[0] == "opencv":
         pytest.importorskip("cv2")
     else:
         monkeypatch.setattr(scan, "opencv", lambda: None)
     monkeypatch.setattr(sketch_scan, "_SEARCHED_FROM", 1)
     monkeypatch.setattr(sketch_scan, "_UP_TO", 256)
-    for name, value in {
-        "_LEAST": 8,
-        "_BLOCK": 16,
-        "_KEPT": 4,
-        "_TRIED": 2,
-        "_PROBE": 4,
-        "_PROBED": 3,
-        "_FIRST": 2,
-        "_SUMMED": 250,
-    }.items():
+    for name, value in {"_PIECE": 16, "_PROBED": 4, "_LIKELIEST": 2, "_SAMPLED": 3, "_FIRST": 2, "_SUMMED": 250}.items():
         monkeypatch.setattr(sketch_scan, name, value)
+    monkeypatch.setattr(sketch_scan, "_MOST_LEFT", request.param[1])
+    monkeypatch.setattr(sketch_scan, "_MOST_SAMPLED", request.param[1])
     return request.param
 
 
