@@ -16,8 +16,9 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.conformal import GalleryCalibration, calibrate
 from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.thresholds import DEFAULT_FAR
-from oneshot_runtime.search.index import CodeIndex, Neighbour
+from oneshot_runtime.search.index import CodeIndex
 from oneshot_runtime.search.ranking import ranked
+from oneshot_runtime.search.snapshot import Neighbour
 from oneshot_runtime.search.view import View
 from oneshot_runtime.stores.address import redacted
 from oneshot_runtime.stores.base import Block, Changes, GalleryStore, SearchIndex, Where

@@ -24,8 +24,8 @@ from oneshot_runtime.model.thresholds import DEFAULT_FAR, check_far
 from oneshot_runtime.quality.decision import Decision, surest
 from oneshot_runtime.quality.enrollment import EnrollmentReport, Limits, repeated_places, review
 from oneshot_runtime.results import Match, ReadSymbol
-from oneshot_runtime.search.index import Neighbour, Snapshot
 from oneshot_runtime.search.ranking import ranked, ranked_batch
+from oneshot_runtime.search.snapshot import Neighbour, Snapshot
 from oneshot_runtime.search.view import View
 from oneshot_runtime.stores.base import GalleryStore, Where
 from oneshot_runtime.vision.decode import ImageSource, PageOf, Picture, as_image_list, decode, name_of, thumbnail

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.cluster.shard import Answer
 from oneshot_runtime.errors import GalleryError, OptionError
-from oneshot_runtime.search.index import Neighbour
+from oneshot_runtime.search.snapshot import Neighbour
 from oneshot_runtime.stores.base import Changes, GalleryStore, Position, Where
 from oneshot_runtime.stores.partition import shard_of
 

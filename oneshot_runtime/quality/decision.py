@@ -11,7 +11,7 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.codes import probabilities, probability
 from oneshot_runtime.model.conformal import GalleryCalibration
 from oneshot_runtime.results import Candidate, Match, clearly_ahead
-from oneshot_runtime.search.index import Neighbour
+from oneshot_runtime.search.snapshot import Neighbour
 from oneshot_runtime.search.view import View
 from oneshot_runtime.vision.readings import Reading
 

@@ -17,7 +17,7 @@ from oneshot_runtime.model.bundle import Head
 from oneshot_runtime.model.codes import probability, sum_absolute_differences
 from oneshot_runtime.model.thresholds import ThresholdTable
 from oneshot_runtime.results import shortened
-from oneshot_runtime.search.index import Neighbour
+from oneshot_runtime.search.snapshot import Neighbour
 from oneshot_runtime.search.view import BatchView, View
 from oneshot_runtime.vision.preprocess import ink_at_edges
 from oneshot_runtime.vision.readings import Reading

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from oneshot_runtime.gallery import Gallery
     from oneshot_runtime.model.bundle import Head
     from oneshot_runtime.results import Match
-    from oneshot_runtime.search.index import Neighbour
+    from oneshot_runtime.search.snapshot import Neighbour
 
 __all__ = ["Explanation", "NearSupport", "explain_canvas", "occlusion_map"]
 

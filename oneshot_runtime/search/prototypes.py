@@ -28,16 +28,30 @@ class ClassRows:
     def __len__(self) -> int:
         return len(self._next)
 
-    def add(self, number: int) -> None:
-        """The next row belongs to class `number`; the first number that is new is that of the next class."""
-        row = len(self._next)
-        if number == len(self._first):
-            self._first.append(row)
-            self._last.append(row)
-        else:
-            self._next[self._last[number]] = row
-            self._last[number] = row
-        self._next.append(_END)
+    def extend(self, numbers: NDArray[np.int32]) -> None:
+        """The next rows belong to classes `numbers`; new classes are numbered in the order of their first rows."""
+        if not len(numbers):
+            return
+        start, known = len(self._next), len(self._first)
+        order = np.argsort(numbers, kind="stable").astype(np.int32)
+        ordered = numbers[order]
+        same = ordered[1:] == ordered[:-1]
+        following = np.full(len(numbers), _END, np.int32)
+        following[order[:-1][same]] = start + order[1:][same]
+        self._next.frombytes(following.tobytes())
+        begins, ends = np.concatenate(([True], ~same)), np.concatenate((~same, [True]))
+        classes, firsts, lasts = ordered[begins], start + order[begins], start + order[ends]
+        old = classes < known
+        if old.any():
+            self._link(classes[old], firsts[old], lasts[old])
+        self._first.frombytes(firsts[~old].tobytes())
+        self._last.frombytes(lasts[~old].tobytes())
+
+    def _link(self, classes: NDArray[np.int32], firsts: NDArray[np.int32], lasts: NDArray[np.int32]) -> None:
+        """Put more rows behind those of classes that have some; from the first to the last they are chained already."""
+        last = np.frombuffer(self._last, np.int32)
+        np.frombuffer(self._next, np.int32)[last[classes]] = firsts
+        last[classes] = lasts
 
     def first(self, number: int) -> int:
         """The row that a class began with."""

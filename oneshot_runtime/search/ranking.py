@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.model.codes import sum_absolute_differences
-from oneshot_runtime.search.index import LEAST_SHARE, Neighbour, Snapshot
 from oneshot_runtime.search.prototypes import rounded_mean
+from oneshot_runtime.search.snapshot import LEAST_SHARE, Neighbour, Snapshot
 from oneshot_runtime.search.view import BatchView, View
 
 __all__ = ["class_distances", "ranked", "ranked_batch"]

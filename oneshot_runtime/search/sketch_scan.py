@@ -37,13 +37,13 @@ _SUMMED = 1 << 15
 _UP_TO = 32
 """Rows asked for; more are left to the plain scan: so far from the query the bound leaves too many."""
 
-_PIECE = 1 << 17
+_PIECE = 1 << 16
 """Rows whose sums are read at once: threads take turns in Python between pieces only."""
 
-_PROBED, _LIKELIEST = 1 << 13, 32
+_PROBED, _LIKELIEST = 1 << 12, 16
 """Rows at the beginning of a piece whose sums are looked at for the first radius, and how many of them are read in full."""
 
-_SAMPLED, _MOST_SAMPLED = 1 << 9, 0.25
+_SAMPLED, _MOST_SAMPLED = 1 << 8, 0.2
 """Rows at the beginning of a piece by which is judged how many the first radius leaves, and their share beyond which sums are
 not gone through."""
 

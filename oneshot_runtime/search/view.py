@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot_runtime.search.index import Neighbour
+from oneshot_runtime.search.snapshot import Neighbour
 
 __all__ = ["BatchView", "View"]
 

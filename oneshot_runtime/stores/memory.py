@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from oneshot_runtime.errors import GalleryError, LabelError, OptionError
 from oneshot_runtime.model.bundle import Sketch
 from oneshot_runtime.model.fork_lock import ForkLock
-from oneshot_runtime.search.index import CodeIndex, Snapshot
+from oneshot_runtime.search.index import CodeIndex
+from oneshot_runtime.search.snapshot import Snapshot
 from oneshot_runtime.stores.base import Block, Changes, Where
 from oneshot_runtime.stores.records import BLOCK, Support, pack_metadata
 

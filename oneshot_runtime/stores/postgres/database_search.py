@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.model.codes import sum_absolute_differences
-from oneshot_runtime.search.index import Neighbour
 from oneshot_runtime.search.prototypes import rounded_mean
+from oneshot_runtime.search.snapshot import Neighbour
 from oneshot_runtime.stores.base import Where
 from oneshot_runtime.stores.postgres.postgres_schema import Connection, query
 from oneshot_runtime.stores.postgres.transactions import Database

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.search import ranking
-from oneshot_runtime.search.index import LEAST_SHARE, CodeIndex, Neighbour
+from oneshot_runtime.search.index import CodeIndex
 from oneshot_runtime.search.ranking import class_distances, ranked, ranked_batch
+from oneshot_runtime.search.snapshot import LEAST_SHARE, Neighbour
 
 
 def plain_distance(rows: np.ndarray, query: np.ndarray) -> tuple[float, int]:

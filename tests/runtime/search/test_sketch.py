@@ -17,7 +17,7 @@ from oneshot_runtime.search.sketch import Sums, asked, sums
 from oneshot_runtime.search.sketch_scan import SketchScanner
 
 
-@pytest.fixture(params=[("numpy", 0.2), ("numpy", 1.0), ("opencv", 0.2), ("opencv", 1.0)], ids="{0[0]}-{0[1]}".format)
+@pytest.fixture(params=[("numpy", 0.2), ("opencv", 0.2), ("opencv", 1.0)], ids="{0[0]}-{0[1]}".format)
 def engine(request, monkeypatch):
     """Search by one engine, with sizes so small that a few hundred rows take every path; at 1 no part is scanned whole."""
     if request.param[0] == "opencv":
@@ -63,7 +63,7 @@ def test_the_bound_is_never_above_the_distance(dim: int, levels: int, seed: int)
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_nearest_rows_are_those_of_the_plain_scan(engine, threads) -> None:
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @given(
         sizes=st.lists(st.integers(0, 300), min_size=1, max_size=4),
         dim=st.integers(1, 24),
