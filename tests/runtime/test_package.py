@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import oneshot_runtime
 from oneshot_runtime import OneShotError
-from oneshot_runtime.model.bundle import DEFAULT_BUNDLE
+from oneshot_runtime.gallery import Gallery
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle
 
 PACKAGE = Path(oneshot_runtime.__file__).parent
 
@@ -55,6 +57,22 @@ def test_without_onnxruntime_the_extras_are_named() -> None:
     result = run(code)
     assert "oneshot-runtime[cpu]" in result.stdout
     assert "oneshot-runtime[gpu]" in result.stdout
+
+
+def test_symbols_are_listed_renamed_and_removed_without_a_network(tmp_path) -> None:
+    gallery, bundle = str(tmp_path / "symbols.db"), Bundle.open()
+    opened = Gallery(bundle, gallery)
+    opened.extend(["alef", "bet"], np.zeros((2, bundle.dim), np.float32))
+    opened.close()
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "from oneshot_runtime.cli.main import main\n"
+        "for words in (['gallery', 'rename', 'alef', 'aleph'], ['remove', 'bet'], ['list']):\n"
+        f"    assert main([*words, '--gallery', {gallery!r}]) == 0, words\n"
+    )
+    result = run(code)
+    assert result.returncode == 0, result.stderr
+    assert "aleph" in result.stdout.splitlines()[-1]
 
 
 def test_nothing_in_the_package_imports_the_training_side() -> None:
