@@ -124,6 +124,57 @@ def test_a_bold_letter_is_the_symbol_and_not_its_holes(kind) -> None:
         assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.7, letter
 
 
+@pytest.mark.parametrize("kind", ["tile", "noisy tile"])
+def test_letters_of_which_a_search_for_strokes_sees_bits_are_read_whole(kind) -> None:
+    for letter in "SWX3":
+        found = preprocess(BOLD[kind].make(letter, np.random.default_rng(ord(letter))), SPEC)
+        expected = preprocess(bold(letter, 0, 255), SPEC)
+        assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.85, letter
+
+
+def sun(ink: int | tuple[int, int, int], ground: Image.Image, middle: tuple[int, int], radius: int) -> Image.Image:
+    """A filled disc with eight thin rays that don't touch it, on a picture."""
+    pen = ImageDraw.Draw(ground)
+    x, y = middle
+    pen.ellipse((x - radius // 2, y - radius // 2, x + radius // 2, y + radius // 2), fill=ink)
+    for angle in np.arange(8) * np.pi / 4:
+        (x0, y0), (x1, y1) = ((x + far * np.cos(angle), y + far * np.sin(angle)) for far in (0.65 * radius, radius))
+        pen.line((x0, y0, x1, y1), fill=ink, width=max(3, radius // 10))
+    return ground
+
+
+def test_thin_strokes_around_wide_ones_are_one_symbol() -> None:
+    """On a tile, in uneven light, and on a sheet on a desk."""
+    tile = Image.new("L", (440, 440), 255)
+    ImageDraw.Draw(tile).rounded_rectangle((10, 10, 430, 430), 90, fill=90)
+    shaded = np.asarray(sun(40, Image.new("L", (440, 440), 235), (220, 220), 100), np.float64)
+    shaded *= np.linspace(1, 0.6, 440)
+    desk = Image.new("L", (440, 440), 70)
+    ImageDraw.Draw(desk).rectangle((40, 60, 400, 380), fill=235)
+    for image in (sun(255, tile, (220, 220), 100), shaded, sun(40, desk, (220, 220), 100)):
+        taken = readings(Picture(np.asarray(image).astype(np.uint8)))[0]
+        x, y, width, height = taken.box
+        assert max(abs(x - 120), abs(y - 120), abs(x + width - 320), abs(y + height - 320)) <= 12, taken.box
+        assert taken.symbols == 1
+
+
+def test_coloured_light_is_no_colour_of_the_ink(knowing, drawings) -> None:
+    """A photograph with a cast and a hard shadow is read by its lightness, in which light falls on ink and paper alike."""
+    for number in range(4):
+        ink = cover(tight(drawings[number]), (420, 560), 210, np.random.default_rng(number), middle=True)[..., None]
+        light = np.where(np.arange(560) < 280, 1, 0.3)[None, :, None]
+        page = ((1 - ink) * (236, 214, 190) + ink * (42, 40, 36)) * light
+        assert knowing.match(page.astype(np.uint8)).label == f"s{number}"
+
+
+@pytest.mark.parametrize(("spread", "side"), [(200, 60), (30, 190)])
+def test_small_ink_and_faint_ink_of_the_papers_lightness_is_seen(knowing, drawings, spread, side) -> None:
+    for number in range(4):
+        ink = cover(tight(drawings[number]), (600, 800), side, np.random.default_rng(number))[..., None]
+        page = 128 + (ink - 0.5) * spread * (1, -0.509, 0)
+        assert knowing.match(page.round().astype(np.uint8)).label == f"s{number}"
+
+
 def page(drawings: list[np.ndarray], columns: int, rows: int, light: float = 0.5) -> tuple[np.ndarray, list[str]]:
     rng = np.random.default_rng(0)
     numbers = rng.integers(0, len(drawings), columns * rows)

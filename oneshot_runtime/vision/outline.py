@@ -20,6 +20,9 @@ _DIRECTIONS = [(16, down) for down in range(-16, 16, 2)]
 _CONVEX = 0.96
 """Share of its hull that a sheet or a tile covers, at least."""
 
+_SOLID = 0.6
+"""Share of it that a sheet or a tile covers with itself, at least: what it carries takes less."""
+
 _HOLES = 3
 """Holes that a letter has at most."""
 
@@ -29,7 +32,7 @@ def is_carrier(mask: NDArray[np.bool_], filled: NDArray[np.bool_], box: tuple[in
 
     filled: the thing as `filled_in` gives it. box: its left, top, right and bottom.
     """
-    if not _is_convex(filled):
+    if np.count_nonzero(mask) < _SOLID * np.count_nonzero(filled) or not _is_convex(filled):
         return False
     holes = connected_parts(filled & ~mask)
     large = np.flatnonzero(50 * holes.areas >= np.count_nonzero(filled))

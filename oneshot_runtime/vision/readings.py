@@ -45,6 +45,10 @@ _MOST_PAGE_PARTS = 600
 _FEW = 4
 """Groups of more than so many are several symbols."""
 
+_MOST_RAYS, _RAYS, _OFF = 16, 4, 8
+"""Groups around a middle that are one symbol, at most; and its longer side over that of the largest at most, and over the
+distance between their middles at least."""
+
 _LARGE, _SMALLEST = 8, 16
 """Ink that takes less than one part in so many of the longer side is cut out, if it has so many pixels."""
 
@@ -109,7 +113,7 @@ def readings(picture: Picture) -> list[Reading]:
     if even is not None and (is_icon or even.is_clean()) and (even.contrast >= _WEAK or picture.colours is None):
         return [_whole(small, even.ink, even, grey)]
     if even is None or even.contrast < _WEAK:
-        plane = None if picture.colours is None else colour_plane(picture.colours(), 0 if even is None else even.contrast)
+        plane = None if picture.colours is None else colour_plane(picture.colours(), None if even is None else even.contrast)
         if plane is not None:
             return _scaled(readings(Picture(plane)), max(grey.shape), max(plane.shape))
     found = [] if is_icon else _grey_readings(grey, small, even)
@@ -285,7 +289,7 @@ def _count(scene: Scene, even: bool) -> int:
     if not strokes:
         return 1
     if len(strokes) > _FEW:
-        return len(strokes)
+        return 1 if not even and _is_radial(scene.symbols) else len(strokes)
     return 1 if even else 1 + len(strokes) - len(_members(strokes))
 
 
@@ -298,6 +302,17 @@ def _members(symbols: list[Found]) -> list[Found]:
         if near and one.side >= _SHARE * largest.side:
             members.append(one)
     return members
+
+
+def _is_radial(symbols: list[Found]) -> bool:
+    """Whether groups lie around the largest and near it, as the rays of a sun: one symbol, and no page of them."""
+    if not _FEW < len(symbols) <= _MOST_RAYS or len(_members(symbols)) < len(symbols):
+        return False
+    largest, box = symbols[0].box, union(np.stack([one.box for one in symbols]))
+    off = np.abs(2 * largest[:2] + largest[2:] - 2 * box[:2] - box[2:])
+    side = int(box[2:].max())
+    middle, *rays = (int(one.ink.parts.areas[one.numbers].sum()) for one in symbols)
+    return bool(side <= _RAYS * symbols[0].side and off.max() * _OFF <= 2 * side and middle >= 2 * max(rays))
 
 
 def _ways(scene: Scene, even: bool) -> list[Found]:
@@ -316,7 +331,7 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
     beside = [dot for dot in dots if gap(dot.box, largest.box) <= _DOT_REACH * largest.side]
     points = [scene.points] if scene.points is not None else []
     ways: list[list[Found]] = []
-    if even:
+    if even or _is_radial(scene.symbols):
         ways.append([*symbols, *beside, *points])
     if len(symbols) <= _FEW:
         ways.append([*members, *beside, *points])

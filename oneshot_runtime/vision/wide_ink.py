@@ -16,7 +16,7 @@ from PIL import Image
 from oneshot_runtime.vision.ink import Ink, contrast_to_paper, logarithm
 from oneshot_runtime.vision.morphology import connected_parts, spread
 from oneshot_runtime.vision.outline import filled_in, is_carrier
-from oneshot_runtime.vision.segment import Scene, scene_of, working
+from oneshot_runtime.vision.segment import Scene, gap, scene_of, working
 from oneshot_runtime.vision.sheet_on_desk import View
 
 __all__ = ["wider"]
@@ -48,7 +48,7 @@ _PEN = 30
 _SMALL = 3
 """The small picture's shorter side over the side of things whose surroundings are looked at again, larger."""
 
-_SAME_AREA = 0.6
+_SAME_AREA = 0.85
 """Share of the wide ink that was found before, from which on it is the same."""
 
 _ALIKE = 0.35
@@ -56,6 +56,13 @@ _ALIKE = 0.35
 
 _MOST_PARTS, _SPECK = 60, 4
 """Parts above which they are noise, and pixels of a usual one at most."""
+
+_FAINT, _BIT = 3, 4
+"""The contrast of wide ink over that of shades in it, and its area over that of bits of it, at least."""
+
+_BESIDE, _LENGTH = 0.35, 3
+"""How far thin strokes are from wide ones of the same symbol, as a share of the wide one's longer side; and that over theirs
+at most."""
 
 _RIM = 2
 """Pixels along the edge of a sheet or a tile that are soft."""
@@ -69,22 +76,65 @@ def wider(grey: NDArray[np.uint8], view: View, scene: Scene | None) -> tuple[Vie
 
     None where it is neither.
     """
-    for near in _surroundings(grey, view, scene):
+    places = list(_surroundings(grey, view, scene))
+    if view.grey is not grey and len(places) > 1 and _is_bit(view, places[1]):
+        del places[0]
+    for near in places:
         own = None if scene is None else _seen(near, view, scene)
         thing, carrier = _outermost(near.working, own)
-        if thing is None or _PEN * thing.pen < 4 * min(near.working.shape):
+        ink = thing.ink if thing is not None else None if own is None else _ink(near.working, own.light)
+        if ink is None:
             continue
-        if own is not None and not _explains(thing, near.working, own):
-            if _SMALL * thing.side < min(near.working.shape):
+        if own is None or not _is_thin_part(own, ink):
+            if thing is None or not thing.is_wide():
                 continue
-            return None
-        seen = _scene(thing.ink, carrier)
+            if own is not None and not _explains(thing, near.working, own, carrier is not None):
+                if _SMALL * thing.side < min(near.working.shape):
+                    continue
+                return None
+        seen = _scene(ink, carrier)
         return None if seen is None else (near, seen)
     return None
 
 
+def _is_bit(sheet: View, whole: View) -> bool:
+    """Whether what seemed a sheet is a part of wide ink, such as the bar of a letter that its holes are in."""
+    thing, _ = _outermost(whole.working, None)
+    if thing is None or not thing.is_wide() or is_carrier(thing.mask, thing.filled, thing.box):
+        return False
+    left, top, right, bottom = (value * whole.factor for value in thing.box)
+    x, y = sheet.left - whole.left, sheet.top - whole.top
+    height, width = sheet.grey.shape
+    soft = _RIM * whole.factor
+    return bool(left <= x + soft and top <= y + soft and right >= x + width - soft and bottom >= y + height - soft)
+
+
+def _is_thin_part(own: _Seen, ink: Ink) -> bool:
+    """Whether what was found is a thin stroke in wide ink, with wide ones beside it, or within: those of one symbol.
+
+    Of noise, whether there is any such stroke.
+    """
+    if own.is_noise:
+        things = list(_things(ink))
+        thin = [_xywh(thing.box) for thing in things if not thing.is_wide()]
+    elif own.light == ink.light and 2 * np.count_nonzero(own.mask & (ink.contrast >= ink.limit)) >= np.count_nonzero(own.mask):
+        things = [thing for thing in _things(ink) if thing.pen >= 2 * own.pen and not (thing.mask & own.mask).any()]
+        thin = [_xywh(own.box)]
+    else:
+        return False
+    wide = [(_xywh(thing.box), thing.side) for thing in things if thing.is_wide()]
+    return any(gap(box, one) <= _BESIDE * side and _LENGTH * int(one[2:].max()) >= side for one in thin for box, side in wide)
+
+
+def _xywh(box: tuple[int, int, int, int]) -> NDArray[np.int64]:
+    left, top, right, bottom = box
+    return np.array((left, top, right - left, bottom - top), np.int64)
+
+
 def _surroundings(grey: NDArray[np.uint8], view: View, scene: Scene | None) -> Iterator[View]:
-    """The whole picture, and what is near the largest symbol of a scene, both small."""
+    """The sheet in the picture, the whole picture, and what is near the largest symbol of a scene, all small."""
+    if view.grey is not grey:
+        yield _small(view.grey, view.left, view.top, view.working, view.factor)
     boxes = [(0, 0, grey.shape[1], grey.shape[0])]
     picture, at = (view.working, view.factor) if view.grey is grey else working(grey)
     if scene is not None:
@@ -101,17 +151,17 @@ def _surroundings(grey: NDArray[np.uint8], view: View, scene: Scene | None) -> I
             boxes.append(box)
     for box in boxes:
         left, top, right, bottom = box[0] // at, box[1] // at, -(-box[2] // at), -(-box[3] // at)
-        part = picture[top:bottom, left:right]
-        factor = -(-max(part.shape) // _SIDE)
-        small = part if factor == 1 else np.asarray(Image.fromarray(part).reduce(factor))
-        if min(small.shape) >= 16:
-            yield View(
-                grey[top * at : bottom * at, left * at : right * at],
-                left * at,
-                top * at,
-                np.ascontiguousarray(small),
-                factor * at,
-            )
+        part = grey[top * at : bottom * at, left * at : right * at]
+        near = _small(part, left * at, top * at, picture[top:bottom, left:right], at)
+        if min(near.working.shape) >= 16:
+            yield near
+
+
+def _small(grey: NDArray[np.uint8], left: int, top: int, working: NDArray[np.uint8], at: int) -> View:
+    """A part of the picture with a small working picture, made from one that is `at` times smaller."""
+    factor = -(-max(working.shape) // _SIDE)
+    small = working if factor == 1 else np.asarray(Image.fromarray(working).reduce(factor))
+    return View(grey, left, top, np.ascontiguousarray(small), factor * at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +173,14 @@ class _Seen:
     light: bool
     contrast: int
     area: int
+    pen: int
     is_noise: bool
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of where it is."""
+        rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _seen(near: View, view: View, scene: Scene) -> _Seen:
@@ -145,7 +202,8 @@ def _seen(near: View, view: View, scene: Scene) -> _Seen:
     specks = np.sort(ink.parts.areas)
     is_noise = len(specks) > _MOST_PARTS and int(specks[len(specks) // 2]) <= _SPECK
     is_tiny = scene.symbols[0].side * _TINY < min(height, width)
-    return _Seen(found, ink.light, int(ink.means[largest]), area, is_noise or is_tiny)
+    pen = int(ink.parts.pens[largest]) * view.factor // near.factor
+    return _Seen(found, ink.light, int(ink.means[largest]), area, pen, is_noise or is_tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +221,10 @@ class _Thing:
     def side(self) -> int:
         """The longer side of its box."""
         return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+    def is_wide(self) -> bool:
+        """Whether its strokes are wide for the picture."""
+        return bool(self.pen * _PEN >= 4 * min(self.mask.shape))
 
     def encloses(self, other: _Thing) -> bool:
         """Whether another thing is inside this one's box."""
@@ -215,8 +277,11 @@ def _things(ink: Ink) -> Iterator[_Thing]:
             yield _Thing(ink, mask, filled_in(mask), (x, y, x + w, y + h), int(ink.parts.pens[number]))
 
 
-def _explains(thing: _Thing, grey: NDArray[np.uint8], own: _Seen) -> bool:
-    """Whether what was found is a hole in a thing, a bay or a bit of it, as its level tells, or noise on it."""
+def _explains(thing: _Thing, grey: NDArray[np.uint8], own: _Seen, is_carried: bool) -> bool:
+    """Whether what was found is a hole in a thing, a bay or a bit of it, as its level tells, or noise on it.
+
+    is_carried: whether the thing lies on a sheet or a tile.
+    """
     levels = logarithm(grey)
     filled = thing.filled.view(np.uint8)
     around = spread(filled, 3) > spread(filled, 1)
@@ -224,6 +289,8 @@ def _explains(thing: _Thing, grey: NDArray[np.uint8], own: _Seen) -> bool:
     contrast = abs(inside - outside)
     if own.contrast > 2 * contrast:
         return False
+    if own.area * _BIT <= np.count_nonzero(thing.mask) and own.contrast * _FAINT <= contrast:
+        return True
     if own.is_noise and 3 * own.contrast < 2 * contrast:
         return True
     left, top, right, bottom = thing.box
@@ -233,6 +300,8 @@ def _explains(thing: _Thing, grey: NDArray[np.uint8], own: _Seen) -> bool:
         return False
     if own.light != thing.ink.light and is_carrier(thing.mask, thing.filled, thing.box):
         return False
+    if is_carried and own.light != thing.ink.light and own.area * _BIT <= np.count_nonzero(thing.mask):
+        return True
     ranked = np.sort(levels[own.mask])
     found = int(ranked[len(ranked) * (3 if own.light else 1) // 4])
     near = inside if own.light == thing.ink.light else outside

@@ -5,6 +5,7 @@ import { connectedParts } from "./parts.js";
 const RECTANGLE = 0.93; // share of the smallest rectangle around it that a sheet or a tile covers, at least; it may be round, too
 const DIRECTIONS = Array.from({ length: 16 }, (_, at) => [16, 2 * at - 16]); // of a rectangle's sides
 const CONVEX = 0.96; // share of its hull that a sheet or a tile covers, at least
+const SOLID = 0.6; // share of it that a sheet or a tile covers with itself, at least: what it carries takes less
 const HOLES = 3; // holes that a letter has at most
 
 export const countSet = (pixels) => pixels.reduce((sum, set) => sum + (set ? 1 : 0), 0);
@@ -12,7 +13,7 @@ export const countSet = (pixels) => pixels.reduce((sum, set) => sum + (set ? 1 :
 // Whether a thing is a sheet or a tile, and no letter: holes of a letter have its own shape and fill it. filled: the thing as
 // `filledIn` gives it. box: its left, top, right and bottom.
 export function isCarrier(mask, filled, [left, top, right, bottom]) {
-  if (!isConvex(filled)) return false;
+  if (countSet(mask.pixels) < SOLID * countSet(filled.pixels) || !isConvex(filled)) return false;
   const holes = connectedParts({ ...mask, pixels: filled.pixels.map((set, at) => (set && !mask.pixels[at] ? 255 : 0)) }, 128);
   const area = countSet(filled.pixels);
   const large = holes.areas.map((_, hole) => hole).filter((hole) => 50 * holes.areas[hole] >= area);

@@ -22,6 +22,7 @@ const DOT_REACH = 0.5; // the same for dots
 const SHARE = 0.25; // share of the largest group's side that another has at least, to be part of the same symbol
 const MOST_PAGE_PARTS = 600;
 const FEW = 4; // groups of more than so many are several symbols
+const [MOST_RAYS, RAYS, OFF] = [16, 4, 8]; // groups around a middle that are one symbol, see _is_radial in readings.py
 const [LARGE, SMALLEST] = [8, 16]; // ink that takes less than one part in so many is cut out, if it has so many pixels
 const THIN = 10; // the shorter side of a picture over the width of pens that may write across all of it
 const EDGE = 0.5; // share of an edge of the picture that a symbol's ink covers at most
@@ -45,7 +46,7 @@ export function readings(picture) {
   const isIcon = longer(grey) < ICON;
   if (even && (isIcon || even.isClean()) && (even.contrast >= WEAK || !colours)) return [wholeOf(small, even, grey)];
   if (!even || even.contrast < WEAK) {
-    const plane = colours ? colourPlane(colours(), even ? even.contrast : 0) : null;
+    const plane = colours ? colourPlane(colours(), even ? even.contrast : null) : null;
     if (plane) return scaled(readings({ grey: plane, colours: null }), longer(grey), longer(plane));
   }
   const found = isIcon ? [] : greyReadings(grey, small, even);
@@ -237,7 +238,7 @@ function readingOf(grey, one, factor) {
 function countOf(scene, even) {
   const strokes = scene.symbols.filter((one) => !isDot(one));
   if (!strokes.length) return 1;
-  if (strokes.length > FEW) return strokes.length;
+  if (strokes.length > FEW) return !even && isRadial(scene.symbols) ? 1 : strokes.length;
   return even ? 1 : 1 + strokes.length - membersOf(strokes).length;
 }
 
@@ -250,6 +251,16 @@ function membersOf(symbols) {
     if (near && one.side >= SHARE * largest.side) members.push(one);
   }
   return members;
+}
+
+// Whether groups lie around the largest and near it, as the rays of a sun: one symbol, and no page of them.
+function isRadial(symbols) {
+  if (symbols.length <= FEW || symbols.length > MOST_RAYS || membersOf(symbols).length < symbols.length) return false;
+  const [largest, box] = [symbols[0].box, union(symbols.map((one) => one.box))];
+  const off = [0, 1].map((axis) => Math.abs(2 * largest[axis] + largest[axis + 2] - 2 * box[axis] - box[axis + 2]));
+  const side = Math.max(box[2], box[3]);
+  const [middle, ...rays] = symbols.map(({ ink, numbers }) => numbers.reduce((sum, number) => sum + ink.parts.areas[number], 0));
+  return side <= RAYS * symbols[0].side && Math.max(...off) * OFF <= 2 * side && middle >= 2 * Math.max(...rays);
 }
 
 // The ways to read a scene as one symbol; where the paper is even, all ink is one before it is not.
@@ -266,7 +277,7 @@ function waysOf(scene, even) {
   const beside = dots.filter((dot) => gap(dot.box, largest.box) <= DOT_REACH * largest.side);
   const points = scene.points ? [scene.points] : [];
   const ways = [];
-  if (even) ways.push([...symbols, ...beside, ...points]);
+  if (even || isRadial(scene.symbols)) ways.push([...symbols, ...beside, ...points]);
   if (symbols.length <= FEW) ways.push([...members, ...beside, ...points]);
   if (symbols.length > 1 || points.length) {
     ways.push(symbols.length <= FEW && points.length ? [...members, ...beside] : [largest]);

@@ -1,5 +1,6 @@
 // Wide ink: bold letters and filled shapes, of which a search for strokes sees the holes, or bits, as oneshot_runtime/vision/wide_ink.py.
 
+import { gap } from "./grouping.js";
 import { crop } from "./image.js";
 import { LOGARITHM } from "./ink.js";
 import { closing, opening, spread } from "./morphology.js";
@@ -17,32 +18,86 @@ const LARGE = 10; // the small picture's shorter side over the longer side of th
 const DEPTH = 4; // things that enclose each other: a sheet, a tile, a letter
 const PEN = 30; // the small picture's shorter side over the width of pens that are wide
 const SMALL = 3; // the small picture's shorter side over the side of things whose surroundings are looked at again, larger
-const SAME_AREA = 0.6; // share of the wide ink that was found before, from which on it is the same
+const SAME_AREA = 0.85; // share of the wide ink that was found before, from which on it is the same
 const ALIKE = 0.35; // share of the contrast that two things of one level differ by at most
 const [MOST_PARTS, SPECK] = [60, 4]; // parts above which they are noise, and pixels of a usual one at most
+const [FAINT, BIT] = [3, 4]; // wide ink's contrast over that of shades in it, and its area over that of bits of it, at least
+const [BESIDE, LENGTH] = [0.35, 3]; // how far thin strokes are from wide ones, as a share of the wide one's longer side; that over theirs
 const RIM = 2; // pixels along the edge of a sheet or a tile that are soft
 const TINY = 40; // the shorter side of the picture over the longer side of what may be noise, too
 
 // The wide ink in a picture that the largest symbol of a scene in its `view` is a hole in, or a bit of: { view, scene }; null
 // where it is neither.
 export function wider(grey, view, scene) {
-  for (const near of surroundings(grey, view, scene)) {
+  const places = [...surroundings(grey, view, scene)];
+  if (view.grey !== grey && places.length > 1 && isBit(view, places[1])) places.shift();
+  for (const near of places) {
     const own = scene && seenOf(near, view, scene);
     const { thing, carrier } = outermost(near.working, own);
-    if (!thing || PEN * thing.pen < 4 * Math.min(near.working.width, near.working.height)) continue;
-    if (own && !explains(thing, near.working, own)) {
-      const [left, top, right, bottom] = thing.box;
-      if (SMALL * Math.max(right - left, bottom - top) < Math.min(near.working.width, near.working.height)) continue;
-      return null;
+    const ink = thing ? thing.ink : own && wideInk(near.working, own.light);
+    if (!ink) continue;
+    if (!own || !isThinPart(own, ink)) {
+      if (!thing || !isWide(thing)) continue;
+      if (own && !explains(thing, near.working, own, carrier !== null)) {
+        const [left, top, right, bottom] = thing.box;
+        if (SMALL * Math.max(right - left, bottom - top) < Math.min(near.working.width, near.working.height)) continue;
+        return null;
+      }
     }
-    const seen = wideScene(thing.ink, carrier);
+    const seen = wideScene(ink, carrier);
     return seen.symbols.length ? { view: near, scene: seen } : null;
   }
   return null;
 }
 
-// The whole picture, and what is near the largest symbol of a scene, both small.
+// Whether what seemed a sheet is a part of wide ink, such as the bar of a letter that its holes are in.
+function isBit(sheet, whole) {
+  const { thing } = outermost(whole.working, null);
+  if (!thing || !isWide(thing) || isCarrier(thing.mask, thing.filled, thing.box)) return false;
+  const [left, top, right, bottom] = thing.box.map((value) => value * whole.factor);
+  const [x, y, soft] = [sheet.left - whole.left, sheet.top - whole.top, RIM * whole.factor];
+  const { width, height } = sheet.grey;
+  return left <= x + soft && top <= y + soft && right >= x + width - soft && bottom >= y + height - soft;
+}
+
+const isWide = ({ mask, pen }) => PEN * pen >= 4 * Math.min(mask.width, mask.height);
+
+// Whether what was found is a thin stroke in wide ink, with wide ones beside it, or within: those of one symbol. Of noise,
+// whether there is any such stroke.
+function isThinPart(own, ink) {
+  let [things, thin] = [thingsOf(ink), []];
+  if (own.isNoise) {
+    thin = things.filter((thing) => !isWide(thing)).map(boxOf);
+  } else if (own.light === ink.light && isSeen(own, ink)) {
+    things = things.filter(({ pen, mask }) => pen >= 2 * own.pen && !mask.pixels.some((set, at) => set && own.mask.pixels[at]));
+    thin = [boundsOf(own.mask)];
+  }
+  const wide = things.filter(isWide).map(boxOf);
+  const side = ([, , width, height]) => Math.max(width, height);
+  return thin.some((one) => wide.some((box) => gap(box, one) <= BESIDE * side(box) && LENGTH * side(one) >= side(box)));
+}
+
+const boxOf = ({ box: [left, top, right, bottom] }) => [left, top, right - left, bottom - top];
+
+// Whether half of what was found is ink here, too.
+function isSeen({ mask: { pixels } }, { contrast, limit }) {
+  return 2 * countSet(pixels.filter((set, at) => set && contrast.pixels[at] >= limit)) >= countSet(pixels);
+}
+
+// x, y, width, height of what is set in a mask.
+function boundsOf({ pixels, width }) {
+  let [left, top, right, bottom] = [Infinity, Infinity, 0, 0];
+  pixels.forEach((set, at) => {
+    if (!set) return;
+    const [x, y] = [at % width, Math.floor(at / width)];
+    [left, top, right, bottom] = [Math.min(left, x), Math.min(top, y), Math.max(right, x + 1), Math.max(bottom, y + 1)];
+  });
+  return [left, top, right - left, bottom - top];
+}
+
+// The sheet in the picture, the whole picture, and what is near the largest symbol of a scene, all small.
 function* surroundings(grey, view, scene) {
+  if (view.grey !== grey) yield smallView(view.grey, view.left, view.top, view.working, view.factor);
   const boxes = [[0, 0, grey.width, grey.height]];
   const [picture, at] = view.grey === grey ? [view.working, view.factor] : working(grey);
   if (scene) {
@@ -56,16 +111,20 @@ function* surroundings(grey, view, scene) {
   for (const box of boxes) {
     const [left, top] = [Math.floor(box[0] / at), Math.floor(box[1] / at)];
     const part = crop(picture, left, top, Math.ceil(box[2] / at), Math.ceil(box[3] / at));
-    const factor = Math.ceil(Math.max(part.width, part.height) / SIDE);
-    const small = factor === 1 ? part : reduce(part, factor);
-    if (Math.min(small.width, small.height) < 16) continue;
     const right = Math.min(grey.width, (left + part.width) * at);
     const bottom = Math.min(grey.height, (top + part.height) * at);
-    yield { grey: crop(grey, left * at, top * at, right, bottom), left: left * at, top: top * at, working: small, factor: factor * at };
+    const near = smallView(crop(grey, left * at, top * at, right, bottom), left * at, top * at, part, at);
+    if (Math.min(near.working.width, near.working.height) >= 16) yield near;
   }
 }
 
-// The largest symbol of a scene, in the small picture: { mask, light, contrast, area, isNoise }, see _Seen in wide_ink.py.
+// A part of the picture with a small working picture, made from one that is `at` times smaller.
+function smallView(grey, left, top, working, at) {
+  const factor = Math.ceil(Math.max(working.width, working.height) / SIDE);
+  return { grey, left, top, working: factor === 1 ? working : reduce(working, factor), factor: factor * at };
+}
+
+// The largest symbol of a scene, in the small picture: { mask, light, contrast, area, pen, isNoise }, see _Seen in wide_ink.py.
 function seenOf(near, view, { ink, symbols: [{ numbers, box, side }] }) {
   const { width, height } = ink.contrast;
   const { areas } = ink.parts;
@@ -95,6 +154,7 @@ function seenOf(near, view, { ink, symbols: [{ numbers, box, side }] }) {
     light: ink.light,
     contrast: ink.means[largest],
     area: Math.floor((sum * view.factor ** 2) / near.factor ** 2),
+    pen: Math.floor((ink.parts.pens[largest] * view.factor) / near.factor),
     isNoise: isNoise || side * TINY < Math.min(width, height),
   };
 }
@@ -150,18 +210,21 @@ function thingsOf(ink) {
   return things;
 }
 
-// Whether what was found is a hole in a thing, a bay or a bit of it, as its level tells, or noise on it.
-function explains(thing, grey, own) {
+// Whether what was found is a hole in a thing, a bay or a bit of it, as its level tells, or noise on it. isCarried: whether the
+// thing lies on a sheet or a tile.
+function explains(thing, grey, own, isCarried) {
   const [wide, narrow] = [spread(thing.filled, 3).pixels, spread(thing.filled, 1).pixels];
   const inside = meanLevel(grey, (at) => thing.mask.pixels[at]);
   const outside = meanLevel(grey, (at) => wide[at] > narrow[at]);
   const contrast = Math.abs(inside - outside);
   if (own.contrast > 2 * contrast) return false;
+  if (own.area * BIT <= thing.area && own.contrast * FAINT <= contrast) return true;
   if (own.isNoise && 3 * own.contrast < 2 * contrast) return true;
   if (2 * countSet(insideBox(own.mask, thing.box)) < countSet(own.mask.pixels)) return false;
   const isLike = own.light === thing.ink.light;
   if (isLike && own.area >= SAME_AREA * thing.area) return false;
   if (!isLike && isCarrier(thing.mask, thing.filled, thing.box)) return false;
+  if (isCarried && !isLike && own.area * BIT <= thing.area) return true;
   const ranked = grey.pixels.filter((_, at) => own.mask.pixels[at]).map((level) => LOGARITHM[level]).sort();
   const found = ranked[Math.floor((ranked.length * (own.light ? 3 : 1)) / 4)];
   return Math.abs(found - (isLike ? inside : outside)) <= ALIKE * contrast;
