@@ -54,7 +54,6 @@ def train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--shots", type=_at_least(2), default=4, help="images of each class in a batch")
     parser.add_argument("--composed", type=_at_least(0), default=60, help="alphabets to compose of pairs of characters")
     parser.add_argument("--invented", type=_at_least(0), default=30, help="alphabets to invent")
-    parser.add_argument("--marked", type=_at_least(0), default=0, help="alphabets to make of letters with small marks")
     parser.add_argument("--synthetic", type=_share, default=0.3, help="share of the alphabets in a batch that are those")
     parser.add_argument("--glyphs", type=_glyphs, nargs="*", default=[], metavar="KIND=SHARE",
                         help=f"shares of the alphabets in a batch that come from fonts: {', '.join(KINDS)}")  # fmt: skip

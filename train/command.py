@@ -105,7 +105,7 @@ def _data(arguments: argparse.Namespace, config: TrainConfig) -> TrainingData:
         return load_prepared(arguments.prepared, made_for(config, arguments.holdout))
     paper = config.paper
     return load_data(
-        _folder(arguments), config.split, config.model.spec, arguments.holdout, config.composed, config.invented, config.marked,
+        _folder(arguments), config.split, config.model.spec, arguments.holdout, config.composed, config.invented,
         pens=config.redrawn > 0, glyphs=[name for name in config.shares if name != "synthetic"], fonts=arguments.fonts,
         drawers=(paper.drawers, paper.validation_drawers) if paper else None, skip_bad=arguments.skip_bad,
     )  # fmt: skip
@@ -142,7 +142,7 @@ def _config(arguments: argparse.Namespace, changes: Mapping[str, object]) -> Tra
     config = TrainConfig(
         model=model, split=arguments.split, steps=arguments.steps or 0, seed=arguments.seed, loss=arguments.loss,
         classes=arguments.classes, shots=arguments.shots, learning_rate=rate, device=arguments.device,
-        composed=arguments.composed, invented=arguments.invented, marked=arguments.marked, redrawn=arguments.redrawn,
+        composed=arguments.composed, invented=arguments.invented, redrawn=arguments.redrawn,
         shares={"synthetic": arguments.synthetic, **glyphs},
     )  # fmt: skip
     if arguments.recipe == "paper":
@@ -156,7 +156,7 @@ def _config(arguments: argparse.Namespace, changes: Mapping[str, object]) -> Tra
     if config.loss == "pairs" and arguments.teachers:
         raise CheckpointError("--teachers compare every pair in a batch: they need --loss all-pairs")
     if config.loss == "pairs":  # which are drawn from real drawings only
-        config = replace(config, composed=0, invented=0, marked=0, shares={"synthetic": 0.0})
+        config = replace(config, composed=0, invented=0, shares={"synthetic": 0.0})
     if sum(config.shares.values()) > 1:
         raise DatasetError("--synthetic and the shares of --glyphs are more than 1 together")
     return config

@@ -21,7 +21,7 @@ class TrainConfig:
     `BatchSampler`. loss: "all-pairs" or "pairs" (then a step takes classes * shots / 2 labelled pairs). precision: "bf16" or
     "fp32" for the convolutions. validations: how often what was held out is looked at. redrawn: share of the drawings shown as
     another pen drew them, where such versions were made. shares: of the alphabets in a batch, those from other
-    sources than the split's drawings, by the source: "synthetic" (`composed`, `invented` and `marked` alphabets), and the kinds
+    sources than the split's drawings, by the source: "synthetic" (`composed` and `invented` alphabets), and the kinds
     of `train.glyphs`; shares of sources that a run does not have count as drawings. paper: the paper's optimiser, schedule,
     initialisation and distortions in place of AdamW, the cosine, `augment` and the average.
     """
@@ -46,7 +46,6 @@ class TrainConfig:
     shares: dict[str, float] = field(default_factory=lambda: {"synthetic": 0.3})
     composed: int = 60
     invented: int = 30
-    marked: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     paper: PaperConfig | None = None
 

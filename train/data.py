@@ -12,7 +12,6 @@ from train.canvases import Canvases, by_drawers, from_folder, hold_out, joined, 
 from train.drawings import from_image_set, kept_canvases
 from train.episodes import within_alphabet_episodes
 from train.glyphs import glyph_sets, held_out_scripts
-from train.marks import marked_alphabets
 from train.omniglot import DatasetError, ImageSet, load_split
 from train.synthetic import composed_alphabets, invented_alphabets
 
@@ -41,7 +40,6 @@ def load_data(
     holdout: Sequence[str] | None = None,
     composed: int = 0,
     invented: int = 0,
-    marked: int = 0,
     pens: bool = True,
     glyphs: Sequence[str] = (),
     fonts: Sequence[Path] = (),
@@ -50,7 +48,7 @@ def load_data(
 ) -> TrainingData:
     """Load and preprocess a split, redrawn with other `pens` too, and what else a run learns from.
 
-    Letters of the training alphabets only are composed and marked. A folder of images has neither these nor other pens: its
+    Letters of the training alphabets only are composed. A folder of images has neither these nor other pens: its
     pictures need not be drawings.
 
     Args:
@@ -60,7 +58,6 @@ def load_data(
         holdout: groups to keep for validation; None lets `kept_out` choose them of a folder.
         composed: number of alphabets to compose.
         invented: number of alphabets to invent.
-        marked: number of alphabets to make by marking letters.
         pens: whether drawings are redrawn with other pens.
         glyphs: kinds of `train.glyphs.KINDS` to draw.
         fonts: folders of fonts to draw them with.
@@ -91,8 +88,14 @@ def load_data(
         raise DatasetError(
             "the held-out groups give no episode: hold out a group of at least two classes drawn by the same people"
         )
-    parts = {name: images.alphabets[name] for name in training.groups} if images is not None else {}
-    synthetic = _synthetic(images, parts, spec, {"composed": composed, "invented": invented, "marked": marked})
+    synthetic = []
+    if invented:
+        made = functools.partial(invented_alphabets, spec, invented, seed=1, progress=True)
+        synthetic.append(kept_canvases("invented", None, (spec, invented), made))
+    if images is not None and composed:
+        parts = {name: images.alphabets[name] for name in training.groups}
+        made = functools.partial(composed_alphabets, images, parts, spec, composed, seed=2, progress=True)
+        synthetic.append(kept_canvases("composed", images, (spec, sorted(parts), composed), made))
     sources = {"synthetic": joined(*synthetic)} if synthetic else {}
     if not glyphs:
         return TrainingData(training, validation, sources, holdout=tuple(holdout or ()))
@@ -104,20 +107,6 @@ def load_data(
             families.setdefault(licence, set()).update(names)
     named = {name: sorted(families[name]) for name in sorted(families)}
     return TrainingData(training, validation, sources, scripts, named, tuple(holdout or ()))
-
-
-def _synthetic(
-    images: ImageSet | None, alphabets: dict[str, tuple[int, int]], spec: PreprocessSpec, counts: Mapping[str, int]
-) -> list[Canvases]:
-    """So many alphabets of each kind, those made of drawings only where there are `images`; `alphabets` may be taken."""
-    found = []
-    if count := counts["invented"]:
-        found.append(kept_canvases("invented", None, (spec, count), lambda: invented_alphabets(spec, count, 1, progress=True)))
-    for kind, make, seed in (("composed", composed_alphabets, 2), ("marked", marked_alphabets, 3)):
-        if images is not None and counts[kind]:
-            made = functools.partial(make, images, alphabets, spec, counts[kind], seed, progress=True)
-            found.append(kept_canvases(kind, images, (spec, sorted(alphabets), counts[kind]), made))
-    return found
 
 
 def load_held_out(

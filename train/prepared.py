@@ -38,7 +38,6 @@ def made_for(config: TrainConfig, holdout: list[str] | None) -> dict[str, Any]:
         "holdout": holdout,
         "composed": config.composed,
         "invented": config.invented,
-        "marked": config.marked,
         "pens": config.redrawn > 0,
         "glyphs": sorted(name for name in config.shares if name != "synthetic"),
         "drawers": [paper.get("drawers"), paper.get("validation_drawers")],

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import train.drawings
-from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
+from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.drawings import from_image_set
-from train.marks import LETTERS, MARKS, marked_alphabets
-from train.omniglot import DatasetError, load_images
+from train.omniglot import load_images
 from train.processes import by_all_cores
 
 SPEC = PreprocessSpec(height=48, width=48)
@@ -48,20 +47,3 @@ def test_a_damaged_file_is_made_again(evaluation, tmp_path, monkeypatch) -> None
 def test_results_of_many_processes_keep_their_order() -> None:
     assert by_all_cores(abs, range(-150, 0), "abs", "number", few=1) == list(range(150, 0, -1))
     assert by_all_cores(abs, [-3, 2], "abs", "number") == [3, 2]
-
-
-def test_a_letter_comes_bare_and_with_marks(evaluation) -> None:
-    found = marked_alphabets(evaluation, evaluation.alphabets, SPEC, 1, seed=1)
-    assert [len(members) for members in found.groups.values()] == [LETTERS * MARKS]
-    assert len(found.images) == LETTERS * MARKS * evaluation.images.shape[1]
-    ((first, last),) = evaluation.alphabets.values()
-    drawings = {preprocess(drawing, SPEC).tobytes() for drawing in evaluation.images[first : last + 1, 3]}
-    third = found.images[found.drawers == 3]
-    assert all((canvas.tobytes() in drawings) == (number % MARKS == 0) for number, canvas in enumerate(third))
-    assert len({canvas.tobytes() for canvas in third}) == LETTERS * MARKS
-    np.testing.assert_array_equal(found.images, marked_alphabets(evaluation, evaluation.alphabets, SPEC, 1, seed=1).images)
-
-
-def test_without_enough_letters_none_are_marked(evaluation) -> None:
-    with pytest.raises(DatasetError, match="--marked 0"):
-        marked_alphabets(evaluation, {"small": (0, LETTERS - 2)}, SPEC, 1, seed=0)
