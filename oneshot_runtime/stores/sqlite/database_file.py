@@ -44,6 +44,7 @@ class GalleryFile:
         with self.errors():
             # SQLite names its journal after the target of a link; an absolute path is never one of its special names.
             self.real = self.path.resolve()
+            self._beside = [f"{self.real}{ending}" for ending in ("-journal", "-wal")]
             self._status()
 
     @property
@@ -59,6 +60,7 @@ class GalleryFile:
         """A connection to the file that is there, for threads that lock it themselves; it may be one that can only be read."""
         self.guard()
         with self.errors():
+            self.require_files_beside()
             uri = f"{self.real.as_uri()}?mode=rw"
             connection = sqlite3.connect(
                 uri, timeout=BUSY_SECONDS, uri=True, isolation_level=None, check_same_thread=False, factory=_Connection
@@ -105,6 +107,16 @@ class GalleryFile:
             raise self._gone("replaced by another file")
         if status.st_size < least:
             raise self._gone(f"cut off from {least} to {status.st_size} bytes")
+
+    def require_files_beside(self) -> None:
+        """Raise for what SQLite would open as its journal and never come back from, such as a FIFO."""
+        for name in self._beside:
+            try:
+                mode = os.lstat(name).st_mode
+            except OSError:
+                continue
+            if not stat.S_ISREG(mode):
+                raise GalleryError(f"'{name}' is where SQLite keeps a journal of gallery '{self.path}', and no file: remove it")
 
     def require_size(self, connection: sqlite3.Connection) -> None:
         """Raise unless the file has all pages that it must have, inside a transaction, which keeps them."""

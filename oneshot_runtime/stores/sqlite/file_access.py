@@ -155,6 +155,7 @@ class FileAccess:
     def _transaction(self, journal: str, draft_of: Callable[[sqlite3.Connection, Contents], _Draft]) -> Iterator[_Draft]:
         writer = self._connected()[1]
         with self._file.errors():
+            self._file.require_files_beside()
             writer.execute(f"PRAGMA journal_mode = {journal}")
             writer.execute("BEGIN IMMEDIATE")
         try:

@@ -14,6 +14,8 @@ from oneshot_runtime import GalleryError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.sqlite import database_file as file_module
+from oneshot_runtime.stores.sqlite.file_check import check_file
+from oneshot_runtime.stores.sqlite.repair import repair_file
 
 BUNDLE = Bundle.open()
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX permissions, limits and open files")
@@ -122,6 +124,39 @@ def test_a_lock_held_for_long_is_reported(path, monkeypatch) -> None:
     gallery.extend(["b"], rows(1))
     assert gallery.labels == ["a", "b"]
     gallery.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no FIFOs")
+@pytest.mark.parametrize("ending", ["-journal", "-wal"])
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+def test_what_is_no_file_where_the_journal_would_be_is_refused(path, ending, kind) -> None:
+    gallery = Gallery(BUNDLE, path)
+    gallery.extend(["a"], rows(1))
+    gallery.close()
+    beside = path.with_name(f"{path.name}{ending}")
+    open_before = Gallery(BUNDLE, path)
+    if kind == "fifo":
+        os.mkfifo(beside)
+    elif kind == "link":
+        beside.symlink_to("/dev/zero")
+    else:
+        beside.mkdir()
+    for call in (
+        lambda: Gallery(BUNDLE, path),
+        lambda: check_file(path),
+        lambda: repair_file(path, (BUNDLE.fingerprint, BUNDLE.dim)),
+        lambda: open_before.extend(["b"], rows(1)),
+        lambda: open_before.remove("a"),
+    ):
+        with pytest.raises(GalleryError, match=f"letters.db{ending}.*remove it"):
+            call()
+    if kind == "folder":
+        beside.rmdir()
+    else:
+        beside.unlink()
+    open_before.extend(["b"], rows(1))
+    assert open_before.labels == ["a", "b"]
+    open_before.close()
 
 
 def test_a_folder_a_link_and_a_second_name(path, tmp_path) -> None:
