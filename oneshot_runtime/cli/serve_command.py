@@ -23,6 +23,7 @@ __all__ = ["register", "serve_live"]
 _TOKEN = "ONESHOT_TOKEN"
 _PORT = 8765
 _BACKLOG = 1024
+_TOKEN_BYTES = 4096
 
 
 def register(commands: Any) -> None:
@@ -131,9 +132,13 @@ def _token(path: Path | None) -> str | None:
     if path is None:
         return os.environ.get(_TOKEN) or None
     try:
-        return path.read_text(encoding="utf-8").strip()
+        with path.open("rb") as file:
+            content = file.read(_TOKEN_BYTES + 1)
+        if len(content) <= _TOKEN_BYTES:
+            return content.decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"cannot read the token file '{path}': {error}") from error
+    raise OptionError(f"the token file '{path}' has more than {_TOKEN_BYTES} bytes: it holds the token alone")
 
 
 def _bind(host: str, port: int) -> socket.socket:

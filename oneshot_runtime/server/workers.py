@@ -32,8 +32,8 @@ _CONNECTIONS = 1024
 _BACKLOG = 1024
 """Connections that may wait to be accepted; a client beyond them tries again after one second, then three."""
 
-_ACCEPTED = 32
-"""Connections that are accepted before those accepted earlier are read: in a flood, a whole request would make room unread."""
+_ACCEPTED = _CONNECTIONS // 4
+"""Accepted before earlier ones are read: in a flood, a whole request would make room unread; a burst waits for few."""
 
 _SHUTDOWN = 5
 """Seconds that a server that is stopped gives the answers which are on their way."""

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -138,6 +139,14 @@ def test_wrong_usage_has_exit_code_two(capsys) -> None:
             with pytest.raises(SystemExit):
                 main([*words, "--json"])
             assert json.loads(capsys.readouterr().out)["error"] == "UsageError"
+
+
+def test_a_token_file_is_read_to_a_bound(tmp_path, capsys) -> None:
+    endless = tmp_path / "token"
+    endless.write_bytes(bytes(5000))
+    for path in (endless, Path("/dev/zero")) if Path("/dev/zero").exists() else (endless,):
+        assert main(["serve", "--port", "0", "--token-file", str(path)]) == 2
+        assert "more than 4096 bytes" in capsys.readouterr().err
 
 
 def test_help_of_every_command(capsys) -> None:

@@ -50,6 +50,7 @@ def picture() -> bytes:
 def running(app: FastAPI, options: ServerOptions, connections: int = 1024) -> Iterator[tuple[str, int]]:
     """A server in a thread; gives its address."""
     config = uvicorn_config(app, options, log=False)
+    config.backlog = config.backlog * connections // (config.limit_concurrency or 1)
     config.limit_concurrency = connections
     server = BoundedServer(config)
     with socket.create_server(("127.0.0.1", 0)) as bound:
