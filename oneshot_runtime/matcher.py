@@ -356,12 +356,16 @@ class OneShotMatcher:
         found = symbols_of_page(picture)
         if not found:
             return []
-        codes = encode(self._batches.embed_canvases([canvas_of(one, self.bundle.spec) for one in found]), self.bundle.head)
+        canvases = [canvas_of(one, self.bundle.spec) for ways in found for one in ways]
+        codes = iter(encode(self._batches.embed_canvases(canvases), self.bundle.head))
         view = self.gallery.snapshot(where)
-        matches = [self._match_code(view, code, top_k) for code in codes]
-        if picture.more:
-            matches = [replace(match, page=picture.page) for match in matches]
-        return [ReadSymbol(one.box, one.drawing, match) for one, match in zip(found, matches, strict=True)]
+        symbols = []
+        for ways in found:
+            matches = [self._match_code(view, next(codes), top_k, len(ways)) for _ in ways]
+            best = max(range(len(ways)), key=lambda at: matches[at].probability)
+            match = replace(matches[best], readings=len(ways), page=picture.page if picture.more else None)
+            symbols.append(ReadSymbol(ways[best].box, ways[best].drawing, match))
+        return symbols
 
     def explain(self, image: ImageSource, classes: int = 3) -> Explanation:
         """Why an image gets its answer. Costs about a hundred embeddings.

@@ -126,8 +126,8 @@ def readings_of(image: Drawing, spec: PreprocessSpec) -> list[dict[str, Any]] | 
 
 
 def page_of(image: Drawing, spec: PreprocessSpec) -> list[dict[str, Any]] | str:
-    """Python's symbols of a page."""
-    return [_told(one, spec) for one in symbols_of_page(decode(source(image)))]
+    """Python's symbols of a page, each with its ways to read it."""
+    return [_told(one, spec) for ways in symbols_of_page(decode(source(image))) for one in ways]
 
 
 def source(image: Drawing) -> Any:

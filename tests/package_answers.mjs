@@ -39,7 +39,7 @@ export async function answersOf(root, load) {
 
   return {
     readings: ({ images, spec }) => images.map((one) => errorOf(() => waysToRead(pictureOf(received(one)), spec).map((way) => told(way, spec)))),
-    pages: ({ images, spec }) => images.map((one) => errorOf(() => symbolsOfPage(pictureOf(received(one))).map((way) => told(way, spec)))),
+    pages: ({ images, spec }) => images.map((one) => errorOf(() => symbolsOfPage(pictureOf(received(one))).flat().map((way) => told(way, spec)))),
     thresholds: ({ table, cases }) => cases.map((one) => threshold(table, ...one)),
 
     async graphs({ precision, canvases }) {

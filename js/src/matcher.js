@@ -69,8 +69,13 @@ export class OneShotMatcher {
   // Every symbol of a photograph, scan or screenshot, from line to line.
   async read(image, topK = 5) {
     const found = symbolsOfPage(await this.#picture(image));
-    const codes = await this.#codes(found);
-    return found.map(({ box, drawing }, at) => ({ box, crop: pixelsOf(drawing), match: this.#answer(codes[at], topK) }));
+    const codes = await this.#codes(found.flat());
+    return found.map((ways) => {
+      const matches = codes.splice(0, ways.length).map((code) => this.#answer(code, topK, ways.length));
+      const best = matches.reduce((best, { probability }, at) => (probability > matches[best].probability ? at : best), 0);
+      const { box, drawing } = ways[best];
+      return { box, crop: pixelsOf(drawing), match: { ...matches[best], readings: ways.length } };
+    });
   }
 
   // The probability that two pictures show the same symbol.

@@ -17,7 +17,7 @@ from PIL import Image
 from oneshot_runtime.vision.lines import count_lines, without_lines
 from oneshot_runtime.vision.morphology import Parts, closing, connected_parts, opening
 
-__all__ = ["Ink", "contrast_to_paper", "find_ink", "floor_of", "logarithm", "runs_from"]
+__all__ = ["Ink", "contrast_to_paper", "find_ink", "floor_of", "logarithm", "runs_from", "usual_of"]
 
 _DARK = 32
 """Grey levels added before the logarithm, so that noise in the dark is no contrast."""
@@ -114,9 +114,18 @@ def logarithm(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def floor_of(contrast: NDArray[np.uint8]) -> int:
     """The faintest contrast that may be ink: above what most of the picture has, and how uneven that is."""
-    counts = np.cumsum(Image.fromarray(contrast).histogram())
-    middle, quarter = (int(np.searchsorted(counts, contrast.size * share // 4, side="right")) for share in (2, 3))
+    middle, quarter = _quarters(contrast, 2, 3)
     return min(255, middle + max(_FAINTEST, _NOISE * (quarter - middle)))
+
+
+def usual_of(contrast: NDArray[np.uint8]) -> int:
+    """The contrast that no more than half of a picture exceeds."""
+    return _quarters(contrast, 2)[0]
+
+
+def _quarters(contrast: NDArray[np.uint8], *quarters: int) -> list[int]:
+    counts = np.cumsum(Image.fromarray(contrast).histogram())
+    return [int(np.searchsorted(counts, contrast.size * share // 4, side="right")) for share in quarters]
 
 
 def _peaks(contrast: NDArray[np.uint8], faintest: int) -> list[int]:

@@ -19,6 +19,9 @@ _WHOLE, _SEVERAL = 0.9, 0.35
 _FULL = 0.8
 """A strip's share that a line takes in at least one row."""
 
+_APART = 2
+"""Several lines are longer than so many times the distance from one to the next: strokes of symbols in a strip are not."""
+
 _STRONGER = 1.3
 """What has so many times a line's contrast is ink that lies on it."""
 
@@ -66,19 +69,19 @@ def _lines(mask: NDArray[np.bool_]) -> tuple[list[tuple[int, int]], int]:
     thickest = max(2, height // _THICK)
     whole = [line for line in _runs((profile >= _WHOLE * step * _BLOCKS) & ends) if line[1] - line[0] <= thickest]
     several = [line for line in _runs(profile >= _SEVERAL * step * _BLOCKS) if line[1] - line[0] <= thickest]
-    if _evenly_spaced(several):
+    if _evenly_spaced(several, width // _APART):
         return several, slant
     return whole, slant
 
 
-def _evenly_spaced(lines: list[tuple[int, int]]) -> bool:
-    """Whether there are four lines at least, as far from each other everywhere, but for some that are missing."""
+def _evenly_spaced(lines: list[tuple[int, int]], most: int) -> bool:
+    """Whether there are four lines at least, as far from each other everywhere, `most` pixels, but for those that are missing."""
     if len(lines) < 4:
         return False
     gaps = np.diff([top + bottom for top, bottom in lines])
     step = int(np.sort(gaps)[len(gaps) // 2])
     off = np.abs(gaps - step * np.maximum(1, (2 * gaps + step) // (2 * step)))
-    return bool((4 * off <= step).mean() >= 0.75)
+    return bool(step <= 2 * most and (4 * off <= step).mean() >= 0.75)
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

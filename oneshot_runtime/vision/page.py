@@ -6,16 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.vision.decode import Picture
-from oneshot_runtime.vision.readings import Reading, readings_of_page
-from oneshot_runtime.vision.segment import Found, Scene
+from oneshot_runtime.vision.glance import best_glance
+from oneshot_runtime.vision.readings import Reading
+from oneshot_runtime.vision.segment import Found
 
 __all__ = ["symbols_of_page"]
 
 _SMALL = 0.25
 """Share of the usual side below which something beside the symbols is none."""
-
-_LONG = 12
-"""A stroke so many times as long as it is wide is a rule, when it is longer than the symbols, too."""
 
 _MOST = 400
 """Symbols that are read, largest first."""
@@ -24,39 +22,37 @@ _LEAST_STEPS, _SLANTED = 3, 50
 """Steps from a symbol to the next that show a slant, at least; lines that fall one pixel in more than so many are straight."""
 
 
-def symbols_of_page(picture: Picture) -> list[Reading]:
-    """The symbols of a picture, each cut out, in the order of reading: from line to line, and along the line."""
-    return readings_of_page(np.ascontiguousarray(picture.grey), _chosen)
+def symbols_of_page(picture: Picture) -> list[list[Reading]]:
+    """The symbols of a picture in the order of reading, from line to line, and along the line: of each the ways to read it."""
+    seen, _ = best_glance(np.ascontiguousarray(picture.grey), [False, True], still=True)
+    return seen.readings(_in_order(_chosen(seen.readable())))
 
 
-def _chosen(scene: Scene) -> list[Found]:
-    if not scene.symbols:
+def _chosen(symbols: list[list[Found]]) -> list[list[Found]]:
+    sides = [ways[0].side for ways in symbols]
+    if not sides:
         return []
-    usual = float(np.median([one.side for one in scene.symbols if 2 * one.side >= scene.symbols[0].side]))
-    kept = [one for one in scene.symbols if one.side >= _SMALL * usual and not _is_rule(one, usual)][:_MOST]
-    return _in_order(kept)
+    usual = float(np.median([side for side in sides if 2 * side >= max(sides)]))
+    kept = [ways for ways in symbols if ways[0].side >= _SMALL * usual]
+    return sorted(kept, key=lambda ways: -ways[0].side)[:_MOST]
 
 
-def _is_rule(one: Found, usual: float) -> bool:
-    return one.side > 1.5 * usual and one.side >= _LONG * int(one.box[2:].min())
-
-
-def _in_order(symbols: list[Found]) -> list[Found]:
+def _in_order(symbols: list[list[Found]]) -> list[list[Found]]:
     """By lines, slanted as most of them are: what overlaps the first of a line by half of its height belongs to the line."""
-    boxes = np.array([one.box for one in symbols])
+    if not symbols:
+        return []
+    boxes = np.array([ways[0].box for ways in symbols])
     down, along = _slant(boxes)
-    tops = (boxes[:, 1] - down * (2 * boxes[:, 0] + boxes[:, 2]) // (2 * along)).tolist()
-    waiting = sorted(zip(tops, symbols, strict=True), key=lambda one: one[0])
-    ordered: list[Found] = []
-    while waiting:
-        low, high = waiting[0][0], waiting[0][0] + int(waiting[0][1].box[3])
-        line = [
-            one
-            for top, one in waiting
-            if 2 * (min(high, top + int(one.box[3])) - max(low, top)) >= min(high - low, int(one.box[3]))
-        ]
-        ordered += sorted(line, key=lambda one: int(one.box[0]))
-        waiting = [(top, one) for top, one in waiting if all(one is not other for other in line)]
+    tops = boxes[:, 1] - down * (2 * boxes[:, 0] + boxes[:, 2]) // (2 * along)
+    ordered: list[list[Found]] = []
+    waiting = np.argsort(tops, kind="stable")
+    while len(waiting):
+        low, high = tops[waiting], tops[waiting] + boxes[waiting, 3]
+        shared = np.minimum(high[0], high) - np.maximum(low[0], low)
+        beside = 2 * shared >= np.minimum(high[0] - low[0], boxes[waiting, 3])
+        line = waiting[beside]
+        ordered += [symbols[at] for at in line[np.argsort(boxes[line, 0], kind="stable")]]
+        waiting = waiting[~beside]
     return ordered
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,11 +17,11 @@ from oneshot_runtime.vision.grouping import union
 from oneshot_runtime.vision.ink import Ink
 from oneshot_runtime.vision.lines import count_lines
 from oneshot_runtime.vision.morphology import connected_parts
-from oneshot_runtime.vision.segment import Box, Found, Scene, cut, gap, look, scene_of, working
+from oneshot_runtime.vision.segment import Box, Found, Scene, cut, gap, look, scene_of
 from oneshot_runtime.vision.sheet_on_desk import View, view_of
 from oneshot_runtime.vision.wide_ink import wider
 
-__all__ = ["Reading", "is_dot", "reading_of", "readings", "readings_of_page", "whole_picture"]
+__all__ = ["Reading", "is_dot", "reading_of", "readings", "whole_picture"]
 
 _REACH = 0.8
 """Strokes belong to one symbol up to this gap, as a share of the longer side of its largest group."""
@@ -38,9 +37,6 @@ _DOT_REACH = 0.5
 
 _SHARE = 0.25
 """Share of the largest group's side that another has at least, to be part of the same symbol."""
-
-_MOST_PAGE_PARTS = 600
-"""The same for a page of symbols."""
 
 _FEW = 4
 """Groups of more than so many are several symbols."""
@@ -182,20 +178,6 @@ def _placed(found: list[Reading], view: View) -> list[Reading]:
     return [replace(one, box=box) for one, box in zip(found, boxes, strict=True)]
 
 
-def readings_of_page(grey: NDArray[np.uint8], chosen: Callable[[Scene], list[Found]]) -> list[Reading]:
-    """The symbols of a page uint8 (H, W) that are `chosen` of what it shows, each cut out, in that order."""
-    picture, factor = working(grey)
-    paper = even_paper(border_levels(picture))
-    even = even_ink(picture, paper) if paper is not None else None
-    if even is not None and len(connected_parts(even.ink > 127).areas) <= _MOST_PAGE_PARTS:
-        scene, trusted, _ = _even_scene(picture, even, _MOST_PAGE_PARTS)
-        if trusted:
-            return [reading_of(grey, one, factor) for one in chosen(scene)]
-    view = view_of(grey)
-    scenes = look(view.working)[:1]
-    return _placed([reading_of(view.grey, one, view.factor) for scene in scenes for one in chosen(scene)], view)
-
-
 def _is_raster(ink: Ink) -> bool:
     """Whether the ink is mostly dots: of a raster, or of noise."""
     areas = np.sort(ink.parts.areas)
@@ -209,13 +191,13 @@ def _whole(small: NDArray[np.uint8], ink: NDArray[np.uint8], even: EvenInk, grey
     return Reading(small, ink, box, bounds=even.box)
 
 
-def _even_scene(small: NDArray[np.uint8], even: EvenInk, most: int = _MOST_EVEN_PARTS) -> tuple[Scene, bool, bool]:
+def _even_scene(small: NDArray[np.uint8], even: EvenInk) -> tuple[Scene, bool, bool]:
     """The parts of ink on even paper, whether they are what they seem, and whether that is likely."""
     mask = even.ink > 127
     parts = connected_parts(mask)
     levels = np.full(small.shape, even.paper, np.uint8)
     ink = Ink(not even.dark, small, levels, even.ink, 128, parts, *parts.levels(even.ink), False)
-    few = len(parts.areas) <= most and 2 * even.other <= even.contrast and not even.is_hazy()
+    few = len(parts.areas) <= _MOST_EVEN_PARTS and 2 * even.other <= even.contrast and not even.is_hazy()
     thin = int(parts.pens.max()) * _THIN <= 4 * min(small.shape)
     few = few and not _is_shaded(ink)
     filled = _filled_side(ink) if few else 0

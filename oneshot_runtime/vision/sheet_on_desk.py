@@ -19,7 +19,7 @@ from oneshot_runtime.vision.morphology import closing, connected_parts, spread
 from oneshot_runtime.vision.outline import convex_hull
 from oneshot_runtime.vision.segment import working
 
-__all__ = ["View", "view_of"]
+__all__ = ["Sheet", "View", "find_sheet", "view_of"]
 
 _BLOCKS, _BLOCK = 64, 4
 """Blocks along the shorter side of the picture, and pixels of each, after the picture is reduced."""
@@ -47,7 +47,7 @@ _SIDES, _EDGE = 3, 0.6
 
 
 @dataclass(frozen=True)
-class _Sheet:
+class Sheet:
     """Where a sheet is. box: left, top, right, bottom in pixels of the picture. inside: bool (rows, columns), which blocks of
     the box it covers. levels: uint8 (rows, columns), their grey levels; outside it, those of its nearest in the row."""
 
@@ -76,7 +76,7 @@ class View:
 
 def view_of(grey: NDArray[np.uint8]) -> View:
     """Where ink is looked for in a picture uint8 (H, W)."""
-    sheet = _find_sheet(grey)
+    sheet = find_sheet(grey)
     if sheet is None:
         return View(grey, 0, 0, *working(grey))
     left, top, right, bottom = sheet.box
@@ -85,7 +85,8 @@ def view_of(grey: NDArray[np.uint8]) -> View:
     return View(part, left, top, sheet.alone(small), factor)
 
 
-def _find_sheet(grey: NDArray[np.uint8]) -> _Sheet | None:
+def find_sheet(grey: NDArray[np.uint8]) -> Sheet | None:
+    """The sheet in a picture uint8 (H, W) that something rough surrounds, or something darker."""
     factor = min(grey.shape) // (_BLOCKS * _BLOCK)
     if not factor:
         return None
@@ -157,11 +158,11 @@ def _edges(inside: NDArray[np.bool_], smooth: NDArray[np.bool_], levels: NDArray
     return edge / outline if sides >= _SIDES else 0.0
 
 
-def _sheet(inside: NDArray[np.bool_], levels: NDArray[np.uint8], block: int) -> _Sheet:
+def _sheet(inside: NDArray[np.bool_], levels: NDArray[np.uint8], block: int) -> Sheet:
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     inside, levels = inside[top:bottom, left:right], levels[top:bottom, left:right]
     first, last = inside.argmax(axis=1), inside.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
     nearest = np.clip(np.arange(inside.shape[1])[None], first[:, None], last[:, None])
     box = (left * block, top * block, right * block, bottom * block)
-    return _Sheet(box, inside, np.take_along_axis(levels, nearest, axis=1))
+    return Sheet(box, inside, np.take_along_axis(levels, nearest, axis=1))

@@ -23,7 +23,7 @@ export async function asked(file: File, page: ImageData): Promise<string | null>
 export function canvases(pixels: ImageData, spec: PreprocessSpec): Uint8Array[] {
   try {
     const picture = pictureOf(pixels);
-    return [...waysToRead(picture, spec), ...symbolsOfPage(picture)].map((one) => canvasOf(one, spec));
+    return [...waysToRead(picture, spec), ...symbolsOfPage(picture).flat()].map((one) => canvasOf(one, spec));
   } catch (error) {
     if (error instanceof ImageError && error instanceof OneShotError) return [];
     throw error;

@@ -43,8 +43,8 @@ export const PREPROCESS_VERSION: number;
 export function pictureOf(pixels: Pixels): DecodedPicture;
 /** The ways to read a picture as one symbol, likeliest first. Throws `ImageError` where it shows no ink. */
 export function waysToRead(picture: DecodedPicture, spec: PreprocessSpec): Reading[];
-/** The symbols of a page, in the order of reading. */
-export function symbolsOfPage(picture: DecodedPicture): Reading[];
+/** The symbols of a page, in the order of reading: of each the ways to read it, likeliest first. */
+export function symbolsOfPage(picture: DecodedPicture): Reading[][];
 /** The model's input, height * width bytes, ink towards 255. */
 export function canvasOf(reading: Reading, spec: PreprocessSpec): Uint8Array;
 export { ImageError } from "../index.js";

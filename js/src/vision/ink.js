@@ -19,8 +19,7 @@ export const LOGARITHM = Uint8Array.from({ length: 256 }, (_, level) =>
 // The ink of a picture that is darker, or `light`er, than its paper; strongest first, then what is fainter. window: pixels, odd;
 // what is wider is paper. Each is { light, grey, paper, contrast, limit, parts, peaks, means, lined }, see Ink in ink.py.
 export function findInk(grey, light, window) {
-  const paper = (light ? opening : closing)(grey, window);
-  const contrast = { ...grey, pixels: grey.pixels.map((level, at) => Math.abs(LOGARITHM[level] - LOGARITHM[paper.pixels[at]])) };
+  const { paper, contrast } = contrastToPaper(grey, light, window);
   let faintest = floorOf(contrast.pixels);
   while (runsOf(contrast, faintest) > MOST_RUNS) faintest += faintest >> 1;
   const { plane, lined } = withoutLines(contrast, faintest);
@@ -41,6 +40,13 @@ export function findInk(grey, light, window) {
   return found;
 }
 
+// The paper's level around each pixel, and the pixel's contrast to it.
+export function contrastToPaper(grey, light, window) {
+  const paper = (light ? opening : closing)(grey, window);
+  const pixels = grey.pixels.map((level, at) => Math.abs(LOGARITHM[level] - LOGARITHM[paper.pixels[at]]));
+  return { paper, contrast: { ...grey, pixels } };
+}
+
 // The limit of ink that is so much stronger than the lines that they need not be taken out; 0 where it is not.
 function aboveLines(contrast, faintest) {
   const peaks = peaksOf(contrast, faintest);
@@ -49,7 +55,7 @@ function aboveLines(contrast, faintest) {
 }
 
 // How many runs of pixels begin behind the first column.
-function runsOf({ pixels, width }, limit) {
+export function runsOf({ pixels, width }, limit) {
   let count = 0;
   for (let at = 0; at < pixels.length; at++) {
     if (at % width && pixels[at] >= limit && pixels[at - 1] < limit) count += 1;
@@ -58,10 +64,17 @@ function runsOf({ pixels, width }, limit) {
 }
 
 // The faintest contrast that may be ink: above what most of the picture has, and how uneven that is.
-function floorOf(contrast) {
-  const counts = histogram(contrast);
-  const [middle, quarter] = [2, 3].map((share) => ranked(counts, Math.floor((contrast.length * share) / 4)));
+export function floorOf(contrast) {
+  const [middle, quarter] = quarters(contrast, 2, 3);
   return Math.min(255, middle + Math.max(FAINTEST, NOISE * (quarter - middle)));
+}
+
+// The contrast that no more than half of a picture exceeds.
+export const usualOf = (contrast) => quarters(contrast, 2)[0];
+
+function quarters(contrast, ...shares) {
+  const counts = histogram(contrast);
+  return shares.map((share) => ranked(counts, Math.floor((contrast.length * share) / 4)));
 }
 
 // The strongest contrast of each thing that is large enough to be a symbol, highest first.

@@ -6,6 +6,7 @@ const BLOCKS = 32; // strips across a line, within which a slanted one is as goo
 const SLANT = 24; // pixels that a line rises or falls at most, from one side of the picture to the other
 const [WHOLE, SEVERAL] = [0.9, 0.35]; // shares of the picture that a line alone, and one of several, crosses
 const FULL = 0.8; // a strip's share that a line takes in at least one row
+const APART = 2; // several lines are longer than so many times the distance from one to the next
 const STRONGER = 1.3; // what has so many times a line's contrast is ink that lies on it
 const THICK = 24; // the shorter side of a picture over the width of the widest line
 
@@ -45,7 +46,7 @@ function linesOf(image, limit) {
   const thickest = Math.max(2, Math.floor(height / THICK));
   const thin = (line) => line[1] - line[0] <= thickest;
   const several = runs(height, (y) => profile[y] >= SEVERAL * step * BLOCKS).filter(thin);
-  if (areEvenlySpaced(several)) return { lines: several, slant: fall };
+  if (areEvenlySpaced(several, Math.floor(width / APART))) return { lines: several, slant: fall };
   return { lines: runs(height, (y) => profile[y] >= WHOLE * step * BLOCKS && ends(y)).filter(thin), slant: fall };
 }
 
@@ -81,14 +82,14 @@ function straightest(blocks, height) {
   return best;
 }
 
-// Whether there are four lines at least, as far from each other everywhere, but for some that are missing.
-function areEvenlySpaced(lines) {
+// Whether there are four lines at least, as far from each other everywhere, `most` pixels, but for some that are missing.
+function areEvenlySpaced(lines, most) {
   if (lines.length < 4) return false;
   const middles = lines.map(([top, bottom]) => top + bottom);
   const gaps = middles.slice(1).map((middle, place) => middle - middles[place]);
   const step = [...gaps].sort((one, other) => one - other)[gaps.length >> 1];
   const even = gaps.filter((gap) => 4 * Math.abs(gap - step * Math.max(1, Math.floor((2 * gap + step) / (2 * step)))) <= step);
-  return even.length / gaps.length >= 0.75;
+  return step <= 2 * most && even.length / gaps.length >= 0.75;
 }
 
 function runs(length, isSet) {

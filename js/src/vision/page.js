@@ -1,39 +1,37 @@
 // Every symbol of a page, photograph, scan or screenshot, as oneshot_runtime/vision/page.py.
 
+import { bestGlance, readable, readingsOf } from "./glance.js";
 import { median } from "./grouping.js";
-import { readingsOfPage } from "./readings.js";
 
 const SMALL = 0.25; // share of the usual side below which something beside the symbols is none
-const LONG = 12; // a stroke so many times as long as it is wide is a rule, when it is longer than the symbols, too
 const MOST = 400; // symbols that are read, largest first
 const [LEAST_STEPS, SLANTED] = [3, 50]; // steps that show a slant, at least; lines that fall one pixel in more than so many are straight
 
-// The symbols of a picture, each cut out as a reading, in the order of reading: from line to line, and along the line.
-export const symbolsOfPage = ({ grey }) => readingsOfPage(grey, chosen);
-
-function chosen({ symbols }) {
-  if (!symbols.length) return [];
-  const usual = median(symbols.filter((one) => 2 * one.side >= symbols[0].side).map((one) => one.side));
-  const kept = symbols.filter((one) => one.side >= SMALL * usual && !isRule(one, usual)).slice(0, MOST);
-  return inOrder(kept);
+// The symbols of a picture in the order of reading, from line to line, and along the line: of each the ways to read it.
+export function symbolsOfPage({ grey }) {
+  const seen = bestGlance(grey);
+  return readingsOf(seen, inOrder(chosen(readable(seen))));
 }
 
-function isRule({ side, box }, usual) {
-  return side > 1.5 * usual && side >= LONG * Math.min(box[2], box[3]);
+function chosen(symbols) {
+  const sides = symbols.map(([{ side }]) => side);
+  if (!sides.length) return [];
+  const usual = median(sides.filter((side) => 2 * side >= Math.max(...sides)));
+  return symbols.filter(([{ side }]) => side >= SMALL * usual).sort(([one], [other]) => other.side - one.side).slice(0, MOST);
 }
 
 // By lines, slanted as most of them are: what overlaps the first of a line by half of its height belongs to the line.
 function inOrder(symbols) {
-  const [down, along] = slantOf(symbols.map(({ box }) => box));
-  const tops = symbols.map(({ box: [x, y, w] }) => y - Math.floor((down * (2 * x + w)) / (2 * along)));
+  const [down, along] = slantOf(symbols.map(([{ box }]) => box));
+  const tops = symbols.map(([{ box: [x, y, w] }]) => y - Math.floor((down * (2 * x + w)) / (2 * along)));
   let waiting = symbols.map((one, at) => ({ one, top: tops[at] })).sort((one, other) => one.top - other.top);
   const ordered = [];
   while (waiting.length) {
-    const [{ top: low, one: { box: [, , , height] } }] = waiting;
-    const isBeside = ({ top, one: { box: [, , , h] } }) =>
+    const [{ top: low, one: [{ box: [, , , height] }] }] = waiting;
+    const isBeside = ({ top, one: [{ box: [, , , h] }] }) =>
       2 * (Math.min(low + height, top + h) - Math.max(low, top)) >= Math.min(height, h);
     const line = waiting.filter(isBeside);
-    ordered.push(...line.map(({ one }) => one).sort((one, other) => one.box[0] - other.box[0]));
+    ordered.push(...line.map(({ one }) => one).sort(([one], [other]) => one.box[0] - other.box[0]));
     waiting = waiting.filter((one) => !line.includes(one));
   }
   return ordered;

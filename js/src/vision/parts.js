@@ -21,6 +21,15 @@ export class Parts {
     return [peaks, sums.map((sum, part) => Math.floor(sum / this.areas[part]))];
   }
 
+  // These parts, numbered anew in this order.
+  only(numbers) {
+    const renumbered = new Map(numbers.map((number, at) => [number, at]));
+    const kept = this.of.map((_, run) => run).filter((run) => renumbered.has(this.of[run]));
+    const runs = [this.rows, this.starts, this.ends].map((values) => kept.map((run) => values[run]));
+    const measures = [this.boxes, this.areas, this.pens].map((values) => numbers.map((number) => values[number]));
+    return new Parts(...runs, kept.map((run) => renumbered.get(this.of[run])), ...measures);
+  }
+
   // The area of each part if every row were filled between its first and its last pixel.
   spans() {
     const sums = new Array(this.areas.length).fill(0);

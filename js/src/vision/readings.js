@@ -11,7 +11,7 @@ import { transposed } from "./image.js";
 import { countLines } from "./lines.js";
 import { connectedParts } from "./parts.js";
 import { reduce } from "./resample.js";
-import { look, sceneOf, working } from "./segment.js";
+import { look, sceneOf } from "./segment.js";
 import { viewOf } from "./sheet-on-desk.js";
 import { wider } from "./wide-ink.js";
 
@@ -20,7 +20,6 @@ const [PUNCHED, PUNCHED_SHARE] = [2.2, 0.25]; // pen widths from which a dot may
 const [ALIGNED_GAP, ALIGNED_SHARE] = [0.2, 0.35]; // how far dots in a line are from a symbol that is not theirs, and how large
 const DOT_REACH = 0.5; // the same for dots
 const SHARE = 0.25; // share of the largest group's side that another has at least, to be part of the same symbol
-const MOST_PAGE_PARTS = 600;
 const FEW = 4; // groups of more than so many are several symbols
 const [MOST_RAYS, RAYS, OFF] = [16, 4, 8]; // groups around a middle that are one symbol, see _is_radial in readings.py
 const [LARGE, SMALLEST] = [8, 16]; // ink that takes less than one part in so many is cut out, if it has so many pixels
@@ -73,7 +72,7 @@ function greyReadings(grey, small, even) {
   let found = [];
   let likely = false;
   if (even) {
-    const seen = evenScene(small, even, MOST_EVEN_PARTS);
+    const seen = evenScene(small, even);
     likely = seen.likely;
     if (isRaster(seen.scene.ink) && shorter(small) >= ICON * 2) {
       return scaled(readings({ grey: reduce(grey, 2), colours: null }), 2, 1);
@@ -119,20 +118,6 @@ function placed(found, { left, top }) {
   return found.map((one) => ({ ...one, box: [one.box[0] + left, one.box[1] + top, one.box[2], one.box[3]] }));
 }
 
-// The symbols of a page that are `chosen` of what it shows, each cut out, in that order.
-export function readingsOfPage(grey, chosen) {
-  const [picture, factor] = working(grey);
-  const paper = evenPaper(borderLevels(picture));
-  const even = paper === null ? null : evenInk(picture, paper);
-  if (even && connectedParts(even.ink, 128).areas.length <= MOST_PAGE_PARTS) {
-    const { scene, trusted } = evenScene(picture, even, MOST_PAGE_PARTS);
-    if (trusted) return chosen(scene).map((one) => readingOf(grey, one, factor));
-  }
-  const view = viewOf(grey);
-  const found = look(view.working).slice(0, 1).flatMap(chosen);
-  return placed(found.map((one) => readingOf(view.grey, one, view.factor)), view);
-}
-
 // Whether the ink is mostly dots: of a raster, or of noise.
 function isRaster({ parts: { areas } }) {
   const sorted = [...areas].sort((one, other) => one - other);
@@ -147,12 +132,12 @@ function wholeOf(small, even, grey) {
 }
 
 // The parts of ink on even paper, whether they are what they seem, and whether that is likely.
-function evenScene(small, even, most) {
+function evenScene(small, even) {
   const parts = connectedParts(even.ink, 128);
   const paper = { ...small, pixels: new Uint8Array(small.pixels.length).fill(even.paper) };
   const [peaks, means] = parts.levels(even.ink);
   const ink = { light: !even.dark, grey: small, paper, contrast: even.ink, limit: 128, parts, peaks, means, lined: false };
-  const few = parts.areas.length <= most && 2 * even.other <= even.contrast && !even.isHazy() && !isShaded(ink);
+  const few = parts.areas.length <= MOST_EVEN_PARTS && 2 * even.other <= even.contrast && !even.isHazy() && !isShaded(ink);
   const filled = few ? filledSide(ink) : 0;
   const crossing = few ? crossings(even.ink) : 0;
   const thin = parts.pens.reduce((most, pen) => Math.max(most, pen)) * THIN <= 4 * shorter(small);
@@ -229,7 +214,7 @@ function ofScene(grey, scene, factor, whole, even) {
 }
 
 // A symbol cut out of the picture whose working picture is `factor` times smaller.
-function readingOf(grey, one, factor) {
+export function readingOf(grey, one, factor) {
   const drawing = cut(grey, factor, one);
   return reading({ drawing, ink: stretch(drawing, 255), box: one.box.map((value) => value * factor), whole: false });
 }

@@ -150,7 +150,7 @@ function encloses(outer, inner, margin) {
 }
 
 // Whether paper surrounds a part on all sides: a gap between strokes, or the tip of something wide, borders on its like.
-function isOnPaper({ contrast: { width, height }, parts, grey, paper, light }, number) {
+export function isOnPaper({ contrast: { width, height }, parts, grey, paper, light }, number) {
   const [x, y, w, h] = parts.boxes[number];
   const around = 4 + (Math.max(w, h) >> 3);
   const [left, top] = [Math.max(0, x - around), Math.max(0, y - around)];

@@ -30,15 +30,15 @@ export function viewOf(grey) {
 }
 
 // The sheet's part of a picture, in any size, with paper where the sheet is not.
-function alone({ inside, levels }, picture) {
+export function alone({ inside, levels }, picture) {
   const { width, height, pixels } = picture;
   const mask = nearest(inside, width, height).pixels;
   const paper = nearest(levels, width, height).pixels;
   return { width, height, pixels: pixels.map((level, at) => (mask[at] ? level : paper[at])) };
 }
 
-// { box, inside, levels }, see _Sheet in sheet_on_desk.py; null where there is none.
-function findSheet(grey) {
+// { box, inside, levels }, see Sheet in sheet_on_desk.py; null where there is none.
+export function findSheet(grey) {
   const factor = Math.floor(Math.min(grey.width, grey.height) / (BLOCKS * BLOCK));
   if (!factor) return null;
   const [width, height] = [grey.width, grey.height].map((side) => Math.floor(side / (factor * BLOCK)) * BLOCK);
