@@ -208,6 +208,82 @@ def test_a_page_that_lies_aslant_is_read_from_line_to_line(knowing, drawings, de
     assert places == list(range(len(names)))
 
 
+def ringed(pen: ImageDraw.ImageDraw, way: str) -> None:
+    """Draw around each of 3 x 2 cells of 200 pixels."""
+    for left, top in ((200 * column, 200 * row) for row in range(2) for column in range(3)):
+        if way == "cards":
+            pen.rounded_rectangle((left + 10, top + 10, left + 190, top + 190), 12, outline=90, width=3)
+        elif way == "circles":
+            pen.ellipse((left + 12, top + 14, left + 188, top + 186), outline=45, width=5)
+        elif way == "hand-drawn boxes":
+            pen.line([(left + 30, top + 14), (left + 182, top + 26), (left + 170, top + 186), (left + 16, top + 178)], 45, 5)
+            pen.line([(left + 16, top + 178), (left + 27, top + 22)], 45, 5)
+        else:
+            pen.rectangle((left + 8, top + 8, left + 208, top + 208), outline=60, width=4)
+
+
+@pytest.mark.parametrize("way", ["cards", "circles", "hand-drawn boxes", "table"])
+def test_what_is_drawn_around_symbols_is_none_of_them(knowing, drawings, way) -> None:
+    image, names = page(drawings, 3, 2)
+    drawn = Image.new("L", (640, 440), 235)
+    drawn.paste(Image.fromarray(image), (8 * (way == "table"), 8 * (way == "table")))
+    ringed(ImageDraw.Draw(drawn), way)
+    assert [one.match.label for one in knowing.read(drawn)] == names
+
+
+def test_a_ring_is_part_of_a_symbol_that_was_taught_with_it(drawings) -> None:
+    image, _ = page(drawings, 3, 2)
+    drawn = Image.fromarray(image)
+    ringed(ImageDraw.Draw(drawn), "circles")
+    matcher = OneShotMatcher.load(far=0.05)
+    matcher.enroll("bare", image[:200, :200])
+    matcher.enroll("ringed", drawn.crop((200, 0, 400, 200)), keep_frame=True)
+    labels = [one.match.label for one in matcher.read(drawn)]
+    assert labels[:2] == ["bare", "ringed"]
+
+
+def test_a_hard_shadow_over_a_sheet_on_a_desk_takes_no_symbol_away(knowing, drawings) -> None:
+    sheet, names = page(drawings, 4, 3)
+    rng = np.random.default_rng(1)
+    desk = 90 + 8 * np.asarray(Image.fromarray(rng.normal(0, 1, (175, 20)).astype(np.float32)).resize((1000, 750)))
+    desk[75:675, 100:900] = sheet
+    across, down = np.meshgrid(np.arange(1000), np.arange(750))
+    light = np.where(across + down // 2 > 640, 0.42, 1)
+    picture = (desk * light + rng.normal(0, 2, desk.shape)).clip(0, 255).astype(np.uint8)
+    assert [one.match.label for one in knowing.read(picture)] == names
+
+
+@pytest.mark.parametrize("step", [37, 44])
+def test_dark_rules_are_taken_from_under_the_symbols_of_a_sheet_on_a_desk(knowing, drawings, step) -> None:
+    sheet, names = page(drawings, 4, 3)
+    sheet[step::step] = sheet[step::step] * 0.6
+    sheet[step + 1 :: step] = sheet[step + 1 :: step] * 0.6
+    rng = np.random.default_rng(2)
+    desk = rng.normal(70, 5, (700, 900))
+    desk[50:650, 50:850] = sheet
+    assert [one.match.label for one in knowing.read(desk.clip(0, 255).astype(np.uint8))] == names
+
+
+def test_symbols_of_a_screenshot_with_bars_and_columns_are_read(knowing, drawings) -> None:
+    window, names = page(drawings, 4, 3)
+    shot = Image.new("L", (1100, 720), 232)
+    pen = ImageDraw.Draw(shot)
+    pen.rectangle((0, 0, 1100, 40), fill=50)
+    pen.rectangle((0, 40, 200, 720), fill=205)
+    for line in range(9):
+        pen.text((20, 70 + 34 * line), "Inbox Sent"[: 5 + line % 5], fill=60, font=ImageFont.load_default(14))
+    shot.paste(Image.fromarray(window), (250, 80))
+    labels = [one.match.label for one in knowing.read(shot)]
+    assert [label for label in labels if label is not None] == names
+
+
+def test_the_contact_sheet_of_the_demo_is_read(tmp_path, knowing) -> None:
+    assert main(["demo", "--sheet", str(tmp_path / "sheet.png")]) == 0
+    boxes = [one.box for one in knowing.read(tmp_path / "sheet.png")]
+    assert 40 <= len(boxes) <= 46
+    assert max(max(box[2:]) for box in boxes) < 110
+
+
 def test_a_page_without_ink_has_no_symbols(knowing) -> None:
     paper = np.random.default_rng(0).normal(220, 3, (300, 400)).clip(0, 255).astype(np.uint8)
     assert knowing.read(paper) == []
@@ -228,6 +304,12 @@ def test_the_command_reads_pictures_and_folders(tmp_path, drawings, capsys) -> N
     assert all(f"  {name} at" in out for name in names)
     with Image.open(tmp_path / "out.png") as annotated:
         assert annotated.size == (600, 200)
+    blank = Image.new("L", (300, 200), 230)
+    blank.save(tmp_path / "blank.tif", save_all=True, append_images=[Image.fromarray(image)])
+    assert main(["read", str(tmp_path / "blank.tif"), "--gallery", gallery]) == 0
+    out = capsys.readouterr().out
+    assert "no symbol found" in out
+    assert "--page takes another" in out
 
 
 @pytest.mark.parametrize(

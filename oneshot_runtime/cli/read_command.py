@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from oneshot_runtime.cli.common import add_command, count, load_existing, match_json, print_result
 from oneshot_runtime.cli.pictures import add_page, named_pictures
 from oneshot_runtime.cli.terminal import verdict
-from oneshot_runtime.errors import ImageError, visible
+from oneshot_runtime.errors import ImageError, counted, visible
 from oneshot_runtime.results import ReadSymbol
-from oneshot_runtime.vision.decode import ImageSource, to_grey
+from oneshot_runtime.vision.decode import ImageSource, decode, to_grey
 
 if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = ["register"]
 
+_NOTHING = "no symbol found: it is blank, its ink is too faint, or its symbols are smaller than 16 pixels"
 _KNOWN, _UNKNOWN = (22, 128, 61), (190, 30, 45)
 
 
@@ -51,12 +52,13 @@ def _read(arguments: argparse.Namespace) -> int:
                 continue
             found = [{"box": list(one.box), **match_json(one.match)} for one in symbols]
             values.append({"image": name, "symbols": found})
-            lines.append(f"{visible(name)}: {len(symbols)} symbol{'' if len(symbols) == 1 else 's'}")
+            lines.append(f"{visible(name)}: {counted(len(symbols), 'symbol') if symbols else _NOTHING}")
             lines += [
                 f"  {verdict(one.match)} at {', '.join(map(str, one.box))} ({one.match.probability:.3f})" for one in symbols
             ]
-            if symbols and symbols[0].match.page is not None:
-                lines.append(f"  page {symbols[0].match.page} of a file of several: --page takes another")
+            page = symbols[0].match.page if symbols else _page_of_several(picture, name)
+            if page is not None:
+                lines.append(f"  page {page} of a file of several: --page takes another")
             if arguments.output is not None:
                 from oneshot_runtime.quality.sheet import save_sheet
 
@@ -64,6 +66,12 @@ def _read(arguments: argparse.Namespace) -> int:
                 save_sheet(_annotated(picture, symbols), target)
     print_result(arguments, {"pictures": values}, "\n".join(lines))
     return 1 if failed else 0
+
+
+def _page_of_several(picture: ImageSource, name: str) -> int | None:
+    """Which page was read, of a file that has several."""
+    read = decode(picture, name)
+    return read.page if read.more else None
 
 
 def _annotated(picture: ImageSource, symbols: list[ReadSymbol]) -> Image.Image:

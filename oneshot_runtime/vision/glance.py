@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oneshot_runtime.vision.grouping import group_parts
+from oneshot_runtime.vision.grouping import group_parts, usual_side
 from oneshot_runtime.vision.ink import Ink
 from oneshot_runtime.vision.ink_by_parts import ink_by_parts, smoothed
 from oneshot_runtime.vision.morphology import Parts
@@ -27,7 +27,7 @@ __all__ = ["Area", "Glance", "best_glance", "glance"]
 Area = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of a picture."""
 
-_FRAME_PIXELS, _STILL_PIXELS = 640 * 480, 960 * 640
+_FRAME_PIXELS, _STILL_PIXELS = 640 * 480, 1024 * 768
 """Of the picture in which ink is looked for, at most, in a film and in a still; cut-outs are made from the picture itself."""
 
 _PEN_SHARE, _STRIP_SHARE, _THICKEST = 13, 18, 3
@@ -50,7 +50,7 @@ _WIDEST, _FILLED, _BESIDE = 0.34, 0.45, 0.5
 """A part is no ink but a sheet, or what is lit of it: by its pen as a share of the widest, and the share of its box that it
 fills. That share of its sides is looked at beside it."""
 
-_LONG, _STRAIGHT, _LONGER = 12, 1.6, 1.5
+_LONG, _STRAIGHT, _LONGER = 12, 1.4, 2
 """A rule is so many pens long at least, and so many times as long as symbols are large; the square of its area is at most so
 many times that of what a pen draws from one end to the other."""
 
@@ -225,8 +225,9 @@ def _rules(parts: Parts, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
     sides = sizes.max(axis=1, initial=0)
     pens = parts.pens[numbers]
     straight = (4 * sides >= _LONG * pens) & (16 * parts.areas[numbers] ** 2 <= _STRAIGHT * (sizes**2).sum(axis=1) * pens**2)
-    usual = np.median(sides[~straight]) if not straight.all() else np.inf
-    return np.asarray(straight & (sides > _LONGER * usual))
+    if straight.all():
+        return ~straight
+    return np.asarray(straight & (sides > _LONGER * usual_side(parts.boxes[numbers[~straight]])))
 
 
 def _is_sheet(ink: Ink, number: np.int64, others: NDArray[np.int64]) -> bool:

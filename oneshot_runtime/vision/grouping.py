@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["group_parts", "union"]
+__all__ = ["group_parts", "union", "usual_side"]
 
 _TOUCHING, _NEAR, _LOOSE = 0.15, 0.35, 0.6
 """Gaps between parts, as a share of the size that goes with each."""
@@ -23,11 +23,11 @@ def group_parts(boxes: NDArray[np.int64]) -> list[list[int]]:
     groups = [[index] for index in range(len(boxes))]
     if len(groups) > 1:
         gap, larger, together = _pairs(boxes)
-        near = (gap <= _NEAR * larger) & (together <= _LARGE * _usual_side(boxes))
+        near = (gap <= _NEAR * larger) & (together <= _LARGE * usual_side(boxes))
         groups = _joined(groups, near | (gap <= _TOUCHING * larger))
     if len(groups) > 1:
         merged = np.stack([union(boxes[group]) for group in groups])
-        usual = _usual_side(merged)
+        usual = usual_side(merged)
         gap, _, together = _pairs(merged)
         groups = _joined(groups, (gap <= _LOOSE * usual) & (together <= _USUAL * usual))
     return groups
@@ -39,7 +39,7 @@ def union(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate((low, (boxes[:, :2] + boxes[:, 2:]).max(axis=0) - low))
 
 
-def _usual_side(boxes: NDArray[np.int64]) -> float:
+def usual_side(boxes: NDArray[np.int64]) -> float:
     """The longer side that the larger half of the boxes usually has: dots and accents don't lower it."""
     sides = boxes[:, 2:].max(axis=1)
     return float(np.median(sides[sides >= np.median(sides)]))

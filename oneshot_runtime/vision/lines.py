@@ -59,6 +59,8 @@ def _lines(mask: NDArray[np.bool_]) -> tuple[list[tuple[int, int]], int]:
     blocks = mask[:, : step * _BLOCKS].view(np.uint8).reshape(height, _BLOCKS, step).sum(axis=2, dtype=np.int32)
     if (blocks.max(axis=0) >= _FULL * step).sum() < _SEVERAL * _BLOCKS:
         return [], 0
+    if _most_along(blocks) < _SEVERAL * step * _BLOCKS:  # most pictures have no lines, and end here
+        return [], 0
     falls = np.array(sorted(range(-_SLANT, _SLANT + 1), key=abs))
     offsets = (falls[:, None] * (2 * np.arange(_BLOCKS) + 1 - _BLOCKS)) // (2 * _BLOCKS)
     rows = (np.arange(height)[None, :, None] + offsets[:, None]) % height
@@ -74,8 +76,20 @@ def _lines(mask: NDArray[np.bool_]) -> tuple[list[tuple[int, int]], int]:
     return whole, slant
 
 
+def _most_along(blocks: NDArray[np.int32]) -> int:
+    """A bound of how many pixels any line takes: of each strip int32 (h, strips) the most within a slant's reach."""
+    reach = _SLANT // 2
+    most = np.pad(blocks, ((reach, reach), (0, 0)), mode="wrap")
+    seen = 1
+    while seen <= 2 * reach:
+        ahead = min(seen, 2 * reach + 1 - seen)
+        most = np.maximum(most[:-ahead], most[ahead:])
+        seen += ahead
+    return int(most.sum(axis=1).max())
+
+
 def _evenly_spaced(lines: list[tuple[int, int]], most: int) -> bool:
-    """Whether there are four lines at least, as far from each other everywhere, `most` pixels, but for those that are missing."""
+    """Whether there are four lines at least, as far from each other everywhere, `most` pixels; some may be missing."""
     if len(lines) < 4:
         return False
     gaps = np.diff([top + bottom for top, bottom in lines])

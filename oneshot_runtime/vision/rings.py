@@ -24,9 +24,11 @@ def rings_of(ink: Ink, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Parts of ink that enclose others on all sides, clear of each: their numbers int64, of those given."""
     boxes = ink.parts.boxes[numbers]
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    within = ((low[None] > low[:, None]) & (high[None] < high[:, None])).all(axis=2)
+    within = np.asarray(((low[None] > low[:, None]) & (high[None] < high[:, None])).all(axis=2))
     rings = []
-    for at in np.flatnonzero(within.any(axis=1) & (4 * boxes[:, 2:].min(axis=1) >= _PENS * ink.parts.pens[numbers])):
+    for at in np.flatnonzero(
+        np.asarray(within.any(axis=1)) & (4 * boxes[:, 2:].min(axis=1) >= _PENS * ink.parts.pens[numbers])
+    ):
         inner = boxes[within[at]]
         if int(union(inner)[2:].max()) * _FILLED >= int(boxes[at, 2:].max()) and _is_around(ink, int(numbers[at]), inner):
             rings.append(int(numbers[at]))

@@ -1,6 +1,6 @@
 // One look at a picture, or at a part of it: its symbols, as oneshot_runtime/vision/glance.py looks at stills.
 
-import { groupParts, median, sideOf } from "./grouping.js";
+import { groupParts, median, sideOf, usualSide } from "./grouping.js";
 import { crop, roundHalfEven } from "./image.js";
 import { inkByParts, smoothed } from "./ink-by-parts.js";
 import { filledIn, isCarrier } from "./outline.js";
@@ -10,14 +10,14 @@ import { ringsOf } from "./rings.js";
 import { foundOf, isOnPaper } from "./segment.js";
 import { alone, findSheet } from "./sheet-on-desk.js";
 
-const PIXELS = 960 * 640; // of the picture in which ink is looked for, at most
+const PIXELS = 1024 * 768; // of the picture in which ink is looked for, at most
 const [PEN_SHARE, STRIP_SHARE, THICKEST] = [13, 18, 3]; // the picture's size over the width of the widest pen
 const MOST_PARTS = 400; // parts that are looked at, largest first
 const LEAST = 16; // pixels of the picture that a symbol's longer side has at least
 const SMALL = 0.25; // share of the usual symbol's side below which something beside the symbols is none
 const [FAR_SHEET, AROUND] = [3, 0.15]; // the picture over a sheet that is looked at closely, and how much around it
 const [WIDEST, FILLED, BESIDE] = [0.34, 0.45, 0.5]; // pens and filling of what is no ink but a sheet, and how much around it
-const [LONG, STRAIGHT, LONGER] = [12, 1.6, 1.5]; // pens that a rule is long, how straight it is, and how long beside symbols
+const [LONG, STRAIGHT, LONGER] = [12, 1.4, 2]; // pens that a rule is long, how straight it is, and how long beside symbols
 const UNEVEN = 8; // contrast of most of the picture that halves what its ink is worth
 const CLOSE = 10; // a close look shows one part in so many of the whole picture's ink
 const [ALIKE, FEW] = [1.6, 3]; // how different in size bold letters are, and how few are none
@@ -139,7 +139,7 @@ function withoutRules({ boxes, areas, pens }, numbers) {
     return 4 * Math.max(w, h) >= LONG * pens[number] && 16 * areas[number] ** 2 <= STRAIGHT * drawn;
   });
   if (straight.length === numbers.length) return numbers;
-  const usual = median(numbers.filter((number) => !straight.includes(number)).map((number) => sideOf(boxes[number])));
+  const usual = usualSide(numbers.filter((number) => !straight.includes(number)).map((number) => boxes[number]));
   return numbers.filter((number) => !straight.includes(number) || !(sideOf(boxes[number]) > LONGER * usual));
 }
 

@@ -52,7 +52,7 @@ export function median(values) {
 const together = (one, other) => sideOf(union([one, other]));
 
 // The longer side that the larger half of the boxes usually has: dots and accents don't lower it.
-function usualSide(boxes) {
+export function usualSide(boxes) {
   const sides = boxes.map(sideOf);
   const middle = median(sides);
   return median(sides.filter((side) => side >= middle));
