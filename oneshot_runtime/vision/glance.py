@@ -66,9 +66,9 @@ _ALIKE, _FEW = 1.6, 3
 _OUTLINE = 128
 """Pixels of a part's longer side at which its outline is looked at."""
 
-_MARKS, _CLEAR = 0.12, 2
-"""Share of what is around something that is a mark, too, on a desk full of them; and a desk is where not one thing of so many
-has less around it."""
+_MARKS, _FULL = 0.12, 4
+"""Share of what is around something that is a mark, too, on a desk full of them; and a picture shows such a desk where one
+thing of so many is among marks."""
 
 _RING, _LIKE_OTHERS = 3, 1.3
 """A ring is part of a symbol at most so many times as large as the rest of it; and likely where it is no more than so many
@@ -132,10 +132,11 @@ def best_glance(grey: NDArray[np.uint8], kinds: list[bool], *, still: bool = Fal
         if close is not None and len(close.found) >= len(seen.found) and _CLOSE * close.amount >= seen.amount:
             return close, area
     if still and sheet is not None and far is None:
-        clear = sum(not _is_among_marks(ways[0]) for ways in seen.found)
-        if not seen.found or _CLEAR * clear < len(seen.found):
+        marks = [_is_among_marks(ways[0]) for ways in seen.found]
+        if _FULL * sum(marks) >= len(marks):
             close = max(_of_kinds(grey, sheet.box, kinds, pixels, sheet), key=_amount)
-            if len(close.found) >= max(1, clear):
+            clear = [one for one, mark in zip(seen.found, marks, strict=True) if not mark]
+            if len(close.found) >= max(1, sum(_is_within(one[0].box * seen.factor, sheet.box) for one in clear)):
                 return close, sheet.box
     return seen, None
 
@@ -155,6 +156,11 @@ def _far_sheet(grey: NDArray[np.uint8], sheet: Sheet) -> Area | None:
     if _FAR_SHEET * (right - left) * (bottom - top) >= grey.size:
         return None
     return _around(np.array((left, top, right - left, bottom - top)), _AROUND, grey.shape)
+
+
+def _is_within(box: NDArray[np.int64], area: Area) -> bool:
+    x, y, width, height = (int(value) for value in box)
+    return area[0] <= x and area[1] <= y and x + width <= area[2] and y + height <= area[3]
 
 
 def _is_among_marks(one: Found) -> bool:
@@ -226,7 +232,7 @@ def _rules(parts: Parts, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
     pens = parts.pens[numbers]
     straight = (4 * sides >= _LONG * pens) & (16 * parts.areas[numbers] ** 2 <= _STRAIGHT * (sizes**2).sum(axis=1) * pens**2)
     if straight.all():
-        return ~straight
+        return np.zeros(len(numbers), bool)
     return np.asarray(straight & (sides > _LONGER * usual_side(parts.boxes[numbers[~straight]])))
 
 

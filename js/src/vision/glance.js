@@ -22,7 +22,7 @@ const UNEVEN = 8; // contrast of most of the picture that halves what its ink is
 const CLOSE = 10; // a close look shows one part in so many of the whole picture's ink
 const [ALIKE, FEW] = [1.6, 3]; // how different in size bold letters are, and how few are none
 const OUTLINE = 128; // pixels of a part's longer side at which its outline is looked at
-const [MARKS, CLEAR] = [0.12, 2]; // share of marks around something on a desk full of them, and of how many things
+const [MARKS, FULL] = [0.12, 4]; // share of marks around something on a desk full of them, and around one of how many things
 const [RING, LIKE_OTHERS] = [3, 1.3]; // how large a ring is that may be part of a symbol, and one that likely is
 
 // A glance is { grey, left, top, factor, light, found, amount, sheet }, see Glance in glance.py.
@@ -54,10 +54,11 @@ export function bestGlance(grey) {
     if (close && close.found.length >= seen.found.length && CLOSE * close.amount >= seen.amount) return close;
   }
   if (!sheet || far) return seen;
-  const clear = seen.found.filter(([one]) => !isAmongMarks(one)).length;
-  if (seen.found.length && CLEAR * clear >= seen.found.length) return seen;
+  const clear = seen.found.filter(([one]) => !isAmongMarks(one));
+  if (FULL * (seen.found.length - clear.length) < seen.found.length) return seen;
   const close = surest(ofKinds(grey, sheet.box, sheet));
-  return close.found.length >= Math.max(1, clear) ? close : seen;
+  const within = clear.filter(([{ box }]) => isWithin(box.map((value) => value * seen.factor), sheet.box));
+  return close.found.length >= Math.max(1, within.length) ? close : seen;
 }
 
 const surest = ([dark, light]) => (light.amount > dark.amount ? light : dark);
@@ -67,6 +68,9 @@ function farSheet(grey, { box: [left, top, right, bottom] }) {
   if (FAR_SHEET * (right - left) * (bottom - top) >= grey.width * grey.height) return null;
   return around([left, top, right - left, bottom - top], AROUND, grey);
 }
+
+const isWithin = ([x, y, width, height], [left, top, right, bottom]) =>
+  left <= x && top <= y && x + width <= right && y + height <= bottom;
 
 // Whether a good part of what is around a symbol may be ink, too.
 function isAmongMarks({ ink: { contrast: { pixels, width, height }, limit }, box: [x, y, w, h] }) {
