@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,19 +63,34 @@ def _lines(mask: NDArray[np.bool_]) -> tuple[list[tuple[int, int]], int]:
         return [], 0
     if _most_along(blocks) < _SEVERAL * step * _BLOCKS:  # most pictures have no lines, and end here
         return [], 0
-    falls = np.array(sorted(range(-_SLANT, _SLANT + 1), key=abs))
-    offsets = (falls[:, None] * (2 * np.arange(_BLOCKS) + 1 - _BLOCKS)) // (2 * _BLOCKS)
-    rows = (np.arange(height)[None, :, None] + offsets[:, None]) % height
-    profiles = blocks[rows, np.arange(_BLOCKS)].sum(axis=2)
-    best = int((profiles.astype(np.int64) ** 2).sum(axis=1).argmax())
-    slant, straight = int(falls[best]), blocks[rows[best], np.arange(_BLOCKS)]
-    profile, ends = profiles[best], np.minimum(straight[:, 0], straight[:, -1]) >= _FULL * step
+    slant, profile, ends = _straightest(blocks)
+    ends = ends >= _FULL * step
     thickest = max(2, height // _THICK)
     whole = [line for line in _runs((profile >= _WHOLE * step * _BLOCKS) & ends) if line[1] - line[0] <= thickest]
     several = [line for line in _runs(profile >= _SEVERAL * step * _BLOCKS) if line[1] - line[0] <= thickest]
     if _evenly_spaced(several, width // _APART):
         return several, slant
     return whole, slant
+
+
+def _straightest(blocks: NDArray[np.int32]) -> tuple[int, NDArray[np.int32], NDArray[np.int32]]:
+    """The fall whose rows differ most, of strips int32 (h, strips).
+
+    Returns:
+        The fall, and of each row along it int32 (h,) how many pixels are set, and how many at least in the first and the last
+        strip.
+    """
+    height, reach = blocks.shape[0], _SLANT // 2
+    strips = np.ascontiguousarray(np.pad(blocks, ((reach, reach), (0, 0)), mode="wrap").T)
+    best, score = (0, blocks[:, 0], blocks[:, 0]), -1
+    for fall in sorted(range(-_SLANT, _SLANT + 1), key=abs):
+        starts = [reach + fall * (2 * block + 1 - _BLOCKS) // (2 * _BLOCKS) for block in range(_BLOCKS)]
+        along = [strip[start : start + height] for strip, start in zip(strips, starts, strict=True)]
+        profile = functools.reduce(np.add, along)
+        differing = int((profile.astype(np.int64) ** 2).sum())
+        if differing > score:
+            best, score = (fall, profile, np.minimum(along[0], along[-1])), differing
+    return best
 
 
 def _most_along(blocks: NDArray[np.int32]) -> int:
