@@ -29,8 +29,9 @@ from export.bundle import export_bundle
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.synthetic import draw, invent_alphabet, random_writer
 from train.batches import sample_pairs
-from train.canvases import Canvases, from_image_set
+from train.canvases import Canvases
 from train.config import TrainConfig
+from train.drawings import from_image_set
 from train.model import PRESETS
 from train.omniglot import ImageSet, load_images
 from train.trainer import Trainer

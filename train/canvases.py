@@ -49,10 +49,13 @@ def image_files(root: Path) -> list[Path]:
     return sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
 
 
-def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False, skip_bad: bool = False) -> Canvases:
+def from_folder(
+    root: str | Path, spec: PreprocessSpec, progress: bool = False, skip_bad: bool = False, processes: bool = False
+) -> Canvases:
     """Preprocess a folder of images: `class/image`, or `group/class/image`; any size, any number per class.
 
-    With `skip_bad`, images that cannot be used are left out, and named on standard error.
+    With `skip_bad`, images that cannot be used are left out, and named on standard error. With `processes`, many are read by
+    all cores, which a script may ask for whose main is guarded.
 
     Raises `DatasetError` for a folder without classes, a class with fewer than two images, a mixed depth, or images that cannot
     be used, all of them at once.
@@ -64,7 +67,7 @@ def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False, 
     depths = {len(file.relative_to(root).parts) for file in files}
     if depths not in ({2}, {3}):
         raise DatasetError(f"'{root}' mixes depths: expected every image at class/image, or every one at group/class/image")
-    files, images = _usable(files, root, spec, progress, skip_bad)
+    files, images = _usable(files, root, spec, progress, skip_bad, 1_000 if processes else None)
     parents = sorted({file.parent for file in files})
     number = {parent: index for index, parent in enumerate(parents)}
     classes = np.array([number[file.parent] for file in files])
@@ -86,10 +89,10 @@ def from_folder(root: str | Path, spec: PreprocessSpec, progress: bool = False, 
 
 
 def _usable(
-    files: list[Path], root: Path, spec: PreprocessSpec, progress: bool, skip_bad: bool
+    files: list[Path], root: Path, spec: PreprocessSpec, progress: bool, skip_bad: bool, few: int | None
 ) -> tuple[list[Path], NDArray[np.uint8]]:
     """The files that can be used, and their canvases; see `from_folder`."""
-    found = by_all_cores(functools.partial(_canvas, spec=spec), files, "preprocess", "image", progress, few=1_000)
+    found = by_all_cores(functools.partial(_canvas, spec=spec), files, "preprocess", "image", progress, few)
     good = [file for file, canvas in zip(files, found, strict=True) if not isinstance(canvas, str)]
     canvases = [canvas for canvas in found if not isinstance(canvas, str)]
     bad = [said for said in found if isinstance(said, str)]

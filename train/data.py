@@ -70,11 +70,11 @@ def load_data(
     """
     images: ImageSet | None = None
     if split == "folder":
-        training, validation = from_folder(data, spec, progress=True, skip_bad=skip_bad), None
+        training, validation = from_folder(data, spec, progress=True, skip_bad=skip_bad, processes=True), None
     else:
         images, held_out = load_split(data, split)
-        training = from_image_set(images, spec, pens=pens, progress=True)
-        validation = from_image_set(held_out, spec, progress=True) if held_out else None
+        training = from_image_set(images, spec, pens=pens, progress=True, processes=True)
+        validation = from_image_set(held_out, spec, progress=True, processes=True) if held_out else None
     if split == "folder":
         training, holdout = kept_out(training, holdout)
     if holdout:
@@ -117,11 +117,11 @@ def load_held_out(
     See `load_data` for the arguments and what is raised.
     """
     if split == "folder":
-        canvases, named = kept_out(from_folder(data, spec, progress=True), list(holdout) or ["none"])
+        canvases, named = kept_out(from_folder(data, spec, progress=True, processes=True), list(holdout) or ["none"])
         validation = hold_out(canvases, named)[1] if named else None
     else:
         images, held_out = load_split(data, split)
-        validation = from_image_set(held_out, spec, progress=True) if held_out else None
+        validation = from_image_set(held_out, spec, progress=True, processes=True) if held_out else None
         if holdout:
-            validation = hold_out(from_image_set(images, spec, progress=True), list(holdout))[1]
+            validation = hold_out(from_image_set(images, spec, progress=True, processes=True), list(holdout))[1]
     return validation, held_out_scripts(fonts, spec, progress=True) if fonts else None

@@ -29,12 +29,20 @@ _FEW = 2_000
 """Drawings up to which starting processes takes longer than the drawings."""
 
 
-def from_image_set(image_set: ImageSet, spec: PreprocessSpec, pens: bool = False, progress: bool = False) -> Canvases:
+def from_image_set(
+    image_set: ImageSet, spec: PreprocessSpec, pens: bool = False, progress: bool = False, processes: bool = False
+) -> Canvases:
     """An Omniglot set preprocessed; with `pens`, each drawing also as narrower and wider pens would have drawn it.
 
-    Kept in the user's cache by a digest of the drawings and of all that the canvases depend on.
+    Kept in the user's cache by a digest of the drawings and of all that the canvases depend on. With `processes`, made by all
+    cores, which a script may ask for whose main is guarded.
     """
-    return kept_canvases("drawings", image_set, (spec, PENS if pens else ()), lambda: _made(image_set, spec, pens, progress))
+    return kept_canvases(
+        "drawings",
+        image_set,
+        (spec, PENS if pens else ()),
+        lambda: _made(image_set, spec, pens, progress, _FEW if processes else None),
+    )
 
 
 def kept_canvases(name: str, image_set: ImageSet | None, depends: object, make: Callable[[], Canvases]) -> Canvases:
@@ -61,29 +69,27 @@ def kept_canvases(name: str, image_set: ImageSet | None, depends: object, make: 
     return Canvases(groups=groups, **{name: kept[name] for name in _ARRAYS})
 
 
-def _made(image_set: ImageSet, spec: PreprocessSpec, pens: bool, progress: bool) -> Canvases:
+def _made(image_set: ImageSet, spec: PreprocessSpec, pens: bool, progress: bool, few: int | None) -> Canvases:
     characters, drawers = image_set.images.shape[:2]
     flat = list(image_set.images.reshape(-1, *image_set.images.shape[2:]))
-    images = np.stack(by_all_cores(functools.partial(preprocess, spec=spec), flat, "preprocess", "image", progress, _FEW))
+    images = np.stack(by_all_cores(functools.partial(preprocess, spec=spec), flat, "preprocess", "image", progress, few))
     return Canvases(
         images=images,
         classes=image_set.labels[:, 0],
         drawers=np.tile(np.arange(drawers), characters),
         groups={name: np.arange(first, last + 1) for name, (first, last) in image_set.alphabets.items()},
-        **({"pens": _by_other_pens(flat, images, spec, progress)} if pens else {}),
+        **({"pens": _by_other_pens(flat, images, spec, progress, few)} if pens else {}),
     )
 
 
 def _by_other_pens(
-    drawings: list[NDArray[np.uint8]], images: NDArray[np.uint8], spec: PreprocessSpec, progress: bool
+    drawings: list[NDArray[np.uint8]], images: NDArray[np.uint8], spec: PreprocessSpec, progress: bool, few: int | None
 ) -> NDArray[np.uint8]:
     pens = np.stack([images] * len(PENS))
     for number, pen in enumerate(PENS):
         jobs = [(drawing, (number, index)) for index, drawing in enumerate(drawings)]
         redrawn = functools.partial(_redrawn, pen=pen, spec=spec)
-        for index, canvas in enumerate(
-            by_all_cores(redrawn, jobs, f"pen {number + 1} of {len(PENS)}", "image", progress, _FEW)
-        ):
+        for index, canvas in enumerate(by_all_cores(redrawn, jobs, f"pen {number + 1} of {len(PENS)}", "image", progress, few)):
             if canvas is not None:
                 pens[number, index] = canvas
     return pens

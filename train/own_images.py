@@ -60,7 +60,7 @@ def evaluate_folder(
         DatasetError: the folder cannot be used, or a group is unknown.
     """
     spec, embed, compare = _network(model, precision)
-    canvases = from_folder(folder, spec, progress=True)
+    canvases = from_folder(folder, spec, progress=True, processes=True)
     embeddings = embed(canvases, folder)
     if groups and set(groups) != set(canvases.groups):
         _, canvases = hold_out(canvases, list(groups))

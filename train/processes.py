@@ -19,9 +19,10 @@ _CHUNK = 32
 
 
 def by_all_cores(
-    function: Callable[[Job], Result], jobs: Sequence[Job], label: str, unit: str, progress: bool = False, few: int = 100
+    function: Callable[[Job], Result], jobs: Sequence[Job], label: str, unit: str, progress: bool = False, few: int | None = 100
 ) -> list[Result]:
-    """`function` of each job, in the order of the jobs; fewer than `few` are done here, where no process has to start.
+    """`function` of each job, in the order of the jobs; fewer than `few` are done here, where no process has to start, and all
+    are with None: processes import the main script again, so only a command whose main is guarded may start them.
 
     function, jobs and results are pickled. label, unit: of the progress bar.
     """
@@ -29,7 +30,7 @@ def by_all_cores(
     def shown(results: object) -> list[Result]:
         return list(tqdm(results, desc=label, total=len(jobs), unit=unit, disable=not progress, leave=False))
 
-    if len(jobs) < few or multiprocessing.cpu_count() == 1:
+    if few is None or len(jobs) < few or multiprocessing.cpu_count() == 1:
         return shown(map(function, jobs))
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         return shown(pool.map(function, jobs, chunksize=_CHUNK))
