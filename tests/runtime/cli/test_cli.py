@@ -142,6 +142,7 @@ def test_wrong_usage_has_exit_code_two(capsys) -> None:
 
 
 def test_a_token_file_is_read_to_a_bound(tmp_path, capsys) -> None:
+    pytest.importorskip("fastapi")
     endless = tmp_path / "token"
     endless.write_bytes(bytes(5000))
     for path in (endless, Path("/dev/zero")) if Path("/dev/zero").exists() else (endless,):
