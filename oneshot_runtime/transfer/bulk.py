@@ -11,7 +11,6 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,24 +104,11 @@ Encoding = Callable[[Iterable[list[Picture]]], Iterator[tuple[list[Picture], lis
 
 
 def encode_here(encoder: ImageEncoder) -> Encoding:
-    """Encoding in this process; with several threads the next chunk is coded while one is written and others are read."""
-
-    def coded(chunk: list[Picture]) -> list[EncodedImage | str]:
-        return encoder.encode([(picture.path, picture.data) for picture in chunk])
+    """Encoding in this process."""
 
     def encode(chunks: Iterable[list[Picture]]) -> Iterator[tuple[list[Picture], list[EncodedImage | str]]]:
-        if encoder.threads == 1:
-            yield from ((chunk, coded(chunk)) for chunk in chunks)
-            return
-        with ThreadPoolExecutor(1, thread_name_prefix="oneshot") as ahead:
-            before: tuple[list[Picture], Future[list[EncodedImage | str]]] | None = None
-            for chunk in chunks:
-                current = chunk, ahead.submit(coded, chunk)
-                if before is not None:
-                    yield before[0], before[1].result()
-                before = current
-            if before is not None:
-                yield before[0], before[1].result()
+        for chunk in chunks:
+            yield chunk, encoder.encode([(picture.path, picture.data) for picture in chunk])
 
     return encode
 
