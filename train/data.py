@@ -49,7 +49,7 @@ def load_data(
     """Load and preprocess a split, redrawn with other `pens` too, and what else a run learns from.
 
     Letters of the training alphabets only are composed. A folder of images has neither these nor other pens: its
-    pictures need not be drawings.
+    pictures need not be drawings. All cores take part, in processes of their own: a script that calls this guards its main.
 
     Args:
         data: folder of Omniglot's zips, or of images.
@@ -68,17 +68,7 @@ def load_data(
     Raises:
         DatasetError: the data cannot be used, or a group is unknown.
     """
-    images: ImageSet | None = None
-    if split == "folder":
-        training, validation = from_folder(data, spec, progress=True, skip_bad=skip_bad, processes=True), None
-    else:
-        images, held_out = load_split(data, split)
-        training = from_image_set(images, spec, pens=pens, progress=True, processes=True)
-        validation = from_image_set(held_out, spec, progress=True, processes=True) if held_out else None
-    if split == "folder":
-        training, holdout = kept_out(training, holdout)
-    if holdout:
-        training, validation = hold_out(training, list(holdout))
+    images, training, validation, holdout = _real(data, split, spec, holdout, pens, skip_bad)
     if drawers is not None:
         training = by_drawers(training, range(drawers[0]))
         validation = by_drawers(validation, range(drawers[0], sum(drawers))) if validation else None
@@ -88,14 +78,7 @@ def load_data(
         raise DatasetError(
             "the held-out groups give no episode: hold out a group of at least two classes drawn by the same people"
         )
-    synthetic = []
-    if invented:
-        made = functools.partial(invented_alphabets, spec, invented, seed=1, progress=True)
-        synthetic.append(kept_canvases("invented", None, (spec, invented), made))
-    if images is not None and composed:
-        parts = {name: images.alphabets[name] for name in training.groups}
-        made = functools.partial(composed_alphabets, images, parts, spec, composed, seed=2, progress=True)
-        synthetic.append(kept_canvases("composed", images, (spec, sorted(parts), composed), made))
+    synthetic = _synthetic(images, list(training.groups), spec, composed, invented)
     sources = {"synthetic": joined(*synthetic)} if synthetic else {}
     if not glyphs:
         return TrainingData(training, validation, sources, holdout=tuple(holdout or ()))
@@ -107,6 +90,37 @@ def load_data(
             families.setdefault(licence, set()).update(names)
     named = {name: sorted(families[name]) for name in sorted(families)}
     return TrainingData(training, validation, sources, scripts, named, tuple(holdout or ()))
+
+
+def _real(
+    data: Path, split: str, spec: PreprocessSpec, holdout: Sequence[str] | None, pens: bool, skip_bad: bool
+) -> tuple[ImageSet | None, Canvases, Canvases | None, Sequence[str] | None]:
+    """Omniglot's images, if it is those, then what trains, what was held out, and the names of the groups that were."""
+    if split == "folder":
+        images, validation = None, None
+        training, holdout = kept_out(from_folder(data, spec, progress=True, skip_bad=skip_bad, processes=True), holdout)
+    else:
+        images, held_out = load_split(data, split)
+        training = from_image_set(images, spec, pens=pens, progress=True, processes=True)
+        validation = from_image_set(held_out, spec, progress=True, processes=True) if held_out else None
+    if holdout:
+        training, validation = hold_out(training, list(holdout))
+    return images, training, validation, holdout
+
+
+def _synthetic(
+    images: ImageSet | None, alphabets: list[str], spec: PreprocessSpec, composed: int, invented: int
+) -> list[Canvases]:
+    """So many invented alphabets, and so many composed of letters of `alphabets`, where there are images."""
+    found = []
+    if invented:
+        made = functools.partial(invented_alphabets, spec, invented, seed=1, progress=True)
+        found.append(kept_canvases("invented", None, (spec, invented), made))
+    if images is not None and composed:
+        parts = {name: images.alphabets[name] for name in alphabets}
+        made = functools.partial(composed_alphabets, images, parts, spec, composed, seed=2, progress=True)
+        found.append(kept_canvases("composed", images, (spec, sorted(parts), composed), made))
+    return found
 
 
 def load_held_out(

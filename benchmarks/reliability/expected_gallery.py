@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from oneshot_runtime.errors import OneShotError
-from oneshot_runtime.stores.base import Block, Changes
+from oneshot_runtime.stores.base import Block, Changes, GalleryStore
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 
 __all__ = ["Gallery", "hot_gallery", "large_gallery", "outcome", "read", "small_gallery"]
@@ -47,8 +47,11 @@ class Gallery:
         self.content.setdefault(label, []).extend(rows)
 
 
-def read(store: SqliteStore, asked: Collection[str] | None = None) -> Content:
-    """Everything in a store, or some labels: codes as they are handed over, pictures and metadata as they are asked for."""
+def read(store: GalleryStore, asked: Collection[str] | None = None, bare: str | None = None) -> Content:
+    """Everything in a store, or some labels: codes as they are handed over, pictures and metadata as they are asked for.
+
+    bare: how labels begin that have nothing but their codes, which is not asked again.
+    """
     codes: dict[str, list[bytes]] = {}
 
     def apply(changes: Changes) -> int:
@@ -64,8 +67,9 @@ def read(store: SqliteStore, asked: Collection[str] | None = None) -> Content:
     for label, found in codes.items():
         if asked is not None and label not in asked:
             continue
-        supports = store.supports(label)
-        extras = [(support.thumbnail, (support.metadata or {}).get("n")) for support in supports]
+        extras: list[tuple[bytes | None, int | None]] = [(None, None)] * len(found)
+        if bare is None or not label.startswith(bare):
+            extras = [(one.thumbnail, (one.metadata or {}).get("n")) for one in store.supports(label)]
         content[label] = [(code, *extra) for code, extra in zip(found, extras, strict=True)]
     return content
 

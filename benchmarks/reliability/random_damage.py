@@ -20,13 +20,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.measure import positive
+from benchmarks.reliability import expected_gallery
 from oneshot_runtime import OneShotError
 from oneshot_runtime.stores import Block, open_store
 
@@ -185,26 +186,8 @@ def damaged(content: bytes, rng: random.Random) -> tuple[str, bytes]:
 
 def read(path: Path, model: str = _MODEL) -> Content:
     """All that a fresh opening gives."""
-    store = open_store(path, model, _DIM)
-    try:
-        codes: dict[str, list[bytes]] = {}
-
-        def apply(changes: object) -> int:
-            for block in changes.added:  # type: ignore[attr-defined]
-                for label, code in zip(block.labels, block.codes, strict=True):
-                    codes.setdefault(label, []).append(code.tobytes())
-            return sum(map(len, codes.values()))
-
-        store.sync(apply)
-        content: Content = {}
-        for label, found in codes.items():
-            extras = [(None, None)] * len(found)
-            if not label.startswith("label"):  # those have nothing but their codes
-                extras = [(one.thumbnail, (one.metadata or {}).get("n")) for one in store.supports(label)]
-            content[label] = [(code, *extra) for code, extra in zip(found, extras, strict=True)]
-        return content
-    finally:
-        store.close()
+    with closing(open_store(path, model, _DIM)) as store:
+        return expected_gallery.read(store, bare="label")
 
 
 def outcome(path: Path, allowed: list[Content]) -> str:

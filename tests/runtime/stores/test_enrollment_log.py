@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,16 +198,21 @@ def test_many_enrollments_go_through_the_log_in_order(tmp_path) -> None:
     assert list(counts(path)) == labels
 
 
+def changed_copy(path: Path, folder: Path, statement: str) -> Path:
+    copy = folder / "copy.db"
+    copy.write_bytes(path.read_bytes())
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute(statement)
+        connection.commit()
+    return copy
+
+
 def test_a_repair_keeps_what_is_in_the_log(enrolled, tmp_path) -> None:
     path, _ = enrolled
     if not CAN_LOG:
         assert version(path) == 3
         return
-    copy = tmp_path / "copy.db"
-    copy.write_bytes(path.read_bytes())
-    with closing(sqlite3.connect(copy)) as connection:
-        connection.execute("DELETE FROM gallery WHERE id BETWEEN 2 << 48 AND 3 << 48")
-        connection.commit()
+    copy = changed_copy(path, tmp_path, "DELETE FROM gallery WHERE id BETWEEN 2 << 48 AND 3 << 48")
     with pytest.raises(DamageError):
         counts(copy)
     assert repair_file(copy, (MODEL, DIM)).supports == 6
@@ -218,11 +224,7 @@ def test_a_log_that_is_gone_is_noticed(enrolled, tmp_path, statement) -> None:
     if not CAN_LOG:
         assert version(path) == 3
         return
-    copy = tmp_path / "copy.db"
-    copy.write_bytes(path.read_bytes())
-    with closing(sqlite3.connect(copy)) as connection:
-        connection.execute(statement)
-        connection.commit()
+    copy = changed_copy(path, tmp_path, statement)
     with pytest.raises(DamageError, match="last enrollments"):
         counts(copy)
     assert not check_file(copy).ok
