@@ -32,10 +32,12 @@ def overridden(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     """The configuration with these values in place of its own; texts become what they replace.
 
     Raises:
-        DatasetError: there is no such name, or the value is of another kind.
+        DatasetError: there is no such name, the value is of another kind, or none that a run can have.
     """
     for name, value in changes.items():
         config = _changed(config, name.split("."), value, name)
+    for problem in config.problems():
+        raise DatasetError(problem)
     return config
 
 
@@ -81,7 +83,7 @@ def _converted(value: Any, old: Any, name: str) -> Any:
         if isinstance(old, bool):
             return {"true": True, "false": False}[str(value).lower()]
         if isinstance(old, tuple):
-            parts = value.split(",") if isinstance(value, str) else list(value)
+            parts = value.strip(" ()[]").split(",") if isinstance(value, str) else list(value)
             return tuple(type(old[0])(part) for part in parts)
         if isinstance(old, int):
             return int(str(value))

@@ -17,13 +17,14 @@ from train.config import TrainConfig
 from train.model import PRESETS
 from train.omniglot import DatasetError
 from train.overrides import overridden, read_changes
+from train.paper import PaperConfig
 
-CONFIG = TrainConfig(model=PRESETS["edge"], split="background", steps=5)
+CONFIG = TrainConfig(model=PRESETS["edge"], split="background", steps=5, paper=PaperConfig())
 
 
 @given(
-    st.sampled_from([("augment.rotation", float), ("per_group", int), ("learning_rate", float), ("shares.icons", float)]),
-    st.integers(0, 99),
+    st.sampled_from([("augment.rotation", float), ("per_group", int), ("learning_rate", float), ("weight_decay", float)]),
+    st.integers(1, 99),
 )
 def test_a_setting_becomes_what_it_replaces(setting, number: int) -> None:
     name, kind = setting
@@ -38,10 +39,17 @@ def test_a_setting_becomes_what_it_replaces(setting, number: int) -> None:
 
 def test_a_file_and_words_are_read_and_words_win(tmp_path) -> None:
     file = tmp_path / "run.yaml"
-    file.write_text("augment: {rotation: 5, shear: 1e-1}\nmodel: {channels: [8, 8, 8, 8]}\nema: 0.9\n")
+    file.write_text("augment: {rotation: 5, shear: 1e-1}\nmodel: {channels: [8, 8, 8, 8]}\nema: 0.9\nshares: {icons: 1}\n")
     found = overridden(CONFIG, read_changes(file, ["augment.rotation=10", "split=koch"]))
     assert found.augment == dataclasses.replace(CONFIG.augment, rotation=10.0, shear=0.1)
     assert (found.model.channels, found.ema, found.split) == ((8, 8, 8, 8), 0.9, "koch")
+    assert found.shares == {**CONFIG.shares, "icons": 1.0}
+
+
+@pytest.mark.parametrize("text", ["8,9,10,11", "(8, 9, 10, 11)", "[8,9,10,11]"])
+def test_several_numbers_are_written_as_one_likes(text: str) -> None:
+    found = overridden(CONFIG, read_changes(None, [f"model.channels={text}"]))
+    assert found.model.channels == (8, 9, 10, 11)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +61,17 @@ def test_a_file_and_words_are_read_and_words_win(tmp_path) -> None:
         ("augment.rotation=far", "expected a value like 15.0, got 'far'"),
         ("per_group=1.5", "per_group"),
         ("rotation", "expected NAME=VALUE"),
+        ("classes=0", "'classes' must be from 2"),
+        ("shots=1", "'shots' must be from 2"),
+        ("learning_rate=nan", "'learning_rate' must be from 0 to 1,000"),
+        ("ema=1.5", "'ema'"),
+        ("shares.icons=-1", "'shares'"),
+        ("augment.pen=2", "'augment.pen' must be from 0 to 1"),
+        ("model.dim=0", "'model.dim'"),
+        ("model.channels=16,32", "'model.channels' and 'model.kernels'.*2 and 4"),
+        ("loss=triplet", "all-pairs or pairs, got 'triplet'"),
+        ("paper.rates=0.1", "'paper.rates' must have 6 numbers"),
+        ("paper.ramp=-1", "'paper.ramp'"),
     ],
 )
 def test_a_wrong_setting_is_named(word: str, said: str) -> None:
