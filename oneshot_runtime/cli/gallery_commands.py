@@ -100,16 +100,18 @@ def _remove(arguments: argparse.Namespace) -> int:
         if arguments.support is None:
             for label in labels:
                 store.remove(label)
+                del counts[label]
         elif not store.remove_support(labels[0], arguments.support):
             held = counts[labels[0]]
             pictures = counted(held, "picture")
             raise OptionError(f"{labels[0]!r} has {pictures}, counted from 0: there is no picture {arguments.support}")
-        classes = len(store.counts())
+        elif counts[labels[0]] == 1:
+            del counts[labels[0]]
     what = ", ".join(labels) if arguments.support is None else f"picture {arguments.support} of {labels[0]}"
-    values = {"removed": arguments.labels, "classes": classes}
+    values = {"removed": arguments.labels, "classes": len(counts)}
     if arguments.support is not None:
         values["support"] = arguments.support
-    print_result(arguments, values, f"removed {what}; {redacted(arguments.gallery)} now holds {counted(classes, 'symbol')}")
+    print_result(arguments, values, f"removed {what}; {redacted(arguments.gallery)} now holds {counted(len(counts), 'symbol')}")
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,9 +138,11 @@ class CodeIndex:
             alive = np.ones(len(old.codes), bool) if old.alive is None else old.alive.copy()
             alive[local_rows] = False
             segments[owner] = replace(old, alive=alive)
-        number = self._numbers.get(label) or 0
+        number = self._numbers[label]
         self._counts[number] -= len(rows)
-        self._classes -= not self._counts[number]
+        if not self._counts[number]:
+            del self._numbers[label]  # when it comes back it is enrolled anew, so it takes a new place in the order
+            self._classes -= 1
         self._alive -= len(rows)
         self._revision += 1
         self._publish(segments)
@@ -155,7 +158,7 @@ class CodeIndex:
 
     def _rows_of(self, label: str) -> Iterator[int]:
         number = self._numbers.get(label)
-        if number is not None and self._counts[number]:
+        if number is not None:
             rows = self._rows.of(number, len(self._rows))
             yield from (row for row in rows if self._is_alive(row)) if self._thinned else rows
 
@@ -174,29 +177,21 @@ class CodeIndex:
 
     def _chain(self, labels: list[str]) -> NDArray[np.int32]:
         """Number the labels and chain the new rows to those of their classes."""
-        if len(set(labels)) == len(labels) and self._numbers.keys().isdisjoint(labels):  # as when a gallery is opened
-            start = len(self._names)
-            fresh = np.arange(start, start + len(labels), dtype=np.int32)
-            self._numbers.update(zip(labels, range(start, start + len(labels)), strict=True))
-            self._names.extend(labels)
-            self._counts.extend(array("i", [1]) * len(labels))
-            self._classes += len(labels)
-            self._rows.extend(fresh)
-            return fresh
-        numbers = array("i", bytes(4 * len(labels)))
-        for place, label in enumerate(labels):
-            number = self._numbers.get(label)
-            if number is None or not self._counts[number]:
-                # A label that comes back after its removal is enrolled anew, so it takes a new place in the order.
-                number = self._numbers[label] = len(self._names)
-                self._names.append(label)
-                self._counts.append(0)
-                self._classes += 1
-            self._counts[number] += 1
-            numbers[place] = number
-        chained = np.frombuffer(numbers, np.int32)
-        self._rows.extend(chained)
-        return chained
+        start, count = len(self._names), len(labels)
+        # One look at each label: a new one gets the number that it has if all of these are new, as when a gallery is opened.
+        found = np.fromiter(map(self._numbers.setdefault, labels, range(start, start + count)), np.int32, count)
+        first = found == np.arange(start, start + count)
+        names = list(compress(labels, first.tolist()))
+        if len(names) < count:
+            self._numbers.update(zip(names, range(start, start + len(names)), strict=True))
+            new = found >= start
+            found[new] = (start - 1 + np.cumsum(first))[found[new] - start]
+        self._names.extend(names)
+        self._counts.frombytes(bytes(4 * len(names)))
+        np.add.at(np.frombuffer(self._counts, np.int32), found, 1)
+        self._classes += len(names)
+        self._rows.extend(found)
+        return found
 
     def _pack(self) -> None:
         """Copy the living rows to new segments, in order; rare enough to cost each removal O(1) on average."""

@@ -14,8 +14,11 @@ __all__ = ["MAX_LABEL_LENGTH", "check_label", "is_label", "split_labels"]
 MAX_LABEL_LENGTH = 256
 
 _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SEEN = re.compile("[^ \xa0\u00ad\u061c\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]")
+_UNSEEN = " \xa0\u00ad\u061c\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff"
 """Spaces, joiners and marks of direction belong into labels, but none is one by itself."""
+
+_SEEN = re.compile(f"[^{_UNSEEN}]")
+_LINE_UNSEEN = re.compile(f"\n[{_UNSEEN}]*\n")
 
 
 def check_label(label: str) -> str:
@@ -50,17 +53,13 @@ def is_label(text: str) -> bool:
 def split_labels(text: str, count: int) -> list[str] | None:
     """The labels that were joined by line feeds; None when they are not `count` labels."""
     labels = text.split("\n")
-    if len(labels) != count or "" in labels or max(map(len, labels)) > MAX_LABEL_LENGTH:
+    if len(labels) != count or max(map(len, labels)) > MAX_LABEL_LENGTH:
         return None
-    joined = "".join(labels)
+    joined = text.replace("\n", "")
     # What is printable to this interpreter holds nothing that is refused; most labels are, and asking is faster than searching.
     if not joined.isprintable() and _REFUSED.search(joined):
         return None
-    return labels if _is_plain(joined) or all(map(_SEEN.search, labels)) else None
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and " " not in text
+    return None if _LINE_UNSEEN.search(f"\n{text}\n") else labels
 
 
 def _kind(character: str) -> str:

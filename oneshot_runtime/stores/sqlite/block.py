@@ -34,6 +34,7 @@ __all__ = [
 _HEAD = struct.Struct("<ii")
 _SUPPORT = struct.Struct("<qdQ")
 _SIZES = struct.Struct("<ii")
+_COLUMNS = tuple(map(np.dtype, ("<i8", "<f8", "<u8", "<u4", "u1")))
 _BESIDE_CODE = 28
 _BLOCK_CODES = 1 << 14
 MAX_EXTRAS_BYTES = MAX_THUMBNAIL_BYTES + MAX_METADATA_BYTES + _SIZES.size
@@ -81,27 +82,27 @@ class Block:
         return b"".join((_HEAD.pack(len(self), len(text)), *(column.tobytes() for column in columns), text))
 
     @classmethod
-    def unpack(cls, data: bytes, dim: int) -> Block | None:
-        """Inverse of `pack`; None for what is no block."""
-        columns = _columns(data, dim)
+    def unpack(cls, *packed: bytes | memoryview, dim: int) -> Block | None:
+        """The supports of packed blocks that follow each other; None where one is no block, or not behind the others."""
+        columns = _columns(packed, dim)
         if columns is None:
             return None
-        numbers, created, extras, _, codes, text = columns
+        numbers, created, extras, _, codes, texts = columns
         try:
-            labels = split_labels(text.decode(), len(numbers))
+            labels = split_labels(b"\n".join(texts).decode(), len(numbers))
         except UnicodeDecodeError:
             return None
-        if labels is None or numbers[0] < 1 or not (np.diff(numbers) > 0).all() or not np.isfinite(created).all():
+        if labels is None or numbers[0] < 1 or not (numbers[1:] > numbers[:-1]).all() or not np.isfinite(created).all():
             return None
         return cls(numbers, labels, codes, created, extras)
 
     @classmethod
     def salvage(cls, data: bytes, dim: int) -> tuple[Block | None, int]:
         """The intact supports of a damaged block, None where there are none, and how many are lost as far as can be told."""
-        columns = _columns(data, dim)
+        columns = _columns((data,), dim, whole=False)
         if columns is None:
             return None, 1
-        numbers, created, extras, sums, codes, text = columns
+        numbers, created, extras, sums, codes, (text,) = columns
         names = text.split(b"\n")
         places, labels = [], []
         for place in range(len(numbers)):
@@ -117,12 +118,17 @@ class Block:
         lost = len(numbers) - len(places)
         whole = cls(numbers, [""] * len(numbers), codes, created, extras).part(places)
         block = cls(whole.numbers, labels, whole.codes, whole.created, whole.extras)
-        sound = cls.unpack(block.pack(), dim) if places else None
+        sound = cls.unpack(block.pack(), dim=dim) if places else None
         return (sound, lost) if sound is not None else (None, len(numbers))
 
     def _sums(self, labels: Sequence[bytes]) -> NDArray[np.uint32]:
         columns = zip(self.numbers, self.created, self.extras, self.codes, labels, strict=True)
         return np.fromiter((_sum(*columns) for columns in columns), np.uint32, len(self))
+
+    @staticmethod
+    def count_of(data: bytes | memoryview) -> int:
+        """How many supports a packed block has."""
+        return int(_HEAD.unpack_from(data)[0])
 
     @staticmethod
     def dim_of(data: bytes) -> int | None:
@@ -152,20 +158,28 @@ class Block:
         return Block(numbers, [label for block in blocks for label in block.labels], codes, created, extras)
 
 
-def _columns(data: bytes, dim: int) -> tuple[Any, ...] | None:
-    """Numbers, times, checksums of extras, CRCs, codes, and the bytes of the labels; None for what is no block."""
-    if len(data) < _HEAD.size:
-        return None
-    count, size = _HEAD.unpack_from(data)
-    if not 1 <= count <= block_size(dim) or size < 0 or len(data) != _HEAD.size + count * (_BESIDE_CODE + dim) + size:
-        return None
-    at = _HEAD.size
-    numbers = np.frombuffer(data, "<i8", count, at)
-    created = np.frombuffer(data, "<f8", count, at + 8 * count)
-    extras = np.frombuffer(data, "<u8", count, at + 16 * count)
-    sums = np.frombuffer(data, "<u4", count, at + 24 * count)
-    codes = np.frombuffer(data, np.uint8, count * dim, at + _BESIDE_CODE * count).reshape(count, dim)
-    return numbers, created, extras, sums, codes, data[len(data) - size :]
+def _columns(packed: Sequence[bytes | memoryview], dim: int, whole: bool = True) -> tuple[Any, ...] | None:
+    """Numbers, times, checksums of extras, CRCs, codes, and the bytes of the labels of each; None where one is no block.
+
+    whole: whether each must have as many labels as supports.
+    """
+    parts: tuple[list[memoryview], ...] = ([], [], [], [], [])
+    texts = []
+    most, width = block_size(dim), _BESIDE_CODE + dim
+    for data in packed:
+        if len(data) < _HEAD.size:
+            return None
+        count, size = _HEAD.unpack_from(data)
+        if not 1 <= count <= most or size < 0 or len(data) != _HEAD.size + count * width + size:
+            return None
+        view, end = memoryview(data), _HEAD.size
+        for part, length in zip(parts, (8, 8, 8, 4, dim), strict=True):
+            part.append(view[end : (end := end + length * count)])
+        texts.append(bytes(view[end:]))
+        if whole and texts[-1].count(b"\n") != count - 1:
+            return None
+    *columns, codes = (np.frombuffer(b"".join(part), kind) for part, kind in zip(parts, _COLUMNS, strict=True))
+    return *columns, codes.reshape(-1, dim), texts
 
 
 def _sum(number: Any, created: Any, extras: Any, code: NDArray[np.uint8], label: bytes) -> int:

@@ -28,12 +28,12 @@ class Catalog:
     def __len__(self) -> int:
         return self._used
 
-    def add_block(self, start: int, numbers: NDArray[np.int64], labels: Sequence[str]) -> None:
-        """A block that begins with number `start`, or what has come to the end of the last one; numbers grow."""
+    def add_blocks(self, starts: Sequence[int], numbers: NDArray[np.int64], labels: Sequence[str]) -> None:
+        """Blocks that begin with the numbers `starts`; the first may be the last one there, to whose end more has come."""
         last = self._numbers[self._used - 1] if self._used else -1
         fresh = int(np.searchsorted(numbers, last, "right"))
-        if not self._starts or start > self._starts[-1]:
-            self._starts.append(start)
+        known = self._starts[-1] if self._starts else -1
+        self._starts.extend(starts[bisect_right(starts, known) :])
         used = self._used + len(numbers) - fresh
         if used > len(self._numbers):
             for name in ("_numbers", "_hashes"):

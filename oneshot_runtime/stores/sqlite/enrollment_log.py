@@ -147,7 +147,7 @@ class EnrollmentLog:
         if self._checksum(payload) != checksum:
             return None
         (size,) = _SIZE.unpack_from(payload)
-        block = Block.unpack(payload[_SIZE.size : _SIZE.size + size], self.state.dim) if size > 0 else None
+        block = Block.unpack(payload[_SIZE.size : _SIZE.size + size], dim=self.state.dim) if size > 0 else None
         first = self.state.last_support + 1
         if block is None or not np.array_equal(block.numbers, np.arange(first, first + len(block))):
             return None

@@ -196,7 +196,7 @@ class Salvage:
             self.lost.append(f"the block of supports from {number - BLOCKS} is damaged")
             return None
         data = content[CHECKSUM_BYTES:]
-        if checksum_of(data, number) == sealed_checksum(content) and (block := Block.unpack(data, self._dim)) is not None:
+        if checksum_of(data, number) == sealed_checksum(content) and (block := Block.unpack(data, dim=self._dim)) is not None:
             self.digest = (self.digest + sealed_checksum(content)) % (1 << 64)
             return block
         block, lost = Block.salvage(data, self._dim)

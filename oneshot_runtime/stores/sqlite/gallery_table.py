@@ -16,9 +16,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import suppress
+from bisect import bisect_left
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from oneshot_runtime.errors import DamageError, GalleryError
 from oneshot_runtime.stores.labels import check_label
@@ -43,9 +48,9 @@ __all__ = [
     "pack_removal",
     "pragmas",
     "read_block",
-    "read_blocks",
     "read_extras",
     "read_removals",
+    "read_runs",
     "read_state",
     "read_state_and_log",
     "require_gallery",
@@ -75,6 +80,9 @@ _LAST = (1 << 48) - 1
 END = BLOCKS + _LAST
 CHECKSUM_BYTES = 8
 _SHOWN_PROBLEMS = 10
+_RUN = 256
+"""Blocks that are unpacked at once: some 4 MB."""
+
 _SETTINGS = (
     "trusted_schema = OFF",
     "cell_size_check = ON",
@@ -238,8 +246,8 @@ def read_removals(connection: sqlite3.Connection, file: GalleryFile, after: int)
     """The listed removals behind number `after`, in order."""
     found = []
     for number, content in scan(connection, REMOVALS + after + 1, REMOVALS + _LAST, MAX_STATE_BYTES):
-        content = _opened(number, content, file)
-        label, support = json.loads(content)
+        removal, _ = _opened(number, content, file)
+        label, support = json.loads(bytes(removal))
         if not (support is None or type(support) is int):
             raise _damaged(number, file)
         found.append(Removal(number - REMOVALS, check_label(label), support))
@@ -252,32 +260,59 @@ def pack_removal(removal: Removal) -> tuple[int, bytes]:
     return number, seal(number, json.dumps([removal.label, removal.support]).encode())
 
 
-def read_blocks(
-    connection: sqlite3.Connection, file: GalleryFile, dim: int, after: int = 0
-) -> Iterator[tuple[int, Block, int]]:
-    """The blocks that hold supports behind number `after`, in order: start, block and checksum of each.
+@dataclass(frozen=True)
+class Run:
+    """Blocks that follow each other: the number that each begins with, all their supports, and the sum of their checksums."""
 
-    The first may hold others as well. Raises `DamageError` for a damaged one.
+    starts: list[int]
+    block: Block
+    checksum: int
+
+
+def read_runs(connection: sqlite3.Connection, file: GalleryFile, dim: int, after: int = 0) -> Iterator[Run]:
+    """The blocks that hold supports behind number `after`, in order; the first may hold others as well.
+
+    Raises `DamageError` for a damaged one.
     """
     start = FIRST_BLOCK
     if after:
         query = "SELECT max(id) FROM gallery WHERE id BETWEEN ? AND ?"
         start = connection.execute(query, (FIRST_BLOCK, BLOCKS + after)).fetchone()[0] or FIRST_BLOCK
     last = 0
-    for number, content in scan(connection, start, END, max_block_bytes(dim) + CHECKSUM_BYTES):
-        block, checksum = _block(number, content, file, dim)
-        if block.numbers[0] <= last or block.numbers[0] < number - BLOCKS:
-            raise _damaged(number, file)
-        last = int(block.numbers[-1])
-        if last > after:
-            yield number - BLOCKS, block, checksum
+    with closing(scan(connection, start, END, max_block_bytes(dim) + CHECKSUM_BYTES)) as rows:
+        opened = ((number, *_opened(number, content, file)) for number, content in rows)
+        while few := list(islice(opened, _RUN)):
+            run = _run(few, dim, last)
+            if run is None:
+                damaged = bisect_left(range(1, len(few)), True, key=lambda count: _run(few[:count], dim, last) is None)
+                raise _damaged(few[damaged][0], file)
+            last = int(run.block.numbers[-1])
+            if last > after:
+                yield run
+
+
+def _run(rows: Sequence[tuple[int, memoryview, int]], dim: int, last: int) -> Run | None:
+    """Blocks, from their numbers, contents and checksums; None where one is none, or not behind the support `last`."""
+    starts = [number - BLOCKS for number, _, _ in rows]
+    contents = [content for _, content, _ in rows]
+    block = Block.unpack(*contents, dim=dim)
+    if block is None or block.numbers[0] <= last:
+        return None
+    firsts = np.cumsum([0, *map(Block.count_of, contents[:-1])])
+    if (block.numbers[firsts] < starts).any():
+        return None
+    return Run(starts, block, sum(checksum for _, _, checksum in rows))
 
 
 def find_block(connection: sqlite3.Connection, file: GalleryFile, dim: int, start: int) -> tuple[Block, int] | None:
     """The block that begins with number `start`, and its checksum; None where there is none. Raises `DamageError`."""
     number = BLOCKS + start
-    for found, content in scan(connection, number, number, max_block_bytes(dim) + CHECKSUM_BYTES):
-        return _block(found, content, file, dim)
+    for _, content in scan(connection, number, number, max_block_bytes(dim) + CHECKSUM_BYTES):
+        data, checksum = _opened(number, content, file)
+        block = Block.unpack(data, dim=dim)
+        if block is None:
+            raise _damaged(number, file)
+        return block, checksum
     return None
 
 
@@ -318,7 +353,7 @@ def read_extras(
     )
 
 
-def scan(connection: sqlite3.Connection, first: int, last: int, most: int) -> Iterator[tuple[int, bytes | None]]:
+def scan(connection: sqlite3.Connection, first: int, last: int, most: int) -> Generator[tuple[int, bytes | None], None, None]:
     """The rows of a range of numbers, growing; None for a content that has more than `most` bytes, or is none.
 
     Raises `sqlite3.DatabaseError` where damaged pages lead in circles.
@@ -339,22 +374,14 @@ def scan(connection: sqlite3.Connection, first: int, last: int, most: int) -> It
         cursor.close()
 
 
-def _block(number: int, content: bytes | None, file: GalleryFile, dim: int) -> tuple[Block, int]:
-    data = _opened(number, content, file)
-    block = Block.unpack(data, dim)
-    if block is None or content is None:
-        raise _damaged(number, file)
-    return block, sealed_checksum(content)
-
-
-def _opened(number: int, content: bytes | None, file: GalleryFile) -> bytes:
-    """The content of a row without its checksum, which must be right."""
+def _opened(number: int, content: bytes | None, file: GalleryFile) -> tuple[memoryview, int]:
+    """The content of a row behind its checksum, which must be right, and the checksum."""
     if content is None or len(content) < CHECKSUM_BYTES:
         raise _damaged(number, file)
-    data = memoryview(content)[CHECKSUM_BYTES:]
-    if checksum_of(data, number) != sealed_checksum(content):
+    data, checksum = memoryview(content)[CHECKSUM_BYTES:], sealed_checksum(content)
+    if checksum_of(data, number) != checksum:
         raise _damaged(number, file)
-    return data.tobytes()
+    return data, checksum
 
 
 def _damaged(number: int, file: GalleryFile) -> DamageError:

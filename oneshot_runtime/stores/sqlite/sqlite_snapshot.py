@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,9 +22,9 @@ from oneshot_runtime.stores.sqlite.enrollment_log import EnrollmentLog, Record
 from oneshot_runtime.stores.sqlite.gallery_table import (
     find_block,
     read_block,
-    read_blocks,
     read_extras,
     read_removals,
+    read_runs,
     read_state_and_log,
 )
 
@@ -166,11 +167,13 @@ class SqliteSnapshot:
 
     def counts(self) -> dict[str, int]:
         """How many supports each label has, in the order of their first."""
-        counts: dict[str, int] = {}
-        for block in self.blocks():
-            for label in block.labels:
-                counts[label] = counts.get(label, 0) + 1
-        return counts
+        counts: Counter[str] = Counter()
+        catalog = Catalog()
+        with self._keeper.lock:
+            for block in self.blocks(0, catalog):
+                counts.update(block.labels)
+            self._keeper.keep(catalog, self.contents.blocks)  # so that what is removed next is found without another pass
+        return dict(counts)
 
     def catalog(self) -> Catalog:
         """Which supports of the blocks labels have, at this state; for who holds the lock."""
@@ -196,8 +199,8 @@ class SqliteSnapshot:
         for label in {removal.label for removal in self.removals(known.last_removal)}:
             asked.update(catalog.numbers_of(label).tolist())
         catalog.remove(*self._gone(catalog, asked))
-        for start, block, _ in read_blocks(self._connection, self.file, self.state.dim, known.last_support):
-            catalog.add_block(start, block.numbers, block.labels)
+        for run in read_runs(self._connection, self.file, self.state.dim, known.last_support):
+            catalog.add_blocks(run.starts, run.block.numbers, run.block.labels)
         return len(catalog) == self.contents.blocks.supports
 
     def _gone(self, catalog: Catalog, asked: set[int]) -> tuple[set[int], list[int]]:
@@ -212,7 +215,7 @@ class SqliteSnapshot:
         return gone, emptied
 
     def blocks(self, after: int = 0, catalog: Catalog | None = None) -> Iterator[Block]:
-        """The blocks with supports behind number `after`; all of them, where it is 0, must be those that were written."""
+        """The blocks with supports behind number `after`, some joined; all of them, where it is 0, must be those written."""
         if not after or after < self.contents.blocks.last_support:
             yield from self._table_blocks(after, catalog)
         for record in self.contents.records:
@@ -221,15 +224,15 @@ class SqliteSnapshot:
 
     def _table_blocks(self, after: int, catalog: Catalog | None) -> Iterator[Block]:
         found, written = State("", "", self.state.dim), self.contents.blocks
-        for start, block, checksum in read_blocks(self._connection, self.file, self.state.dim, after):
-            found = found.with_block(len(block), checksum)
-            if block.numbers[-1] > written.last_support:
+        for run in read_runs(self._connection, self.file, self.state.dim, after):
+            found = found.with_block(len(run.block), run.checksum)
+            if run.block.numbers[-1] > written.last_support:
                 raise DamageError(
                     f"gallery '{self.file.path}' is damaged: it has numbers that were not given out; {self.file.repair}"
                 )
             if catalog is not None:
-                catalog.add_block(start, block.numbers, block.labels)
-            yield block
+                catalog.add_blocks(run.starts, run.block.numbers, run.block.labels)
+            yield run.block
         if not after:
             require_complete(str(self.file.path), found, written, self.file.repair)
 

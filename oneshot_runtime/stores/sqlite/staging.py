@@ -83,7 +83,7 @@ class Staging:
         self._held, self._bytes = [], 0
 
     def _read(self, file: IO[bytes], size: int) -> Part:
-        block = Block.unpack(file.read(size), self._dim)
+        block = Block.unpack(file.read(size), dim=self._dim)
         if block is None:
             raise OSError("what was set aside for a write could not be read back")
         extras = []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import struct
 import subprocess
 import threading
 import time
@@ -202,6 +203,38 @@ def test_what_another_tool_changed_is_found(path, statement) -> None:
     connection.commit()
     connection.close()
     with pytest.raises(GalleryError, match="oneshot gallery (check --repair|migrate)"):
+        open_gallery(path)
+
+
+def forged(number: int, content: bytes, old: bytes, new: bytes) -> tuple[bytes, int]:
+    """A block in which something was replaced, with the checksum that is right for it, and its number."""
+    assert len(old) == len(new)
+    assert old in content
+    changed = content[8:].replace(old, new, 1)
+    return hashlib.sha256(number.to_bytes(8, "little") + changed).digest()[:8] + changed, number
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"label 99", b"label\r99"),
+        (b"label 99\n", b"label 990"),
+        (b"label 99", b"\xff" * 8),
+        (b"label 99", b"label\n99"),
+        (struct.pack("<q", 100), struct.pack("<q", 101)),
+        (struct.pack("<q", 85), struct.pack("<q", 84)),
+    ],
+)
+def test_a_block_with_a_right_checksum_that_is_none_is_named(path, old, new) -> None:
+    full = block_size(BUNDLE.dim)
+    gallery = open_gallery(path)
+    gallery.extend([f"label {number:02}" for number in range(5 * full)], embeddings(5 * full))
+    gallery.close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE gallery SET content = ? WHERE id = ?", forged(*blocks(path)[2], old, new))
+    connection.commit()
+    connection.close()
+    with pytest.raises(DamageError, match=f"the block of supports from {2 * full + 1} does not"):
         open_gallery(path)
 
 
