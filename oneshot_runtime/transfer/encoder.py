@@ -92,8 +92,10 @@ class ImageEncoder:
         usable = [item for item in outcomes if not isinstance(item, str)]
         if not usable:
             return [item for item in outcomes if isinstance(item, str)]
-        encoded = iter(codes.encode(self._embedder.embed_canvases([canvas for canvas, _ in usable]), self.bundle.head))
-        return [item if isinstance(item, str) else EncodedImage(next(encoded).tobytes(), item[1]) for item in outcomes]
+        thumbnails = map(thumbnail, [drawing for _, drawing in usable])  # packing runs beside other threads
+        found = codes.encode(self._embedder.embed_canvases([canvas for canvas, _ in usable]), self.bundle.head)
+        encoded = (EncodedImage(code.tobytes(), picture) for code, picture in zip(found, thumbnails, strict=True))
+        return [item if isinstance(item, str) else next(encoded) for item in outcomes]
 
     def _decode(self, picture: tuple[str, bytes | str]) -> _Decoded | str:
         path, data = picture
@@ -105,10 +107,10 @@ class ImageEncoder:
         except ImageError as error:
             return str(error)
 
-    def _canvas(self, decoded: _Decoded) -> tuple[NDArray[np.uint8], bytes] | str:
+    def _canvas(self, decoded: _Decoded) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | str:
         name, picture = decoded
         try:
             reading = ways_to_read(picture, self.bundle.spec, name)[0]
         except ImageError as error:
             return str(error)
-        return canvas_of(reading, self.bundle.spec), thumbnail(reading.drawing)
+        return canvas_of(reading, self.bundle.spec), reading.drawing

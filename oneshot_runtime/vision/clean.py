@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.vision.grey_image import image_of
 
 __all__ = ["EvenInk", "border_levels", "even_ink", "even_paper", "reduced", "stretch"]
 
@@ -26,9 +25,6 @@ _EVEN_PAPER = 8
 
 _MAX_SIDE = 512
 """Longer sides are reduced first: no canvas needs more."""
-
-_MOSTLY_INK = bytes(128) + bytes([255]) * 128
-"""Translation table that keeps what is more ink than paper."""
 
 _LARGE = 8
 """The ink's longer side is one part in so many of the picture's, at least, or it is cut from the picture itself."""
@@ -50,8 +46,7 @@ _GAP, _PIECE = 0.35, 0.25
 class EvenInk:
     """Ink on evenly lit paper. ink: uint8 (h, w), 0 paper, 255 full ink. paper: its level. dark: whether ink is darker.
 
-    contrast: grey levels between them. other: how far the picture departs from the paper to the other side. faint, inked:
-    pixels with any ink, and those that are more ink than paper.
+    contrast: grey levels between them. other: how far the picture departs from the paper to the other side.
     """
 
     ink: NDArray[np.uint8]
@@ -59,19 +54,32 @@ class EvenInk:
     dark: bool
     contrast: int
     other: int
-    faint: int
-    inked: int
 
     @functools.cached_property
-    def _mask(self) -> Image.Image:
-        height, width = self.ink.shape
-        return Image.frombuffer("L", (width, height), self.ink.tobytes().translate(_MOSTLY_INK), "raw", "L", 0, 1)
+    def _mask(self) -> NDArray[np.bool_]:
+        """The pixels that are more ink than paper."""
+        return self.ink > 127
+
+    @functools.cached_property
+    def _inked(self) -> int:
+        return int(np.count_nonzero(self._mask))
+
+    @functools.cached_property
+    def _columns(self) -> bytes:
+        """Which columns have such pixels, 1 for those; `_rows` says it of the rows."""
+        return self._mask.any(axis=0).tobytes()
+
+    @functools.cached_property
+    def _rows(self) -> bytes:
+        return self._mask.any(axis=1).tobytes()
 
     @functools.cached_property
     def box(self) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of the pixels that are more ink than paper; never empty after a stretch."""
-        height, width = self.ink.shape
-        return self._mask.getbbox() or (0, 0, width, height)
+        left, top = self._columns.find(1), self._rows.find(1)
+        if left < 0:
+            return 0, 0, len(self._columns), len(self._rows)
+        return left, top, self._columns.rfind(1) + 1, self._rows.rfind(1) + 1
 
     def is_clean(self) -> bool:
         """Whether nothing in the picture calls for a closer look."""
@@ -84,38 +92,33 @@ class EvenInk:
             return False
         if self.is_hazy():
             return False
-        columns, rows = self._mask.getprojection()
-        if not (_is_whole(columns[left:right], side) and _is_whole(rows[top:bottom], side)):
+        if not (_is_whole(self._columns[left:right], side) and _is_whole(self._rows[top:bottom], side)):
             return False
         return not (self._is_filled() or self._may_be_framed())
 
     def is_hazy(self) -> bool:
         """Whether far more of the picture is faint than ink, more than soft edges are: a tile or a shadow behind the symbol."""
-        return self.faint > _HAZE * self.inked
+        return bool(np.count_nonzero(self.ink) > _HAZE * self._inked)
 
     def _is_filled(self) -> bool:
         left, top, right, bottom = self.box
         wide = min(right - left, bottom - top) * 5 > max(self.ink.shape)
-        return wide and self.inked > _FILLED * (right - left) * (bottom - top)
+        return wide and self._inked > _FILLED * (right - left) * (bottom - top)
 
     def _may_be_framed(self) -> bool:
         left, top, right, bottom = self.box
         band = max(3, max(right - left, bottom - top) // 10)
-        bands = [(left, top, right, top + band), (left, bottom - band, right, bottom)]
-        bands += [(left, top, left + band, bottom), (right - band, top, right, bottom)]
-        for number, box in enumerate(bands):
-            along = self._mask.crop(box).getprojection()[number // 2]
-            if sum(along) < _FRAMED * len(along):
-                return False
-        return True
+        box = self._mask[top:bottom, left:right]
+        bands = (box[:band], 0), (box[-band:], 0), (box[:, :band], 1), (box[:, -band:], 1)
+        return all(np.count_nonzero(part.any(axis)) >= _FRAMED * box.shape[1 - axis] for part, axis in bands)
 
 
-def _is_whole(inked: list[int], side: int) -> bool:
+def _is_whole(inked: bytes, side: int) -> bool:
     """Whether a projection has no gaps, or only such as any symbol may have."""
     if 0 not in inked:
         return True
-    pieces = [len(piece) for piece in bytes(inked).split(b"\0")]
-    gaps = [len(gap) for gap in bytes(inked).split(b"\1")]
+    pieces = [len(piece) for piece in inked.split(b"\0")]
+    gaps = [len(gap) for gap in inked.split(b"\1")]
     return max(gaps) <= _GAP * side and min(piece for piece in pieces if piece) >= _PIECE * side
 
 
@@ -144,17 +147,14 @@ def even_paper(border: NDArray[np.uint8]) -> int | None:
 
 def even_ink(grey: NDArray[np.uint8], paper: int) -> EvenInk | None:
     """The ink of an image uint8 (H, W) on paper of that level, on the side that departs furthest; None where it is blank."""
-    counts = image_of(grey).histogram()
-    low = next(level for level in range(256) if counts[level])
-    high = next(level for level in range(255, -1, -1) if counts[level])
+    low, high = int(grey.min()), int(grey.max())
     contrast = max(paper - low, high - paper)
     if contrast < _MIN_CONTRAST:
         return None
     dark = paper - low >= high - paper
     # Translating bytes is the fastest way to map 256 levels that numpy and Python have.
-    table, faint, inked = _stretch_table(paper, contrast, dark)
-    ink = np.frombuffer(grey.tobytes().translate(table), np.uint8).reshape(grey.shape)
-    return EvenInk(ink, paper, dark, contrast, min(paper - low, high - paper), sum(counts[faint]), sum(counts[inked]))
+    ink = np.frombuffer(grey.tobytes().translate(_stretch_table(paper, contrast, dark)), np.uint8).reshape(grey.shape)
+    return EvenInk(ink, paper, dark, contrast, min(paper - low, high - paper))
 
 
 def stretch(grey: NDArray[np.uint8], paper: int) -> NDArray[np.uint8]:
@@ -170,11 +170,8 @@ def stretch(grey: NDArray[np.uint8], paper: int) -> NDArray[np.uint8]:
 
 
 @functools.lru_cache(maxsize=256)
-def _stretch_table(paper: int, contrast: int, dark_ink: bool) -> tuple[bytes, slice, slice]:
-    """The levels, with a soft threshold between 1/4 and 3/4 of the contrast; which of them have ink, and which half or more."""
+def _stretch_table(paper: int, contrast: int, dark_ink: bool) -> bytes:
+    """The levels, with a soft threshold between 1/4 and 3/4 of the contrast."""
     levels = np.arange(256, dtype=np.int32)
     depth = paper - levels if dark_ink else levels - paper
-    table = np.clip((depth * 4 - contrast) * 255 // (2 * contrast), 0, 255).astype(np.uint8)
-    faint, inked = int(np.count_nonzero(table)), int(np.count_nonzero(table > 127))
-    ends = (slice(faint), slice(inked)) if dark_ink else (slice(256 - faint, 256), slice(256 - inked, 256))
-    return table.tobytes(), *ends
+    return np.clip((depth * 4 - contrast) * 255 // (2 * contrast), 0, 255).astype(np.uint8).tobytes()

@@ -25,15 +25,6 @@ from oneshot_runtime.vision.readings import Reading, readings, whole_picture
 
 __all__ = ["PREPROCESS_VERSION", "PreprocessSpec", "canvas_of", "ink_at_edges", "preprocess", "ways_to_read"]
 
-_MIN_CONTRAST = 24
-"""Grey levels between ink and paper below which an image counts as blank: above sensor noise, below pencil."""
-
-_EVEN_PAPER = 8
-"""Spread between the border's quartiles up to which the paper counts as evenly lit and needs no flattening."""
-
-_MAX_SIDE = 512
-"""Longer sides are reduced first: no canvas needs more, and a photograph then costs no more than a scan."""
-
 _PEN_EDGE, _PEN_CORNER = 154, 90
 """In 1/256: how much of a pixel's ink the pen at full strength lays on its four neighbours, and on the four at its corners."""
 
