@@ -37,8 +37,8 @@ _CHUNK = 256
 _CHUNK_BYTES = 1 << 24
 """Pictures that are coded together, and the bytes of their files."""
 
-_READERS = 8
-"""Threads that read files: on a slow disk or a network most of their time is waiting."""
+_READERS, _FILES = 8, 8
+"""Threads that read files, for on a slow disk or a network most of their time is waiting; and how many each reads at once."""
 
 _NAMED = 1000
 
@@ -182,16 +182,23 @@ class _Load:
         """The pictures that their classes don't hold, as far as the digests tell, read from the disk."""
         readers = Workers(_READERS)
         within = None if follow_links else root
+        named = self._named(classes)
+        while several := list(itertools.islice(named, _READERS * _FILES)):
+            parts = [several[start : start + _FILES] for start in range(0, len(several), _FILES)]
+            contents = itertools.chain(*readers.map(lambda part: [_read(path, within) for _, path, _ in part], parts))
+            for (label, path, known), data in zip(several, contents, strict=True):
+                digest = b"" if isinstance(data, str) else hashlib.blake2b(data, digest_size=16).digest()
+                if digest in known.digests:
+                    self._result.present += 1
+                else:
+                    yield Picture(label, path.relative_to(root).as_posix(), data, digest, known)
+
+    def _named(self, classes: list[ClassFolder]) -> Iterator[tuple[str, Path, _Known]]:
+        """The pictures with their labels, and what their classes hold."""
         for label, folders in itertools.groupby(classes, key=lambda folder: folder.label):
             known = self._known(label)
-            paths = (path for folder in folders for path in folder.pictures())
-            while part := list(itertools.islice(paths, _READERS)):
-                for path, data in zip(part, readers.map(lambda path: _read(path, within), part), strict=True):
-                    digest = b"" if isinstance(data, str) else hashlib.blake2b(data, digest_size=16).digest()
-                    if digest in known.digests:
-                        self._result.present += 1
-                    else:
-                        yield Picture(label, path.relative_to(root).as_posix(), data, digest, known)
+            for folder in folders:
+                yield from ((label, path, known) for path in folder.pictures())
 
     def take(self, picture: Picture, outcome: EncodedImage | str) -> None:
         """Count a picture, and keep it for the next block when it is new."""
