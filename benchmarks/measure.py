@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+import statistics
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from oneshot_runtime.search import scan as search
 
-__all__ = ["positive", "resident_bytes", "without_opencv"]
+__all__ = ["in_turns", "positive", "resident_bytes", "without_opencv"]
 
 _Result = TypeVar("_Result")
+
+
+def in_turns(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each contender; they alternate, so that a slow minute of the machine hits all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
 def positive(text: str) -> int:

@@ -1,8 +1,9 @@
 """Requests per second and their times at `oneshot serve` with 1, 8 and 64 clients: `python -m benchmarks.server_load`.
 
-A second server, which matches each image alone, is asked in turn with it. The clients share the machine with the servers, as
-threads of this process, so rates are a floor; the server's own processor time for a request does not depend on who else is at
-work. Its resident memory is read twice a second while it is asked.
+A second server, which matches each image alone, is asked in turn with it, and so is the peer, the same uvicorn that reads the
+same bodies and matches nothing. The limit is `OneShotMatcher.match` of them without any server. The clients share the machine
+with the servers, as threads of this process, so rates are a floor; the server's own processor time for a request does not
+depend on who else is at work. Its resident memory is read twice a second while it is asked.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import http.client
 import io
 import json
 import os
+import statistics
 import sys
 import tempfile
 import threading
@@ -24,11 +26,15 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
+from benchmarks.bare_server import bare_server
 from benchmarks.measure import positive, resident_bytes
+from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from tests.page_driver import server_process
 
-SERVERS = {"batches": (), "alone": ("--batch", "1")}
+SERVERS = {"batches": (), "alone": ("--batch", "1"), "bare": None}
+"""Name -> options of `oneshot serve`; None for the peer."""
+
 SETTLED = 5.0
 """Seconds of load after which memory counts: first requests still allocate."""
 
@@ -69,11 +75,14 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         servers = {}
         for name in arguments.servers:
-            url, process = stack.enter_context(server_process(Path(folder) / f"{name}.db", *SERVERS[name]))
+            options = SERVERS[name]
+            started = bare_server() if options is None else server_process(Path(folder) / f"{name}.db", *options)
+            url, process = stack.enter_context(started)
             servers[name] = Server(urlsplit(url).netloc, process)
-            for place, body in enumerate(taught):
+            for place, body in enumerate(taught if options is not None else []):
                 with closing(http.client.HTTPConnection(servers[name].where)) as connection:
                     _ask(connection, f"/v1/classes/symbol-{place}", body)
+        print(_without_server(taught, bodies))
         names = ("clients", "server", "requests/s", "p50 ms", "p99 ms", "cpu ms", "lost", "right")
         print("{:>7} {:>8} {:>10} {:>7} {:>7} {:>6} {:>4} {:>7}".format(*names))
         for clients in arguments.clients:
@@ -89,6 +98,20 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _without_server(taught: list[bytes], bodies: list[bytes]) -> str:
+    """The limit: the same pictures matched in this process, on one thread."""
+    with OneShotMatcher.load(threads=1) as matcher:
+        for place, body in enumerate(taught):
+            matcher.enroll(f"symbol-{place}", body)
+        seconds = []
+        for body in bodies * 10:
+            start = time.perf_counter()
+            matcher.match(body, top_k=1)
+            seconds.append(time.perf_counter() - start)
+    median = statistics.median(seconds)
+    return f"limit: a match without a server, one thread: {1000 * median:.2f} ms, {1 / median:.0f} a second"
+
+
 def _print_load(name: str, load: Load, clients: int, seconds: float) -> None:
     lost = len(load.failures)
     if not load.times:
@@ -97,7 +120,8 @@ def _print_load(name: str, load: Load, clients: int, seconds: float) -> None:
     p50, p99 = np.percentile(load.times, [50, 99]) * 1000
     rate, share = len(load.times) / seconds, load.right / len(load.times)
     own = 1000 * load.processor / len(load.times)
-    print(f"{clients:7} {name:>8} {rate:10.0f} {p50:7.1f} {p99:7.1f} {own:6.2f} {lost:4} {share:7.1%}", flush=True)
+    right = "" if SERVERS[name] is None else f"{share:7.1%}"
+    print(f"{clients:7} {name:>8} {rate:10.0f} {p50:7.1f} {p99:7.1f} {own:6.2f} {lost:4} {right}".rstrip(), flush=True)
 
 
 def _print_memory(name: str, server: Server) -> None:

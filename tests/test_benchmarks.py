@@ -28,7 +28,7 @@ SMALLEST = {
     "scale.shard_loading": "--supports 1 --shards 2 --rounds 1 --stores file --json",
     "speed.browser": "--drawings 1 --rounds 1",
     "speed.device": "--device cpu --batches 1 4 --rounds 1 --supports 300 --json",
-    "speed.enrollment": "--supports 1 --pictures 1 --check 1",
+    "speed.enrollment": "--supports 1 --pictures 1 --check 1 --json",
     "speed.page_latency": "--drawings 1 --taught 1",
     "speed.process": "--starts 1 --idle 0.1 --json",
     "speed.throughput": "--images 1 --rounds 1 --json",

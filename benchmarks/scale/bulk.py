@@ -4,28 +4,36 @@ The pictures are drawn by this project, 105x105 PNG: a few hundred drawings, eac
 that no two files are equal. Each load runs in a process of its own, as `oneshot enroll --folder` does it; its resident memory
 is read after every 256 pictures, and the slope is fitted over the second half of the load. The rates of its first and last
 tenth tell whether it slows down. The time of a million is an extrapolation.
+
+The limits are Pillow that decodes the same files, one after the other, and ONNX Runtime alone on finished canvases; the peer is
+the same network in PyTorch. They are measured on a sample, beside the loads of each round.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import itertools
 import json
 import multiprocessing
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.measure import positive, resident_bytes
+from benchmarks.measure import in_turns, positive, resident_bytes
+from benchmarks.networks_alone import networks_alone
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.registry import open_store
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.transfer.bulk import BulkResult, encode_here, enroll_folder
 from oneshot_runtime.transfer.encoder import ImageEncoder
+from oneshot_runtime.vision.preprocess import preprocess
 
 __all__ = ["draw_pictures", "main"]
 
@@ -34,6 +42,7 @@ _SCATTER = 12
 _CHUNK = 256
 """Pictures that `enroll_folder` codes together."""
 
+_SAMPLE = 512
 _MILLION = 1_000_000
 
 
@@ -51,7 +60,11 @@ def main(argv: list[str] | None = None) -> int:
         pictures = Path(place) / "pictures"
         draw_pictures(pictures, arguments.pictures, arguments.classes)
         rows = []
+        alone, sample = _alone(pictures, tuple(arguments.threads))
         for number in range(arguments.rounds):
+            for name, seconds in in_turns(alone, 3).items():
+                print(f"{name:52} {sample / seconds:7.0f} images/s", flush=True)
+                rows.append({"run": name, "images_per_second": sample / seconds})
             for threads in arguments.threads:
                 gallery = Path(place) / f"{number}-{threads}.db"
                 for run in ("load", "again"):
@@ -60,6 +73,19 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps({"pictures": arguments.pictures, "rows": rows}, indent=1) + "\n")
     return 0
+
+
+def _alone(folder: Path, threads: tuple[int, ...]) -> tuple[dict[str, Callable[[], object]], int]:
+    """The limits and the peer, each for a sample of the pictures, and how many it has."""
+    bundle = Bundle.open()
+    files = [path.read_bytes() for path in itertools.islice(sorted(folder.rglob("*.png")), _SAMPLE)]
+    canvases = np.stack([preprocess(file, bundle.spec) for file in files])
+
+    def decode() -> None:
+        for file in files:
+            np.asarray(Image.open(io.BytesIO(file)).convert("L"))
+
+    return {"limit: Pillow decodes, 1 thread": decode, **networks_alone(bundle, canvases, threads)}, len(files)
 
 
 def draw_pictures(folder: Path, pictures: int, classes: int, first: int = 0) -> None:

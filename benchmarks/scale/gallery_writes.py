@@ -1,5 +1,8 @@
 """What a write costs: a million supports in one call, and one class more or less in a gallery of 100,000.
 
+The limit of one write is the disk's sync of a page, that of many the same bytes in a plain file. The peer is SQLite alone, with
+the same bytes in a table of its own. Single writes alternate with theirs, on the same disk.
+
 python -m benchmarks.scale.gallery_writes --bulk 1000000 --json writes.json
 """
 
@@ -10,21 +13,24 @@ import json
 import os
 import resource
 import sqlite3
-import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import positive
+from benchmarks.measure import in_turns, positive
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import Bundle
 
+_PIECE = 1 << 20
+
 
 def bulk(path: Path, rows: int) -> dict[str, float]:
-    """Seconds and memory of one `extend`, of opening the file again, and the file's size."""
+    """Seconds and memory of one `extend`, and seconds of opening the file again, beside a plain file and SQLite alone."""
     bundle = Bundle.open()
     embeddings = np.memmap(path.with_suffix(".f32"), np.float32, "w+", shape=(rows, bundle.dim))
     rng = np.random.default_rng(0)
@@ -34,20 +40,58 @@ def bulk(path: Path, rows: int) -> dict[str, float]:
     labels = [f"s{index}" for index in range(rows)]
     gallery = Gallery(bundle, path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start_time = time.perf_counter()
-    gallery.extend(labels, embeddings)
-    seconds = time.perf_counter() - start_time
+    seconds = _seconds(lambda: gallery.extend(labels, embeddings))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     gallery.close()
-    start_time = time.perf_counter()
-    Gallery(bundle, path).close()
-    opening = time.perf_counter() - start_time
-    size = path.stat().st_size
-    return {"rows": rows, "extend_s": seconds, "peak_growth_mb": grown / 1024, "open_s": opening, "file_mb": size / 2**20}
+    figures = {"rows": rows, "extend_s": seconds, "peak_growth_mb": grown / 1024, "file_mb": path.stat().st_size / 2**20}
+    figures["open_s"] = _seconds(lambda: Gallery(bundle, path).close())
+    return {**figures, **_beside(path)}
+
+
+def _beside(path: Path) -> dict[str, float]:
+    """Seconds to write and to read a gallery's bytes as a plain file, and its rows with SQLite alone."""
+    plain, bare = path.with_suffix(".plain"), path.with_suffix(".bare")
+    pieces = [b"\0" * _PIECE] * -(-path.stat().st_size // _PIECE)
+
+    def write() -> None:
+        with plain.open("wb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read() -> None:
+        room = bytearray(_PIECE)
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(room):
+                pass
+
+    def insert() -> None:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(bare)) as target, target:
+            target.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, content BLOB)")
+            target.executemany("INSERT INTO rows VALUES (?, ?)", source.execute("SELECT id, content FROM gallery"))
+
+    def select() -> None:
+        with closing(sqlite3.connect(bare)) as source:
+            for _ in source.execute("SELECT id, content FROM rows ORDER BY id"):
+                pass
+
+    calls = {
+        "limit_write_file_s": write,
+        "limit_read_file_s": read,
+        "peer_sqlite_insert_s": insert,
+        "peer_sqlite_select_s": select,
+    }
+    return {name: _seconds(call) for name, call in calls.items()}
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def single(path: Path, rows: int, rounds: int) -> dict[str, float]:
-    """Median milliseconds of one enrollment and one removal, and of a bare SQLite commit on the same disk, alternating."""
+    """Median milliseconds of one enrollment and one removal, of a page's sync and a bare SQLite commit, alternating."""
     bundle = Bundle.open()
     rng = np.random.default_rng(1)
     gallery = Gallery(bundle, path)
@@ -58,22 +102,25 @@ def single(path: Path, rows: int, rounds: int) -> dict[str, float]:
     bare.execute("PRAGMA journal_mode = WAL")
     bare.execute("PRAGMA synchronous = FULL")
     bare.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, code BLOB)")
-    times: dict[str, list[float]] = {"enroll": [], "remove": [], "sync": []}
-    for number in range(rounds):
-        embedding = rng.random((1, bundle.dim), np.float32)
-        row = os.urandom(bundle.dim)
-        for name, call in (
-            ("sync", lambda row=row: bare.execute("INSERT INTO rows (code) VALUES (?)", (row,))),
-            ("enroll", lambda embedding=embedding, number=number: gallery.extend([f"new{number}"], embedding)),
-            ("remove", lambda number=number: gallery.remove(f"new{number}")),
-        ):
-            start_time = time.perf_counter()
-            call()
-            times[name].append(1000 * (time.perf_counter() - start_time))
+    page = os.open(path.with_suffix(".page"), os.O_RDWR | os.O_CREAT)
+
+    def sync() -> None:
+        os.pwrite(page, os.urandom(4096), 0)
+        os.fdatasync(page)
+
+    sync()
+    embedding, row = rng.random((1, bundle.dim), np.float32), os.urandom(bundle.dim)
+    calls = {
+        "limit_sync": sync,
+        "peer_sqlite_wal": lambda: bare.execute("INSERT INTO rows (code) VALUES (?)", (row,)),
+        "enroll": lambda: gallery.extend(["new"], embedding),
+        "remove": lambda: gallery.remove("new"),
+    }
+    medians = in_turns(calls, rounds)
+    os.close(page)
     bare.close()
     gallery.close()
-    medians = {f"{name}_ms": statistics.median(values) for name, values in times.items()}
-    return {"supports": rows, **medians}
+    return {"supports": rows, **{f"{name}_ms": 1000 * seconds for name, seconds in medians.items()}}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -92,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, values in results.items():
         print(name)
         for key, value in values.items():
-            print(f"  {key:16} {value:12.2f}")
+            print(f"  {key:24} {value:12.2f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(results))
     return 0

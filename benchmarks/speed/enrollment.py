@@ -1,26 +1,29 @@
 """What enrollment's report and a gallery's check cost: `python -m benchmarks.speed.enrollment`.
 
 A gallery in memory is filled with embeddings of drawn symbols and mixtures of them. In one run, alternating: `enroll` of a
-picture, reading its report, the same steps without `enroll`, and `remove`; then `audit_gallery` for each size. Medians, on the
-clock and of processor time, which is what counts on a machine that is busy with other things.
+picture, reading its report, the same steps without `enroll`, and `remove`, beside the limit, ONNX Runtime alone on the
+finished canvas, and the peer, the same network in PyTorch; then `audit_gallery` for each size. Medians, on the clock and of
+processor time, which is what counts on a machine that is busy with other things.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measure import positive
+from benchmarks.networks_alone import networks_alone
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.quality.audit import audit_gallery
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.preprocess import preprocess
 
 __all__ = ["main"]
 
@@ -31,12 +34,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--supports", type=positive, default=100_000, help="in the gallery that is enrolled into")
     parser.add_argument("--pictures", type=positive, default=40)
     parser.add_argument("--check", type=positive, nargs="+", default=[1000, 10_000, 20_000], help="supports that are checked")
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(0)
     pages = [draw(symbol, random_writer(rng), rng) for seed in range(10) for symbol in invent_alphabet(20, seed)]
-    enrollment = {"supports": arguments.supports, **_enrollment(pages, arguments.supports, arguments.pictures, rng)}
+    enrollment = _enrollment(pages, arguments.supports, arguments.pictures, rng)
+    print(f"one picture into {arguments.supports:,} supports{'':24}   ms  ms of processor time")
+    for name, (clock, processor) in enrollment.items():
+        print(f"{name:48} {clock:8.3f} {processor:8.3f}")
     checks = [_check(pages, size, rng) for size in arguments.check]
-    print(json.dumps({"enrollment": enrollment, "checks": checks}, indent=1))
+    for check in checks:
+        print("check of {supports:,} supports: {seconds:.2f} s, {processor_seconds:.2f} s of processor time".format(**check))
+    if arguments.json:
+        figures = {"supports": arguments.supports, "milliseconds": enrollment, "checks": checks}
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 0
 
 
@@ -57,9 +68,14 @@ def _filled(pages: list[NDArray[np.uint8]], supports: int, rng: np.random.Genera
     return matcher
 
 
-def _enrollment(pages: list[NDArray[np.uint8]], supports: int, pictures: int, rng: np.random.Generator) -> dict[str, float]:
+def _enrollment(
+    pages: list[NDArray[np.uint8]], supports: int, pictures: int, rng: np.random.Generator
+) -> dict[str, tuple[float, float]]:
+    """Milliseconds and those of processor time for each step."""
     matcher = _filled(pages, supports, rng)
-    taken: dict[str, list[tuple[float, float]]] = {"enroll": [], "report": [], "embed_and_extend": [], "remove": []}
+    alone = networks_alone(matcher.bundle, preprocess(pages[0], matcher.bundle.spec)[None], threads=(1,))
+    names = ["enroll", "read its report", "embed and extend, without enroll", "remove", *alone]
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for number in range(pictures):
         page = pages[number % len(pages)]
         times = [_now()]
@@ -71,13 +87,12 @@ def _enrollment(pages: list[NDArray[np.uint8]], supports: int, pictures: int, rn
         times.append(_now())
         matcher.remove(f"plain {number}")
         times.append(_now())
+        for call in alone.values():
+            call()
+            times.append(_now())
         for values, before, after in zip(taken.values(), times[:-1], times[1:], strict=True):
             values.append((after[0] - before[0], after[1] - before[1]))
-    result = {}
-    for name, pairs in taken.items():
-        for unit, values in zip(("ms", "processor_ms"), zip(*pairs, strict=True), strict=True):
-            result[f"{name}_{unit}"] = 1000 * statistics.median(values)
-    return result
+    return {name: tuple(1000 * np.median(pairs, axis=0)) for name, pairs in taken.items()}
 
 
 def _now() -> tuple[float, float]:

@@ -1,16 +1,21 @@
-"""What a process costs: cold start, and processor time of an idle matcher. `python -m benchmarks.speed.process`."""
+"""What a process costs: cold start, and processor time of an idle matcher. `python -m benchmarks.speed.process`.
+
+Beside the start, its limit, an interpreter that imports ONNX Runtime, numpy and Pillow and opens the same graph, and the peer,
+one that imports PyTorch. They alternate; medians.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
-import time
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.measure import positive
+from benchmarks.measure import in_turns, positive
+from oneshot_runtime.model.bundle import DEFAULT_BUNDLE
 
 __all__ = ["main"]
 
@@ -18,6 +23,10 @@ _COLD = (
     "from oneshot_runtime import OneShotMatcher; import numpy as np\n"
     "p = np.full((105, 105), 255, np.uint8); p[20:80, 40:46] = 0\n"
     "m = OneShotMatcher.load(); m.enroll('a', p); m.match(p)"
+)
+_GRAPH = (
+    "import sys, numpy, PIL.Image, onnxruntime\n"
+    "onnxruntime.InferenceSession(open(sys.argv[1], 'rb').read(), providers=['CPUExecutionProvider'])"
 )
 _IDLE = _COLD + (
     "\nimport sys, time\n"
@@ -37,24 +46,29 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     contenders = {
         "cold start: new process, import, load, enroll, match": _COLD,
-        "bare interpreter": "pass",
-        "import numpy": "import numpy",
+        "limit: bare interpreter": "pass",
+        "limit: import numpy": "import numpy",
+        "limit: import numpy, Pillow, onnxruntime; open the graph": _GRAPH,
     }
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(arguments.starts):
-        for name, code in contenders.items():
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            seconds[name].append(time.perf_counter() - start)
-    figures = {name: statistics.median(taken) for name, taken in seconds.items()}
+    if find_spec("torch"):
+        contenders["peer: import torch"] = "import torch"
+    else:
+        print("no peer: PyTorch is not installed")
+    figures = in_turns(
+        {name: partial(_run, code, str(DEFAULT_BUNDLE / "embedding.int8.onnx")) for name, code in contenders.items()},
+        arguments.starts,
+    )
     for name, taken in figures.items():
         print(f"{name:56} {1000 * taken:8.0f} ms")
-    output = subprocess.run([sys.executable, "-c", _IDLE, str(arguments.idle)], check=True, capture_output=True, text=True)
-    figures["idle"] = float(output.stdout)
+    figures["idle"] = float(_run(_IDLE, str(arguments.idle)))
     print(f"{'idle matcher, 50,000 supports: share of one processor':56} {100 * figures['idle']:8.3f} %")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 0
+
+
+def _run(code: str, *words: str) -> str:
+    return subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

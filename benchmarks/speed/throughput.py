@@ -1,22 +1,23 @@
 """A thousand images one by one and in batches, on one core and on two: `python -m benchmarks.speed.throughput`.
 
-Image arrays to matches, with twenty enrolled symbols. Contenders alternate; medians.
+Image arrays to matches, with twenty enrolled symbols, beside the limit, ONNX Runtime alone on the finished canvases, and the
+peer, the same network in PyTorch. Contenders alternate; medians.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import positive
+from benchmarks.measure import in_turns, positive
+from benchmarks.networks_alone import networks_alone
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer, symbol_names
+from oneshot_runtime.vision.preprocess import preprocess
 
 __all__ = ["main"]
 
@@ -36,23 +37,18 @@ def main(argv: list[str] | None = None) -> int:
         for name, symbol in zip(symbol_names(20), alphabet, strict=True):
             matcher.enroll(name, draw(symbol, writers[0], np.random.default_rng(1)))
         matcher.warmup()
-    contenders = {
+    ours = {
         "one by one, 1 thread": lambda: [one.match(image) for image in images],
         "in batches, 1 thread": lambda: one.match_batch(images),
         "in batches, 2 threads": lambda: two.match_batch(images),
     }
-    answers = [[match.label for match in call()] for call in contenders.values()]
+    answers = [[match.label for match in call()] for call in ours.values()]
     if any(answer != answers[0] for answer in answers):
         raise SystemExit("batches and single images give different labels")
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(arguments.rounds):
-        for name, call in contenders.items():
-            start = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+    canvases = np.stack([preprocess(image, one.bundle.spec) for image in images])
+    medians = in_turns({**ours, **networks_alone(one.bundle, canvases)}, arguments.rounds)
     for name, taken in medians.items():
-        print(f"{name:24} {1000 * taken:8.1f} ms  {arguments.images / taken:8.0f} images/s")
+        print(f"{name:48} {1000 * taken:8.1f} ms  {arguments.images / taken:8.0f} images/s")
     ratio = medians["in batches, 1 thread"] / medians["in batches, 2 threads"]
     print(f"two cores {ratio:.2f} times one core")
     if arguments.json:
