@@ -24,6 +24,7 @@ from oneshot_runtime.vision.grey_image import array_of
 from oneshot_runtime.vision.grey_png import grey_png
 from oneshot_runtime.vision.heif import is_heif, open_heif
 from oneshot_runtime.vision.pages import check_page, has_more, turn_to
+from oneshot_runtime.vision.plain_png import plain_grey
 from oneshot_runtime.vision.regular_file import read_regular
 from oneshot_runtime.vision.tiff_directory import orientation_of
 from oneshot_runtime.vision.transparency import Visible
@@ -203,6 +204,8 @@ def _from_bytes(data: bytes, name: str, page: int) -> Picture:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
     claim = claim_of_bytes(data, name, page)
+    if claim is not None and page == 1 and (plain := plain_grey(data)) is not None and plain.size <= claim.pixels:
+        return Picture(plain)
     with _decoding(name), _opened(data, name) as image:
         more = has_more(image, data)
         turn_to(image, page, name)
