@@ -26,7 +26,7 @@ from train.omniglot import DatasetError, load_images
 
 __all__ = ["fit_sketch", "main", "sketch_of"]
 
-_COMPONENTS = 4
+_COMPONENTS = 6
 """Components of a sum, on average."""
 
 _PAIRS = 2500

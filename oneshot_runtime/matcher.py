@@ -428,7 +428,10 @@ class OneShotMatcher:
     def warmup(self) -> None:
         """Do now what the first calls would wait for: batch sizes new to a GPU, and the search engine of a large gallery."""
         self._batches.warmup()
-        self.gallery.snapshot().nearest(np.zeros(self.bundle.dim, np.uint8), 1)
+        view = self.gallery.snapshot()
+        if isinstance(view, Snapshot):
+            view.prepare()
+        view.nearest(np.zeros(self.bundle.dim, np.uint8), 1)
 
     def close(self) -> None:
         """Close the gallery; one in memory is gone then."""

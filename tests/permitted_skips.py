@@ -25,7 +25,7 @@ def _without(module: str) -> str:
     return rf"could not import '{module}"
 
 
-_EXTRAS = "argcomplete|fastapi|gunicorn|httptools|httpx|joblib|schemathesis|cv2|ray"
+_EXTRAS = "argcomplete|fastapi|gunicorn|httptools|httpx|joblib|schemathesis|cv2|numba|ray"
 _DEVELOPMENT = "torch|onnx|build|hatchling|selenium"
 
 PERMITTED = [

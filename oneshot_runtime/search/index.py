@@ -19,7 +19,7 @@ from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.search.prototypes import ClassRows, Prototypes
 from oneshot_runtime.search.scan import Scanner
 from oneshot_runtime.search.sketch import Sums
-from oneshot_runtime.search.sketch_scan import SKETCHED_FROM, SketchScanner
+from oneshot_runtime.search.sketch_scan import SketchScanner
 from oneshot_runtime.search.snapshot import Segment, Snapshot
 
 __all__ = ["CodeIndex"]
@@ -239,14 +239,14 @@ class CodeIndex:
         return taken
 
     def _room(self, capacity: int) -> Segment:
-        """A segment to be filled; small ones are scanned whole, so they keep no sums."""
+        """A segment to be filled."""
         codes = np.empty((capacity, self.dim), np.uint8)
         return Segment(
             codes,
             None,
             np.empty(capacity, np.int32),
             np.empty(capacity if self._numbered else 0, np.int64),
-            sums=Sums(codes, self._sketch) if self._sketch is not None and capacity >= SKETCHED_FROM else None,
+            sums=None if self._sketch is None else Sums(codes, self._sketch),
         )
 
     def _publish(self, segments: list[Segment]) -> None:

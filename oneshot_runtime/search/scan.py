@@ -1,6 +1,7 @@
-"""The supports nearest to a code, exactly: OpenCV where the gallery is large enough to repay its import, else numpy.
+"""The supports nearest to a code, exactly: by OpenCV where the gallery is large enough to repay its import, else by numpy, and
+by a compiled kernel where a search among many supports has had it made.
 
-Either engine scans blocks of rows, on several threads where there is much to scan, and keeps of each block the few nearest.
+Blocks of rows are scanned, on several threads where there is much to scan, and of each block the few nearest are kept.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.model.codes import sum_absolute_differences
 from oneshot_runtime.model.thread_pool import Workers
+from oneshot_runtime.search import kernels
 from oneshot_runtime.search.sketch import Sums
 
-__all__ = ["Rows", "Scanner", "by_numpy", "by_opencv", "opencv"]
+__all__ = ["REMOVED", "Rows", "Scanner", "by_numpy", "by_opencv", "distances", "distances_at", "opencv", "smallest"]
 
 _OPENCV_FROM_BYTES = 250_000
 """A thousand codes. Fewer are scanned by numpy in about a tenth of a millisecond; importing OpenCV takes a quarter second."""
@@ -37,7 +39,8 @@ _FEW_ROWS = 64
 _SCANS = 16
 """Up to so many rows are picked by scanning for the minimum, more by a partial sort."""
 
-_REMOVED = np.iinfo(np.int32).max
+REMOVED = int(np.iinfo(np.int32).max)
+"""In the place of the distance of a row that was removed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Rows:
     """Rows to search.
 
     codes: uint8 (n, D), contiguous. alive: bool (n,), None when none is to be left out. sums: what `sketch` keeps of the codes,
-    None where they are too few to repay it.
+    None where nothing is.
     """
 
     codes: NDArray[np.uint8]
@@ -69,7 +72,8 @@ class Scanner:
         size = sum(part.codes.nbytes for part in parts)
         if len(parts) == 1 and size < _OPENCV_FROM_BYTES:
             return by_numpy(parts[0], query, count)
-        cv2 = opencv() if size >= _OPENCV_FROM_BYTES and count <= _OPENCV_UP_TO else None
+        repays = size >= _OPENCV_FROM_BYTES and count <= _OPENCV_UP_TO and kernels.of(len(query)) is None
+        cv2 = opencv() if repays else None
         blocks = _blocks(parts)
 
         def scan(block: tuple[int, Rows]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -113,31 +117,49 @@ def by_opencv(cv2: ModuleType, rows: Rows, query: NDArray[np.uint8], count: int)
 
 def by_numpy(rows: Rows, query: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """`Scanner.nearest` of one part, on this thread."""
-    found = sum_absolute_differences(rows.codes, query)
+    found = distances(rows.codes, query)
     if rows.alive is not None:
-        found[~rows.alive] = _REMOVED
+        found[~rows.alive] = REMOVED
     living = len(found) if rows.alive is None else int(np.count_nonzero(rows.alive))
-    kept = min(count, living)
-    if len(found) <= _FEW_ROWS:
-        order = found.argsort(kind="stable")[:kept]
-        return found[order], order.astype(np.int64, copy=False)
-    if kept > _SCANS:
-        return _sorted_smallest(found, kept)
-    distances, numbers = np.empty(kept, np.int32), np.empty(kept, np.int64)
+    return smallest(found, min(count, living))
+
+
+def distances(codes: NDArray[np.uint8], query: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """L1 distances int32 (n,) of the code uint8 (D,) to codes uint8 (n, D)."""
+    kernel = kernels.of(len(query))
+    if kernel is None or not codes.flags.c_contiguous:
+        return sum_absolute_differences(codes, query)
+    return kernel.every(codes, np.ascontiguousarray(query))
+
+
+def distances_at(codes: NDArray[np.uint8], rows: NDArray[np.int64], query: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """`distances` of some rows (m,)."""
+    kernel = kernels.of(len(query))
+    if kernel is None or not codes.flags.c_contiguous:
+        return sum_absolute_differences(codes[rows], query)
+    return kernel.at(codes, rows, np.ascontiguousarray(query))
+
+
+def smallest(values: NDArray[np.int32], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The `count` smallest of values (n,) that are not `REMOVED`, and where they are; in order, ties by position.
+
+    values: lost. count: at most as many as are not removed.
+    """
+    if len(values) <= _FEW_ROWS:
+        order = values.argsort(kind="stable")[:count]
+        return values[order], order.astype(np.int64, copy=False)
+    if count > _SCANS:
+        limit = np.partition(values, count - 1)[count - 1]
+        positions = np.flatnonzero(values <= limit)
+        positions = positions[np.argsort(values[positions], kind="stable")][:count]
+        return values[positions], positions
+    found, numbers = np.empty(count, np.int32), np.empty(count, np.int64)
     # A scan for the minimum is so much faster than a partial sort that a few of them win.
-    for place in range(kept):
-        row = int(found.argmin())
-        numbers[place], distances[place] = row, found[row]
-        found[row] = _REMOVED
-    return distances, numbers
-
-
-def _sorted_smallest(values: NDArray[np.int32], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The `count` smallest values that are not removed, and where they are; in order, ties by position."""
-    limit = np.partition(values, count - 1)[count - 1]
-    positions = np.flatnonzero(values <= limit)
-    positions = positions[np.argsort(values[positions], kind="stable")][:count]
-    return values[positions], positions
+    for place in range(count):
+        row = int(values.argmin())
+        numbers[place], found[place] = row, values[row]
+        values[row] = REMOVED
+    return found, numbers
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""A bound of the distance in a quarter of the bytes: sums of components that vary together.
+"""A bound of the distance in a sixth of the bytes: sums of components that vary together.
 
 For any signs, `|sum of s_j (a_j - b_j)| <= sum of |a_j - b_j|`, so the L1 distance of two codes' sums is at most that of the
 codes. Sums are kept as bytes: less the group's offset, divided by the step, rounded down, clipped to 0..255. How far rounding
@@ -7,13 +7,13 @@ can move a difference is known exactly for a query's own sums; that much is take
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.model.bundle import Sketch
+from oneshot_runtime.search import kernels
 
 __all__ = ["Asked", "Sums", "asked", "sums"]
 
@@ -35,39 +35,41 @@ class Asked:
 
 
 class Sums:
-    """The sums of a segment's codes, worked out a few at a time by the searches that will use them.
+    """The sums of a segment's codes, worked out some time after the codes came, by one thread at a time.
 
     codes: uint8 (n, D), the segment's whole room; rows that were shown to a reader never change.
     """
 
     def __init__(self, codes: NDArray[np.uint8], sketch: Sketch) -> None:
         self._codes, self._sketch = codes, sketch
-        self._kept: NDArray[np.uint8] | None = None
-        self._done, self._lock = 0, threading.Lock()
+        self._kept = np.empty((0, sketch.count), np.uint8)
+        self._done = 0
 
-    def of(self, rows: int) -> NDArray[np.uint8] | None:
-        """The sums uint8 (rows, G) of the first rows, None while some are missing."""
-        return self._kept[:rows] if self._kept is not None and self._done >= rows else None
+    def of(self, rows: int) -> NDArray[np.uint8]:
+        """The sums uint8 (m, G) of the first of `rows` rows, as many as have theirs."""
+        return self._kept[: min(rows, self._done)]
 
-    def grow(self, rows: int, most: int) -> int:
-        """Sum up to `most` more of the first `rows` codes; returns how many. Another thread that is at it is left to it."""
-        if self._done >= rows or not self._lock.acquire(blocking=False):
-            return 0
-        try:
-            if self._kept is None:
-                self._kept = np.empty((len(self._codes), self._sketch.count), np.uint8)
-            start = self._done
-            stop = max(start, min(rows, start + most))
-            self._kept[start:stop] = sums(self._codes[start:stop], self._sketch)
-            self._done = stop
-            return stop - start
-        finally:
-            self._lock.release()
+    def missing(self, rows: int) -> int:
+        """How many of the first `rows` rows have no sums yet."""
+        return max(0, rows - self._done)
+
+    def grow(self, rows: int, most: int) -> None:
+        """Sum up to `most` more of the first `rows` codes."""
+        if not len(self._kept):
+            self._kept = np.empty((len(self._codes), self._sketch.count), np.uint8)
+        start = self._done
+        stop = max(start, min(rows, start + most))
+        self._kept[start:stop] = sums(self._codes[start:stop], self._sketch)
+        self._done = stop
 
 
 def sums(codes: NDArray[np.uint8], sketch: Sketch) -> NDArray[np.uint8]:
     """The sums uint8 (n, G) of codes uint8 (n, D)."""
     found = np.empty((len(codes), sketch.count), np.uint8)
+    if (compiled := kernels.summing()) is not None:
+        whole = [values.astype(np.int32) for values in (sketch.groups, sketch.signs, sketch.offsets)]
+        compiled(np.ascontiguousarray(codes), *whole, sketch.step, found)
+        return found
     for start in range(0, len(codes), _BLOCK):
         part = _exact(codes[start : start + _BLOCK], sketch)
         part /= sketch.step

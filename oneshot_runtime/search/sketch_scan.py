@@ -1,70 +1,61 @@
 """The supports nearest to a code, exactly, without reading most codes: first their sums, then those that the bound leaves.
 
-The gallery is taken in pieces. The likeliest rows of the beginning of each give a first radius: the distance of the `count`-th
-nearest of them. Then of each piece the rows whose bound is within the radius are read in full, nearest first, which shrinks the
-radius. Where the bound would leave too many, all codes are scanned.
+The gallery is taken in pieces, twice. First all sums are read, which bounds the distance of every row, and of each piece the
+rows with the smallest bounds are read in full: the `count`-th nearest of these gives a radius. Then the rows whose bound is
+within the radius are read in full, which shrinks it.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from types import ModuleType
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.model.bundle import Sketch
-from oneshot_runtime.model.codes import sum_absolute_differences
+from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.thread_pool import Workers
-from oneshot_runtime.search import scan
+from oneshot_runtime.search import kernels, scan
 from oneshot_runtime.search.scan import Rows, Scanner
 from oneshot_runtime.search.sketch import Asked, asked
 
-__all__ = ["SKETCHED_FROM", "SketchScanner"]
+__all__ = ["SketchScanner"]
 
-SKETCHED_FROM = 1 << 16
-"""Rows of a segment that repay keeping their sums."""
+_SEARCHED_FROM = 100_000
+"""Rows that repay keeping their sums and compiling for them."""
 
-_SEARCHED_FROM = 400_000
-"""Rows that repay reading sums first; the codes of fewer stay in a processor's cache, where the plain scan is as fast."""
+_SUMMED = 1 << 14
+"""Codes that are summed at once; a process that ends waits for no more."""
 
-_SUMMED = 1 << 15
-"""Codes that a search sums for those after it, while some have no sums yet: it then takes about three times as long."""
+_UNSUMMED = 1 << 10
+"""Rows without sums that searches bear with: those enrolled since."""
 
-_UP_TO = 32
-"""Rows asked for; more are left to the plain scan: so far from the query the bound leaves too many."""
+_PIECES = 8
+"""For each thread: so all end together."""
 
-_PIECE = 1 << 16
-"""Rows whose sums are read at once: threads take turns in Python between pieces only."""
+_PIECE = 1 << 14, 1 << 17
+"""Rows of a piece, at least and at most: threads take turns in Python between pieces only."""
 
-_PROBED, _LIKELIEST = 1 << 12, 16
-"""Rows at the beginning of a piece whose sums are looked at for the first radius, and how many of them are read in full."""
+_LIKELIEST = 4
+"""Rows of a piece, at least, that are read in full for the first radius."""
 
-_SAMPLED, _MOST_SAMPLED = 1 << 8, 0.2
-"""Rows at the beginning of a piece by which is judged how many the first radius leaves, and their share beyond which sums are
-not gone through."""
+_MANY, _FIRST = 256, 64
+"""Rows within the radius of which so many with the smallest bounds are read before the others: they shrink it."""
 
-_FIRST = 64
-"""Rows of a piece, nearest first, that are read in full before its others."""
-
-_MOST_LEFT = 0.15
+_MOST_LEFT = 0.4
 """Share of a piece's rows that is read one by one, at most; of more, all are."""
-
-_FAR_AWAY = int(np.iinfo(np.int32).max)
-
-_Found = tuple[NDArray[np.int32], NDArray[np.int64]]
-"""Distances or bounds, and the rows they belong to."""
 
 
 class SketchScanner:
-    """Searches as `Scanner` does, with the same answers; parts that have their sums are read by them first."""
+    """Searches as `Scanner` does, with the same answers; where there are many rows, by their sums first."""
 
     def __init__(self, sketch: Sketch, threads: int = 1) -> None:
         self._sketch, self._threads = sketch, threads
         self._plain, self._workers = Scanner(threads), Workers(threads)
+        self._lock, self._preparing = ForkLock(), threading.Thread()
+        self._searched = False
 
     def nearest(
         self, parts: Sequence[Rows], query: NDArray[np.uint8], count: int
@@ -73,25 +64,46 @@ class SketchScanner:
 
         Rows are numbered through all parts; ties go to the lower number.
         """
-        if count > _UP_TO or sum(len(rows.codes) for rows in parts if rows.sums is not None) < _SEARCHED_FROM:
+        if not self._repays(parts):
             return self._plain.nearest(parts, query, count)
-        _sum_more(parts)
-        firsts = itertools.accumulate((len(rows.codes) for rows in parts), initial=0)
-        pieces, others = list[_Piece](), list[tuple[int, Rows]]()
-        for first, rows in zip(firsts, parts, strict=False):
-            sums = None if rows.sums is None else rows.sums.of(len(rows.codes))
-            if sums is None:
-                others.append((first, rows))
-            else:
-                pieces += _pieces(first, rows, sums)
-        search = _Search(query, asked(query, self._sketch), count, scan.opencv())
-        self._share(pieces, search.probe)
-        if not search.repays(pieces):
+        if not self._is_prepared(parts):
+            self._prepare_soon(parts)
+        pieces = _pieces(parts, self._threads)
+        summed = sum(len(piece.codes) for piece in pieces if piece.sums is not None)
+        slow = kernels.of(len(query)) is None and kernels.possible()  # OpenCV is faster than numpy with sums
+        if slow or 2 * summed < sum(len(piece.codes) for piece in pieces):
             return self._plain.nearest(parts, query, count)
-        for first, rows in others:
-            search.best.add(*self._plain.nearest([rows], query, count), first)
+        search = _Search(query, asked(query, self._sketch), count, max(_LIKELIEST, -(-2 * count // len(pieces))))
+        self._share(pieces, search.bound)
         self._share(pieces, search.read)
         return search.best.found()
+
+    def prepare(self, parts: Sequence[Rows]) -> None:
+        """Compile for a search among many rows, where numba is there, and sum their codes; else the second search starts it."""
+        if not self._repays(parts):
+            return
+        with self._lock:
+            kernels.compile_for((len(self._sketch.groups), self._sketch.count))
+            for rows in parts:
+                while rows.sums is not None and rows.sums.missing(len(rows.codes)) and threading.main_thread().is_alive():
+                    rows.sums.grow(len(rows.codes), _SUMMED)
+
+    def _repays(self, parts: Sequence[Rows]) -> bool:
+        """Whether there is much to search, and a better way to sums than by numpy, or no better way to codes."""
+        if sum(len(rows.codes) for rows in parts if rows.sums is not None) < _SEARCHED_FROM:
+            return False
+        return kernels.possible() or scan.opencv() is None
+
+    def _is_prepared(self, parts: Sequence[Rows]) -> bool:
+        missing = sum(rows.sums.missing(len(rows.codes)) for rows in parts if rows.sums is not None)
+        return missing <= _UNSUMMED and (kernels.of(self._sketch.count) is not None or not kernels.possible())
+
+    def _prepare_soon(self, parts: Sequence[Rows]) -> None:
+        """On a thread, and not for the first search: a process that asks once would wait for it at its end."""
+        if self._searched and not self._preparing.is_alive():
+            self._preparing = threading.Thread(target=self.prepare, args=(parts,), name="oneshot-prepare")
+            self._preparing.start()
+        self._searched = True
 
     def _share(self, pieces: Sequence[_Piece], work: Callable[[_Piece], None]) -> None:
         """`work` on every piece; each thread takes the next that is left, which costs less than a task for each."""
@@ -104,119 +116,108 @@ class SketchScanner:
         self._workers.map(take, range(min(self._threads, len(pieces))))
 
 
-def _sum_more(parts: Sequence[Rows]) -> None:
-    """A gallery is searched plainly until its sums are worked out: opening it takes no longer, nor does a single question."""
-    left = _SUMMED
-    for rows in parts:
-        if rows.sums is not None and left > 0:
-            left -= rows.sums.grow(len(rows.codes), left)
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Piece:
-    """Rows from number `first` on: codes uint8 (n, D), sums uint8 (n, G), alive bool (n,), None when none was removed."""
+    """Rows from number `first` on: codes uint8 (n, D), sums uint8 (n, G), None when they have none yet, alive bool (n,), None
+    when none was removed; bounds int32 (n,), of the rows that are alive, once they are known.
+    """
 
     first: int
     codes: NDArray[np.uint8]
-    sums: NDArray[np.uint8]
+    sums: NDArray[np.uint8] | None
     alive: NDArray[np.bool_] | None
-
-    def head(self, rows: int) -> _Piece:
-        """Its first rows."""
-        return _Piece(self.first, self.codes[:rows], self.sums[:rows], None if self.alive is None else self.alive[:rows])
+    bounds: NDArray[np.int32] | None = field(default=None, init=False)
 
 
-def _pieces(first: int, rows: Rows, sums: NDArray[np.uint8]) -> Iterator[_Piece]:
-    for start in range(0, len(rows.codes), _PIECE):
-        part = slice(start, start + _PIECE)
-        yield _Piece(first + start, rows.codes[part], sums[part], None if rows.alive is None else rows.alive[part])
+def _pieces(parts: Sequence[Rows], threads: int) -> list[_Piece]:
+    least, most = _PIECE
+    step = min(most, max(least, sum(len(rows.codes) for rows in parts) // (_PIECES * threads)))
+    pieces, first = [], 0
+    for rows in parts:
+        summed = None if rows.sums is None else rows.sums.of(len(rows.codes))
+        many = 0 if summed is None else len(summed)
+        for begin, end, sums in ((0, many, summed), (many, len(rows.codes), None)):
+            for start in range(begin, end, step):
+                part = slice(start, min(end, start + step))
+                alive = None if rows.alive is None else rows.alive[part]
+                pieces.append(_Piece(first + start, rows.codes[part], None if sums is None else sums[part], alive))
+        first += len(rows.codes)
+    return pieces
 
 
 class _Best:
-    """The nearest rows so far, in order; shared by the threads of a search."""
+    """The nearest rows so far; shared by the threads of a search."""
 
     def __init__(self, count: int) -> None:
         self._lock, self._count = threading.Lock(), count
-        self._rows: list[tuple[int, int]] = []
-        self.radius = _FAR_AWAY
+        self._distances, self._numbers = np.empty(0, np.int32), np.empty(0, np.int64)
+        self.radius = scan.REMOVED - 1
         """Rows farther than this are none of the nearest."""
 
-    def add(self, distances: NDArray[np.int32], numbers: NDArray[np.int64], first: int) -> None:
-        """Distances in order, numbers counted from `first`; a row that was added before is one with itself."""
-        if not len(distances) or distances[0] > self.radius:
+    def add(self, distances: NDArray[np.int32], numbers: NDArray[np.int64]) -> None:
+        """Rows (m,) in any order; one that was added before is one with itself."""
+        near = distances <= self.radius
+        if not near.any():
             return
-        rows = zip(distances.tolist(), (numbers + first).tolist(), strict=True)
         with self._lock:
-            self._rows = sorted({*self._rows, *rows})[: self._count]
-            if len(self._rows) == self._count:
-                self.radius = self._rows[-1][0]
+            distances = np.concatenate((self._distances, distances[near]))
+            numbers = np.concatenate((self._numbers, numbers[near]))
+            order = np.lexsort((numbers, distances))
+            order = order[np.diff(numbers[order], prepend=-1) != 0][: self._count]
+            self._distances, self._numbers = distances[order], numbers[order]
+            if len(order) == self._count:
+                self.radius = int(self._distances[-1])
 
-    def found(self) -> _Found:
-        """Distances and numbers."""
-        distances, numbers = zip(*self._rows, strict=True) if self._rows else ((), ())
-        return np.array(distances, np.int32), np.array(numbers, np.int64)
+    def found(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Distances and numbers, in order."""
+        return self._distances, self._numbers
 
 
 class _Search:
-    """One search. opencv: None where it is not installed."""
+    """One search. likeliest: rows of a piece that are read for the first radius."""
 
-    def __init__(self, query: NDArray[np.uint8], sums: Asked, count: int, opencv: ModuleType | None) -> None:
-        self._query, self._asked, self._count, self._opencv = query, sums, count, opencv
+    def __init__(self, query: NDArray[np.uint8], sums: Asked, count: int, likeliest: int) -> None:
+        self._query, self._asked, self._likeliest = query, sums, likeliest
         self.best = _Best(count)
 
-    def probe(self, piece: _Piece) -> None:
-        """Read the likeliest rows of the beginning of a piece; neighbours in a gallery are often of one kind, so of each."""
-        head = piece.head(_PROBED)
-        _, rows = self._nearest(Rows(head.sums, head.alive), self._asked.sums, _LIKELIEST)
-        self._read_rows(piece, rows)
-
-    def repays(self, pieces: Sequence[_Piece]) -> bool:
-        """Whether the radius leaves few rows, by a sample of them."""
-        samples = [piece.head(_SAMPLED) for piece in pieces]
-        left = sum(len(self._within(sample)[0]) for sample in samples)
-        return left < _MOST_SAMPLED * sum(len(sample.codes) for sample in samples)
+    def bound(self, piece: _Piece) -> None:
+        """Bound the distance of every row of a piece, and read the likeliest."""
+        if piece.sums is None:
+            self._read_all(piece)
+            return
+        bounds = scan.distances(piece.sums, self._asked.sums)
+        if piece.alive is not None:
+            bounds[~piece.alive] = scan.REMOVED
+        likely, rows = scan.smallest(bounds, min(self._likeliest, len(bounds)))
+        rows, likely = rows[likely < scan.REMOVED], likely[likely < scan.REMOVED]
+        bounds[rows] = likely
+        self._read(piece, rows)
+        piece.bounds = bounds
 
     def read(self, piece: _Piece) -> None:
         """Read the rows of a piece whose bound is within the radius."""
-        bounds, rows = self._within(piece)
-        self._read_rows(piece, rows[:_FIRST])
-        if len(rows) <= _FIRST:
+        if piece.bounds is None:
             return
-        rows = rows[_FIRST : int(np.searchsorted(bounds, self._limit(), "right"))]
+        rows = np.flatnonzero(piece.bounds <= self._limit())
+        if len(rows) > _MANY:
+            bounds = piece.bounds[rows]
+            self._read(piece, rows[np.argpartition(bounds, _FIRST)[:_FIRST]])
+            rows = rows[bounds <= self._limit()]
         if len(rows) > _MOST_LEFT * len(piece.codes):
-            self.best.add(*self._nearest(Rows(piece.codes, piece.alive), self._query, self._count), piece.first)
+            self._read_all(piece)
         else:
-            self._read_rows(piece, np.sort(rows))
-
-    def _within(self, piece: _Piece) -> _Found:
-        """Bounds and places of the rows whose bound is within the radius, nearest first."""
-        if self._opencv is None:
-            near = sum_absolute_differences(piece.sums, self._asked.sums)
-            rows = np.flatnonzero(near <= self._limit())
-            rows = rows[np.argsort(near[rows], kind="stable")]
-            bounds = near[rows]
-        else:
-            # The one call of OpenCV that gives all rows within a distance, not only so many; it takes them for float32,
-            # which is exact up to 2 ** 24.
-            found = self._opencv.BFMatcher(self._opencv.NORM_L1).radiusMatch(
-                self._asked.sums[None], piece.sums, self._limit() + 0.5
-            )[0]
-            bounds = np.fromiter((one.distance for one in found), np.int32, len(found))
-            rows = np.fromiter((one.trainIdx for one in found), np.int64, len(found))
-        if piece.alive is None:
-            return bounds, rows
-        living = piece.alive[rows]
-        return bounds[living], rows[living]
-
-    def _read_rows(self, piece: _Piece, rows: NDArray[np.int64]) -> None:
-        if len(rows):
-            distances, places = self._nearest(Rows(piece.codes[rows], None), self._query, self._count)
-            self.best.add(distances, rows[places], piece.first)
-
-    def _nearest(self, rows: Rows, query: NDArray[np.uint8], count: int) -> _Found:
-        if self._opencv is None:
-            return scan.by_numpy(rows, query, count)
-        return scan.by_opencv(self._opencv, rows, query, count)
+            self._read(piece, rows)
 
     def _limit(self) -> int:
-        return min(self._asked.limit(self.best.radius), _FAR_AWAY - 1)
+        return min(self._asked.limit(self.best.radius), scan.REMOVED - 1)
+
+    def _read(self, piece: _Piece, rows: NDArray[np.int64]) -> None:
+        if len(rows):
+            self.best.add(scan.distances_at(piece.codes, rows, self._query), rows + piece.first)
+
+    def _read_all(self, piece: _Piece) -> None:
+        found = scan.distances(piece.codes, self._query)
+        if piece.alive is not None:
+            found[~piece.alive] = scan.REMOVED
+        rows = np.flatnonzero(found <= self.best.radius)
+        self.best.add(found[rows], rows + piece.first)

@@ -72,6 +72,11 @@ class Snapshot:
     def __repr__(self) -> str:
         return f"Snapshot(supports={self.supports}, classes={self.classes}, revision={self.revision})"
 
+    def prepare(self) -> None:
+        """Do now what searches in a large gallery would otherwise have done beside them: see `SketchScanner.prepare`."""
+        if isinstance(self.scanner, SketchScanner):
+            self.scanner.prepare(self.segments)
+
     def nearest(self, query: NDArray[np.uint8], count: int) -> list[Neighbour]:
         """The `count` classes nearest to the code uint8 (D,), nearest first; ties go to the support enrolled first."""
         return [neighbour for neighbour, _ in self.nearest_rows(query, count)]

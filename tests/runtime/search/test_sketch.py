@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,31 +12,36 @@ from hypothesis import strategies as st
 from oneshot_runtime.errors import BundleError
 from oneshot_runtime.model.bundle import Bundle, Sketch
 from oneshot_runtime.search import index as index_module
-from oneshot_runtime.search import scan, sketch_scan
+from oneshot_runtime.search import kernels, scan, sketch_scan
 from oneshot_runtime.search.index import CodeIndex
 from oneshot_runtime.search.scan import Rows, Scanner
 from oneshot_runtime.search.sketch import Sums, asked, sums
 from oneshot_runtime.search.sketch_scan import SketchScanner
 
+_WIDTHS = (2, 5, 12, 24)
+"""Of codes and of sums: each has a kernel compiled."""
 
-@pytest.fixture(params=[("numpy", 0.2), ("opencv", 0.2), ("opencv", 1.0)], ids="{0[0]}-{0[1]}".format)
+
+@pytest.fixture(params=[("numpy", 0.2), ("numba", 0.2), ("numba", 1.0)], ids="{0[0]}-{0[1]}".format)
 def engine(request, monkeypatch):
     """Search by one engine, with sizes so small that a few hundred rows take every path; at 1 no part is scanned whole."""
-    if request.param[0] == "opencv":
-        pytest.importorskip("cv2")
+    if request.param[0] == "numba":
+        pytest.importorskip("numba")
+        kernels.compile_for(_WIDTHS)
     else:
+        monkeypatch.setattr(kernels, "_kernels", {})
+        monkeypatch.setattr(kernels, "_summing", [])
+        monkeypatch.setattr(kernels, "_given_up", True)
         monkeypatch.setattr(scan, "opencv", lambda: None)
-    monkeypatch.setattr(sketch_scan, "_SEARCHED_FROM", 1)
-    monkeypatch.setattr(sketch_scan, "_UP_TO", 256)
-    for name, value in {"_PIECE": 16, "_PROBED": 4, "_LIKELIEST": 2, "_SAMPLED": 3, "_FIRST": 2, "_SUMMED": 250}.items():
+    sizes = {"_SEARCHED_FROM": 1, "_PIECE": (16, 16), "_LIKELIEST": 2, "_MANY": 4, "_FIRST": 2, "_SUMMED": 50, "_UNSUMMED": 9}
+    for name, value in sizes.items():
         monkeypatch.setattr(sketch_scan, name, value)
     monkeypatch.setattr(sketch_scan, "_MOST_LEFT", request.param[1])
-    monkeypatch.setattr(sketch_scan, "_MOST_SAMPLED", request.param[1])
     return request.param
 
 
 def any_sketch(rng: np.random.Generator, dim: int) -> Sketch:
-    count = int(rng.integers(1, dim + 1))
+    count = int(rng.choice([width for width in _WIDTHS if width <= dim] or [1]))
     signs = rng.choice(np.array([-1, 1], np.float32), dim)
     offsets = rng.integers(-255 * dim, 255 * dim + 1, count).astype(np.float32)
     if rng.random() < 0.7:  # else most sums are clipped
@@ -61,12 +68,30 @@ def test_the_bound_is_never_above_the_distance(dim: int, levels: int, seed: int)
         assert (far[distances <= radius] <= question.limit(radius)).all()
 
 
+@pytest.mark.parametrize("width", [1, 32, 257])
+def test_compiled_distances_and_sums_are_those_of_numpy(width: int) -> None:
+    pytest.importorskip("numba")
+    kernels.compile_for([width])
+    kernel, rng = kernels.of(width), np.random.default_rng(width)
+    assert kernel is not None
+    for rows, levels in ((0, 2), (1, 256), (70, 2), (1000, 256)):
+        codes, query = any_codes(rng, (rows, width), levels), any_codes(rng, (1, width), levels)[0]
+        expected = np.abs(codes.astype(int) - query.astype(int)).sum(axis=1)
+        assert kernel.every(codes, query).tolist() == expected.tolist()
+        chosen = rng.integers(0, rows, min(rows, 90))
+        codes.flags.writeable = query.flags.writeable = False
+        assert kernel.at(codes, chosen, query).tolist() == expected[chosen].tolist()
+        sketch = any_sketch(rng, width)
+        by_hand = (codes.astype(int) @ sketch.matrix.astype(int) - sketch.offsets.astype(int)) // sketch.step
+        assert sums(codes, sketch).tolist() == np.clip(by_hand, 0, 255).tolist()
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_nearest_rows_are_those_of_the_plain_scan(engine, threads) -> None:
     @settings(max_examples=50, deadline=None)
     @given(
         sizes=st.lists(st.integers(0, 300), min_size=1, max_size=4),
-        dim=st.integers(1, 24),
+        dim=st.sampled_from(_WIDTHS),
         levels=st.sampled_from([1, 2, 3, 256]),
         clustered=st.booleans(),
         count=st.sampled_from([1, 2, 5, 40, 300]),
@@ -85,7 +110,10 @@ def test_the_nearest_rows_are_those_of_the_plain_scan(engine, threads) -> None:
             parts.append(Rows(codes, kept, sums=Sums(codes, sketch) if rng.random() < 0.8 else None))
         expected = Scanner(1).nearest(parts, centre[0], count)
         scanner = SketchScanner(sketch, threads)
-        for _ in range(4):  # while sums are worked out, and then by them
+        for summed in (0.0, 0.3, 0.7, 1.0):  # while sums are worked out, and then by them
+            for rows in parts:
+                if rows.sums is not None:
+                    rows.sums.grow(len(rows.codes), int(summed * len(rows.codes)))
             found = scanner.nearest(parts, centre[0], count)
             assert found[0].tolist() == expected[0].tolist()
             assert found[1].tolist() == expected[1].tolist()
@@ -95,34 +123,45 @@ def test_the_nearest_rows_are_those_of_the_plain_scan(engine, threads) -> None:
 
 def test_most_codes_are_not_read(monkeypatch) -> None:
     """Clusters far apart: what is read in full is a small share, and less than a plain scan reads."""
-    pytest.importorskip("cv2")
+    pytest.importorskip("numba")
     monkeypatch.setattr(sketch_scan, "_SEARCHED_FROM", 1)
     rng = np.random.default_rng(0)
-    centres = any_codes(rng, (2000, 64), 2)
+    kernels.compile_for((12, 24))
+    centres = any_codes(rng, (2000, 24), 2)
     codes = np.repeat(centres, 20, axis=0)
     noisy = rng.random(codes.shape) < 0.05
     codes[noisy] = rng.integers(0, 256, int(noisy.sum()))
-    sketch = Sketch(np.arange(64) // 2, np.ones(64, np.float32), np.zeros(32, np.float32), 2)
+    sketch = Sketch(np.arange(24) // 2, np.ones(24, np.float32), np.zeros(12, np.float32), 2)
     read = []
-    plain = scan.by_opencv
+    every, some = scan.distances, scan.distances_at
+    monkeypatch.setattr(scan, "distances", lambda rows, query: (read.append(rows.size), every(rows, query))[1])
+    monkeypatch.setattr(
+        scan, "distances_at", lambda codes, rows, query: (read.append(rows.size * 24), some(codes, rows, query))[1]
+    )
+    parts, scanner = [Rows(codes, None, sums=Sums(codes, sketch))], SketchScanner(sketch)
+    scanner.prepare(parts)
+    scanner.nearest(parts, codes[123], 5)
+    assert codes.size // 2 < sum(read) < 0.6 * codes.size  # of which half are the sums
 
-    def watched(cv2, rows, query, count):
-        read.append(rows.codes.size)
-        return plain(cv2, rows, query, count)
 
-    monkeypatch.setattr(scan, "by_opencv", watched)
-    monkeypatch.setattr(sketch_scan, "_SUMMED", 30_000)
-    parts = [Rows(codes, None, sums=Sums(codes, sketch))]
-    SketchScanner(sketch).nearest(parts, codes[123], 5)
-    assert sum(read) == codes.size  # by plain scan: some codes had no sums yet
-    read.clear()
-    SketchScanner(sketch).nearest(parts, codes[123], 5)
-    assert sum(read) < codes.size // 5
+def test_a_search_prepares_the_next_ones(engine) -> None:
+    """Not the first: a process that asks once should not wait for it at its end."""
+    rng = np.random.default_rng(0)
+    codes = any_codes(rng, (300, 12), 256)
+    sketch = any_sketch(rng, 12)
+    parts, scanner = [Rows(codes, None, sums=Sums(codes, sketch))], SketchScanner(sketch)
+    expected = Scanner().nearest(parts, codes[7], 3)
+    for search in range(3):
+        assert [values.tolist() for values in scanner.nearest(parts, codes[7], 3)] == [values.tolist() for values in expected]
+        for thread in threading.enumerate():
+            if thread.name == "oneshot-prepare":
+                thread.join()
+        assert len(parts[0].sums.of(300)) == (300 if search else 0)
 
 
 def test_an_index_with_a_sketch_answers_as_one_without(engine, monkeypatch) -> None:
     """Through additions, removals, labels that return and packing, with many supports of some classes."""
-    for name, value in {"_FIRST_SEGMENT": 32, "_LAST_SEGMENT": 128, "_WASTE": 40, "SKETCHED_FROM": 64}.items():
+    for name, value in {"_FIRST_SEGMENT": 32, "_LAST_SEGMENT": 128, "_WASTE": 40}.items():
         monkeypatch.setattr(index_module, name, value)
     rng = np.random.default_rng(3)
     dim = 12
@@ -137,17 +176,19 @@ def test_an_index_with_a_sketch_answers_as_one_without(engine, monkeypatch) -> N
         if step % 3 == 0:
             gone = f"class {int(rng.integers(0, 40))}"
             assert with_sums.remove(gone) == without.remove(gone)
+        if step % 4 == 1:
+            snapshot = with_sums.snapshot
+            snapshot.scanner.prepare(snapshot.segments)
         query = any_codes(rng, (1, dim), 3)[0]
         for count in (1, 5, 30):
             assert with_sums.snapshot.nearest_rows(query, count) == without.snapshot.nearest_rows(query, count)
-    sizes = [(segment.sums, len(segment.codes)) for segment in with_sums.snapshot.segments]
-    assert any(kept is not None and kept.of(size) is not None for kept, size in sizes)
+    assert any(len(segment.sums.of(len(segment.codes))) for segment in with_sums.snapshot.segments)
 
 
 def test_the_shipped_bundle_has_a_sketch() -> None:
     bundle = Bundle.open()
     assert bundle.sketch is not None
-    assert bundle.sketch.count == bundle.dim // 4
+    assert bundle.sketch.count == bundle.dim // 6
     assert Sketch.from_dict(bundle.sketch.to_dict(), bundle.dim).to_dict() == bundle.sketch.to_dict()
 
 
