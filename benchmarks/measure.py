@@ -8,11 +8,13 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
+from oneshot_runtime.search import kernels
 from oneshot_runtime.search import scan as search
 
-__all__ = ["in_turns", "positive", "resident_bytes", "without_opencv"]
+__all__ = ["in_turns", "positive", "resident_bytes", "without_numba", "without_opencv"]
 
 _Result = TypeVar("_Result")
 
@@ -42,13 +44,24 @@ def resident_bytes(process: int | str = "self") -> int:
 
 
 def without_opencv(call: Callable[[], _Result]) -> _Result:
-    """What `call` returns where OpenCV is not installed."""
-    opencv, search.opencv = search.opencv, _none  # not by mock: that takes longer than a small search
+    """What `call` returns where neither OpenCV nor numba is installed."""
+    return _replacing(search, "opencv", lambda: without_numba(call))
+
+
+def without_numba(call: Callable[[], _Result]) -> _Result:
+    """What `call` returns where numba is not installed."""
+    return _replacing(kernels, "of", call)
+
+
+def _replacing(module: ModuleType, name: str, call: Callable[[], _Result]) -> _Result:
+    """By `_none`, and not by mock: that takes longer than a small search."""
+    kept = getattr(module, name)
+    setattr(module, name, _none)
     try:
         return call()
     finally:
-        search.opencv = opencv
+        setattr(module, name, kept)
 
 
-def _none() -> None:
+def _none(*_: object) -> None:
     return None

@@ -1,37 +1,55 @@
 """Search time and memory against the number of supports: `python -m benchmarks.scale.gallery_scale`.
 
-The matcher's own search (top five classes of a query, one support a class), beside a plain scan with OpenCV and with numpy, a
-bare read of the same bytes and, where installed, faiss. Answers are compared before anything is timed; contenders alternate;
-medians. Memory is what the process gained by the index before its first search, in bytes a support.
+The matcher's own search (top five of a query, one support a class), beside plain scans by each engine, a bare read of the same
+bytes and, where installed and its floats fit, faiss. Answers are compared before anything is timed; contenders alternate;
+medians. Memory is what the process gained by the index, before and after what its searches have prepared, in bytes a support.
+In a large gallery the searches after opening are timed, too, each size in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import itertools
 import json
+import multiprocessing
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measure import positive, resident_bytes, without_opencv
+from benchmarks.measure import positive, resident_bytes, without_numba, without_opencv
 from benchmarks.scale.real_codes import real_codes
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.thread_pool import Workers
+from oneshot_runtime.search import kernels, sketch_scan
 from oneshot_runtime.search import scan as search
 from oneshot_runtime.search.index import CodeIndex
+from oneshot_runtime.search.scan import Scanner
+from oneshot_runtime.search.sketch_scan import SketchScanner
+from oneshot_runtime.search.snapshot import Snapshot
 
 __all__ = ["main"]
 
 _Search = Callable[[NDArray[np.uint8]], list[int]]
 
-_NOT_DRAWN = ("supports", "bytes beside code and label", "matcher, slowest tenth from")
+_READ, _MATCHER = "read once", "matcher"
+
+_NOT_DRAWN = ("supports", "threads", "matcher, slowest tenth from")
+
+_BLOCK = 1 << 16
+
+_WATCHED = 5.0
+"""Seconds after opening."""
+
+_FAISS_BYTES = 4 << 30
+"""Of floats, at most."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--sizes", type=positive, nargs="+", default=[10, 100, 1000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--queries", type=positive, default=100)
-    parser.add_argument("--threads", type=positive, default=2)
+    parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2])
     parser.add_argument(
         "--fonts", type=Path, nargs="+", metavar="FOLDER", help="codes of drawings made from fonts, not of noise"
     )
@@ -51,76 +69,149 @@ def main(argv: list[str] | None = None) -> int:
     bundle, most = Bundle.open(), max(arguments.sizes)
     if arguments.fonts:
         codes, queries, drawn = real_codes(most, arguments.queries, arguments.fonts)
-        print(f"codes of {drawn:,} drawings; others mixed from two of them each")
+        print(f"codes of {drawn:,} drawings; others mixed from two of them each; ms")
     else:
         rng = np.random.default_rng(0)
         codes, queries = (rng.integers(0, 256, (count, bundle.dim), np.uint8) for count in (most, arguments.queries))
-        print("codes of noise (real ones: --fonts)")
-    rows = [_measure(codes[:size], queries, bundle, arguments.threads) for size in arguments.sizes]
-    kept = {"dim": bundle.dim, "threads": arguments.threads, "real": bool(arguments.fonts), "rows": rows}
+        print("codes of noise (real ones: --fonts); ms")
+    opened = _each_opened(codes, queries, bundle, arguments)
+    if opened:
+        before = resident_bytes()
+        kernels.compile_for((bundle.dim, bundle.sketch.count if bundle.sketch else 1))
+        print(f"numba takes {(resident_bytes() - before) / 1e6:.0f} MB of memory, once")
+    rows = [row for size in arguments.sizes for row in _measure(codes[:size], queries, bundle, arguments.threads)]
+    kept = {"dim": bundle.dim, "real": bool(arguments.fonts), "rows": rows, "opened": opened}
     (arguments.out / "gallery.json").write_text(json.dumps(kept, indent=1) + "\n")
     _draw(rows, arguments.out / "gallery.png")
     print(f"figures and gallery.json: {arguments.out}")
     return 0
 
 
-def _measure(codes: NDArray[np.uint8], queries: NDArray[np.uint8], bundle: Bundle, threads: int) -> dict[str, float]:
-    size, readers = len(codes), Workers(threads)
-    labels = [str(number) for number in range(size)]
+def _measure(
+    codes: NDArray[np.uint8], queries: NDArray[np.uint8], bundle: Bundle, threads: list[int]
+) -> list[dict[str, float]]:
+    size = len(codes)
     gc.collect()
     before = resident_bytes()
-    index, plain = CodeIndex(bundle.dim, threads, sketch=bundle.sketch), CodeIndex(bundle.dim, threads)
-    index.add(labels, codes)
-    gc.collect()
-    held = (resident_bytes() - before) / size - bundle.dim
-    plain.add(labels, codes)
+    snapshot = _filled(codes, bundle, max(threads)).snapshot
+    held = [resident_bytes() - before]
+    snapshot.prepare()
+    held.append(resident_bytes() - before)
+    if size >= 10_000:  # below, pages and noise are larger than what is measured
+        plain, ready = (count / size - bundle.dim for count in held)
+        print(f"{size:>10,}  {plain:.0f} bytes a support beside code and label, {ready:.0f} when searches are prepared")
+    return [_with_threads(codes, snapshot, queries, bundle, count) for count in threads]
 
-    def found_by(which: CodeIndex) -> _Search:
-        return lambda query: [neighbour.distance for neighbour in which.snapshot.nearest(query, 5)]
 
-    contenders: dict[str, _Search] = {"read once": lambda _: _read_once(codes, readers, threads)}
+def _filled(codes: NDArray[np.uint8], bundle: Bundle, threads: int) -> CodeIndex:
+    index = CodeIndex(bundle.dim, threads, sketch=bundle.sketch)
+    for start in range(0, len(codes), _BLOCK):
+        block = codes[start : start + _BLOCK]
+        index.add([str(number) for number in range(start, start + len(block))], block)
+    return index
+
+
+def _with_threads(
+    codes: NDArray[np.uint8], snapshot: Snapshot, queries: NDArray[np.uint8], bundle: Bundle, threads: int
+) -> dict[str, float]:
+    size, readers = len(codes), Workers(threads)
+    assert bundle.sketch is not None
+    plain = _found_by(dataclasses.replace(snapshot, scanner=Scanner(threads)))
+    contenders: dict[str, _Search] = {
+        _READ: lambda _: _read_once(codes, readers, threads),
+        _MATCHER: _found_by(dataclasses.replace(snapshot, scanner=SketchScanner(bundle.sketch, threads))),
+    }
+    if kernels.of(bundle.dim) is not None:
+        contenders["plain scan, compiled"] = plain
     if search.opencv() is not None:
-        contenders |= {"matcher": found_by(index), "plain scan, OpenCV": found_by(plain)}
-    contenders |= {"plain scan, numpy": lambda query: without_opencv(lambda: found_by(plain)(query))}
+        contenders["OpenCV"] = lambda query: without_numba(lambda: plain(query))
+    if size <= 1_000_000:
+        contenders["numpy"] = lambda query: without_opencv(lambda: plain(query))
     contenders |= _faiss(codes, threads)
-    for query in itertools.islice(itertools.cycle(queries), 2 + size // 30_000):  # until all sums are worked out
-        found_by(index)(query)
     for query in queries[:3]:
         expected = _plain(codes, query)
-        wrong = [name for name, call in contenders.items() if name != "read once" and call(query) != expected]
+        wrong = [name for name, call in contenders.items() if name != _READ and call(query) != expected]
         if wrong:
-            raise SystemExit(f"{size} supports: {', '.join(wrong)} found other distances than plain numpy")
+            raise SystemExit(f"{size} supports: {', '.join(wrong)} found other distances than a plain loop over blocks")
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for query in itertools.islice(itertools.cycle(queries), max(len(queries), min(200, 2_000_000 // size))):
+    rounds = max(10, min(len(queries), 20_000_000 // size)) if size > 10_000 else 200
+    for query in itertools.islice(itertools.cycle(queries), rounds):
         for name, call in contenders.items():
             start = time.perf_counter()
             call(query)
-            seconds[name].append(time.perf_counter() - start)
-    row = {"supports": float(size)} | {name: 1000 * statistics.median(taken) for name, taken in seconds.items()}
-    if "matcher" in seconds:
-        row["matcher, mean"] = 1000 * statistics.mean(seconds["matcher"])
-        row["matcher, slowest tenth from"] = 1000 * float(np.quantile(seconds["matcher"], 0.9))
-    shown = [f"{name} {value:,.3f} ms" for name, value in row.items() if name != "supports"]
-    if size >= 10_000:  # below, pages and noise are larger than what is measured
-        row["bytes beside code and label"] = held
-        shown.append(f"{held:.0f} bytes a support beside code and label")
-    print(f"{size:>9,}  " + "  ".join(shown), flush=True)
-    return row
+            seconds[name].append(1000 * (time.perf_counter() - start))
+    row = {"supports": float(size), "threads": float(threads)}
+    row |= {name: statistics.median(taken) for name, taken in seconds.items()}
+    mean, slow = statistics.mean(seconds[_MATCHER]), float(np.quantile(seconds[_MATCHER], 0.9))
+    shown = "  ".join(f"{name} {value:,.3f}" for name, value in row.items() if name not in ("supports", "threads"))
+    print(f"{size:>10,}  threads {threads}  {shown}  (matcher: mean {mean:,.3f}, slowest tenth from {slow:,.3f})", flush=True)
+    ratios = [f"{row[name] / row[_MATCHER]:.1f} times: {name}" for name in contenders if name != _MATCHER]
+    print(f"{'':>10}  matcher, as fast as  {',  '.join(ratios)}", flush=True)
+    return row | {"matcher, mean": mean, "matcher, slowest tenth from": slow}
+
+
+def _found_by(snapshot: Snapshot) -> _Search:
+    return lambda query: [neighbour.distance for neighbour in snapshot.nearest(query, 5)]
+
+
+def _each_opened(
+    codes: NDArray[np.uint8], queries: NDArray[np.uint8], bundle: Bundle, arguments: argparse.Namespace
+) -> list[dict[str, float]]:
+    """The first searches in each gallery that prepares itself beside them; this process must not have compiled anything."""
+    sizes = [size for size in arguments.sizes if size >= sketch_scan._SEARCHED_FROM]
+    if not sizes or "fork" not in multiprocessing.get_all_start_methods():
+        return []
+    fork, threads = multiprocessing.get_context("fork"), max(arguments.threads)
+    figures = []
+    for size in sizes:
+        receiver, sender = fork.Pipe(duplex=False)
+        child = fork.Process(target=_opened, args=(codes[:size], queries, bundle, threads, sender))
+        child.start()
+        figures.append({"supports": float(size)} | receiver.recv())
+        child.join()
+        shown = "  ".join(f"{name} {value:,.1f}" for name, value in figures[-1].items() if name != "supports")
+        print(f"{size:>10,}  after opening, threads {threads}: {shown}", flush=True)
+    return figures
+
+
+def _opened(codes: NDArray[np.uint8], queries: NDArray[np.uint8], bundle: Bundle, threads: int, sender: Connection) -> None:
+    """One search after the other for five seconds."""
+    index = _filled(codes, bundle, threads)
+    call, taken, begun = _found_by(index.snapshot), [], time.perf_counter()
+    for query in itertools.cycle(queries):
+        start = time.perf_counter()
+        call(query)
+        taken.append(1000 * (time.perf_counter() - start))
+        if start - begun > _WATCHED:
+            break
+    ready = statistics.median(taken[-20:])
+    slow = [number for number, value in enumerate(taken) if value > 2 * ready]
+    sender.send(
+        {
+            "first search": taken[0],
+            "tenth": taken[min(9, len(taken) - 1)],
+            "longest": max(taken),
+            "at last": ready,
+            "at last after [s]": sum(taken[: slow[-1] + 1 if slow else 0]) / 1000,
+        }
+    )
 
 
 def _read_once(codes: NDArray[np.uint8], readers: Workers, threads: int) -> list[int]:
-    """The least that any exact scan does: each of the threads reads its share of the bytes once."""
+    """The least that a scan of all codes does: each of the threads reads its share of the bytes once."""
     words = codes.reshape(-1)[: codes.size // 8 * 8].view(np.uint64)
     return readers.map(lambda part: int(part.max()), np.array_split(words, threads))
 
 
 def _plain(codes: NDArray[np.uint8], query: NDArray[np.uint8]) -> list[int]:
-    blocks = (codes[start : start + 65_536] for start in range(0, len(codes), 65_536))
+    blocks = (codes[start : start + _BLOCK] for start in range(0, len(codes), _BLOCK))
     found = np.concatenate([np.abs(block.astype(np.int16) - query).sum(axis=1, dtype=np.int32) for block in blocks])
     return [int(distance) for distance in np.sort(found)[:5]]
 
 
 def _faiss(codes: NDArray[np.uint8], threads: int) -> dict[str, _Search]:
+    if 4 * codes.size > _FAISS_BYTES:
+        return {}
     try:
         import faiss
     except ImportError:
@@ -140,13 +231,13 @@ def _draw(rows: list[dict[str, float]], picture: Path) -> None:
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    for name in sorted(
-        {name for row in rows for name in row} - {"supports", "bytes beside code and label", "matcher, slowest tenth from"}
-    ):
-        points = [(row["supports"], row[name]) for row in rows if name in row]
-        axes.loglog(*zip(*points, strict=True), marker="o", label=name)
+    most = max(row["threads"] for row in rows)
+    for name in dict.fromkeys(name for row in rows for name in row if name not in _NOT_DRAWN):
+        points = [(row["supports"], row[name]) for row in rows if name in row and row["threads"] == most]
+        if points:
+            axes.loglog(*zip(*points, strict=True), marker="o", label=name)
     axes.set_xlabel("supports")
-    axes.set_ylabel("ms a query")
+    axes.set_ylabel(f"ms a query, {most:.0f} threads")
     axes.grid(True, which="both", alpha=0.3)
     axes.legend()
     figure.savefig(picture, dpi=100)

@@ -29,6 +29,9 @@ _SEARCHED_FROM = 100_000
 _SUMMED = 1 << 14
 """Codes that are summed at once; a process that ends waits for no more."""
 
+_FEW = 3
+"""Searches after which nothing is prepared."""
+
 _UNSUMMED = 1 << 10
 """Rows without sums that searches bear with: those enrolled since."""
 
@@ -45,7 +48,10 @@ _MANY, _FIRST = 256, 64
 """Rows within the radius of which so many with the smallest bounds are read before the others: they shrink it."""
 
 _MOST_LEFT = 0.4
-"""Share of a piece's rows that is read one by one, at most; of more, all are."""
+"""Share of rows that are read one by one, at most; of more, all are: of a piece, or of the gallery by a sample."""
+
+_SAMPLED = 256
+"""Rows of each piece that are the sample."""
 
 
 class SketchScanner:
@@ -55,7 +61,7 @@ class SketchScanner:
         self._sketch, self._threads = sketch, threads
         self._plain, self._workers = Scanner(threads), Workers(threads)
         self._lock, self._preparing = ForkLock(), threading.Thread()
-        self._searched = False
+        self._searches = 0
 
     def nearest(
         self, parts: Sequence[Rows], query: NDArray[np.uint8], count: int
@@ -75,11 +81,13 @@ class SketchScanner:
             return self._plain.nearest(parts, query, count)
         search = _Search(query, asked(query, self._sketch), count, max(_LIKELIEST, -(-2 * count // len(pieces))))
         self._share(pieces, search.bound)
+        if not search.repays(pieces):
+            return self._plain.nearest(parts, query, count)
         self._share(pieces, search.read)
         return search.best.found()
 
     def prepare(self, parts: Sequence[Rows]) -> None:
-        """Compile for a search among many rows, where numba is there, and sum their codes; else the second search starts it."""
+        """Compile for a search among many rows, where numba is there, and sum their codes; else the fourth search starts it."""
         if not self._repays(parts):
             return
         with self._lock:
@@ -99,11 +107,11 @@ class SketchScanner:
         return missing <= _UNSUMMED and (kernels.of(self._sketch.count) is not None or not kernels.possible())
 
     def _prepare_soon(self, parts: Sequence[Rows]) -> None:
-        """On a thread, and not for the first search: a process that asks once would wait for it at its end."""
-        if self._searched and not self._preparing.is_alive():
+        """On a thread, and not for the first searches: a process that asks no more would wait for it at its end."""
+        self._searches += 1
+        if self._searches > _FEW and not self._preparing.is_alive():
             self._preparing = threading.Thread(target=self.prepare, args=(parts,), name="oneshot-prepare")
             self._preparing.start()
-        self._searched = True
 
     def _share(self, pieces: Sequence[_Piece], work: Callable[[_Piece], None]) -> None:
         """`work` on every piece; each thread takes the next that is left, which costs less than a task for each."""
@@ -155,7 +163,10 @@ class _Best:
         """Rows farther than this are none of the nearest."""
 
     def add(self, distances: NDArray[np.int32], numbers: NDArray[np.int64]) -> None:
-        """Rows (m,) in any order; one that was added before is one with itself."""
+        """Rows (m,) in the order of their numbers; one that was added before is one with itself."""
+        if len(distances) > self._count:
+            distances, places = scan.smallest(distances, self._count)
+            numbers = numbers[places]
         near = distances <= self.radius
         if not near.any():
             return
@@ -191,22 +202,28 @@ class _Search:
         likely, rows = scan.smallest(bounds, min(self._likeliest, len(bounds)))
         rows, likely = rows[likely < scan.REMOVED], likely[likely < scan.REMOVED]
         bounds[rows] = likely
-        self._read(piece, rows)
+        self._read(piece, np.sort(rows))
         piece.bounds = bounds
+
+    def repays(self, pieces: Sequence[_Piece]) -> bool:
+        """Whether the bounds leave few rows, by a sample of them."""
+        samples = [piece.bounds[:_SAMPLED] for piece in pieces if piece.bounds is not None]
+        left = sum(int(np.count_nonzero(sample <= self._limit())) for sample in samples)
+        return left <= _MOST_LEFT * sum(map(len, samples))
 
     def read(self, piece: _Piece) -> None:
         """Read the rows of a piece whose bound is within the radius."""
         if piece.bounds is None:
             return
         rows = np.flatnonzero(piece.bounds <= self._limit())
-        if len(rows) > _MANY:
-            bounds = piece.bounds[rows]
-            self._read(piece, rows[np.argpartition(bounds, _FIRST)[:_FIRST]])
-            rows = rows[bounds <= self._limit()]
         if len(rows) > _MOST_LEFT * len(piece.codes):
             self._read_all(piece)
-        else:
-            self._read(piece, rows)
+            return
+        if len(rows) > _MANY:
+            bounds = piece.bounds[rows]
+            self._read(piece, np.sort(rows[np.argpartition(bounds, _FIRST)[:_FIRST]]))
+            rows = rows[bounds <= self._limit()]
+        self._read(piece, rows)
 
     def _limit(self) -> int:
         return min(self._asked.limit(self.best.radius), scan.REMOVED - 1)
@@ -219,5 +236,4 @@ class _Search:
         found = scan.distances(piece.codes, self._query)
         if piece.alive is not None:
             found[~piece.alive] = scan.REMOVED
-        rows = np.flatnonzero(found <= self.best.radius)
-        self.best.add(found[rows], rows + piece.first)
+        self.best.add(found, np.arange(piece.first, piece.first + len(found)))
