@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     opened = _each_opened(codes, queries, bundle, arguments)
     if opened:
         before = resident_bytes()
-        kernels.compile_for((bundle.dim, bundle.sketch.count if bundle.sketch else 1))
+        kernels.compile_for(bundle.dim, bundle.sketch.count if bundle.sketch else 1)
         print(f"numba takes {(resident_bytes() - before) / 1e6:.0f} MB of memory, once")
     rows = [row for size in arguments.sizes for row in _measure(codes[:size], queries, bundle, arguments.threads)]
     kept = {"dim": bundle.dim, "real": bool(arguments.fonts), "rows": rows, "opened": opened}

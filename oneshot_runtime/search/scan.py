@@ -19,7 +19,7 @@ from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.search import kernels
 from oneshot_runtime.search.sketch import Sums
 
-__all__ = ["REMOVED", "Rows", "Scanner", "by_numpy", "by_opencv", "distances", "distances_at", "opencv", "smallest"]
+__all__ = ["REMOVED", "Rows", "Scanner", "by_numpy", "by_opencv", "distances", "opencv", "smallest"]
 
 _OPENCV_FROM_BYTES = 250_000
 """A thousand codes. Fewer are scanned by numpy in about a tenth of a millisecond; importing OpenCV takes a quarter second."""
@@ -130,14 +130,6 @@ def distances(codes: NDArray[np.uint8], query: NDArray[np.uint8]) -> NDArray[np.
     if kernel is None or not codes.flags.c_contiguous:
         return sum_absolute_differences(codes, query)
     return kernel.every(codes, np.ascontiguousarray(query))
-
-
-def distances_at(codes: NDArray[np.uint8], rows: NDArray[np.int64], query: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """`distances` of some rows (m,)."""
-    kernel = kernels.of(len(query))
-    if kernel is None or not codes.flags.c_contiguous:
-        return sum_absolute_differences(codes[rows], query)
-    return kernel.at(codes, rows, np.ascontiguousarray(query))
 
 
 def smallest(values: NDArray[np.int32], count: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

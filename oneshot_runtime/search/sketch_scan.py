@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.model.bundle import Sketch
+from oneshot_runtime.model.codes import sum_absolute_differences
 from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.thread_pool import Workers
 from oneshot_runtime.search import kernels, scan
@@ -41,17 +42,18 @@ _PIECES = 8
 _PIECE = 1 << 14, 1 << 17
 """Rows of a piece, at least and at most: threads take turns in Python between pieces only."""
 
-_LIKELIEST = 4
-"""Rows of a piece, at least, that are read in full for the first radius."""
-
-_MANY, _FIRST = 256, 64
-"""Rows within the radius of which so many with the smallest bounds are read before the others: they shrink it."""
+_LEAST_APART, _APART = 1 << 6, 1 << 12
+"""Of so many rows the one with the smallest bound is read in full for the first radius; of fewer where many are asked for."""
 
 _MOST_LEFT = 0.4
-"""Share of rows that are read one by one, at most; of more, all are: of a piece, or of the gallery by a sample."""
+"""Share of rows that are read one by one, at most; where a sample says that more would be, all are."""
 
 _SAMPLED = 256
 """Rows of each piece that are the sample."""
+
+
+_Found = tuple[NDArray[np.int32], NDArray[np.int64]]
+"""Distances, and the rows they belong to."""
 
 
 class SketchScanner:
@@ -62,10 +64,9 @@ class SketchScanner:
         self._plain, self._workers = Scanner(threads), Workers(threads)
         self._lock, self._preparing = ForkLock(), threading.Thread()
         self._searches = 0
+        self._spare: list[NDArray[np.uint16]] = []  # room for the bounds of one search: fresh memory takes its time
 
-    def nearest(
-        self, parts: Sequence[Rows], query: NDArray[np.uint8], count: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def nearest(self, parts: Sequence[Rows], query: NDArray[np.uint8], count: int) -> _Found:
         """The `count` rows nearest to the code uint8 (D,), or all there are: their distances (SAD) and row numbers.
 
         Rows are numbered through all parts; ties go to the lower number.
@@ -74,24 +75,31 @@ class SketchScanner:
             return self._plain.nearest(parts, query, count)
         if not self._is_prepared(parts):
             self._prepare_soon(parts)
-        pieces = _pieces(parts, self._threads)
-        summed = sum(len(piece.codes) for piece in pieces if piece.sums is not None)
-        slow = kernels.of(len(query)) is None and kernels.possible()  # OpenCV is faster than numpy with sums
-        if slow or 2 * summed < sum(len(piece.codes) for piece in pieces):
-            return self._plain.nearest(parts, query, count)
-        search = _Search(query, asked(query, self._sketch), count, max(_LIKELIEST, -(-2 * count // len(pieces))))
+        found = self._by_sums(parts, query, count) if self._are_summed(parts) else None
+        return self._plain.nearest(parts, query, count) if found is None else found
+
+    def _by_sums(self, parts: Sequence[Rows], query: NDArray[np.uint8], count: int) -> _Found | None:
+        """None where the bounds leave too many rows."""
+        total = sum(len(rows.codes) for rows in parts)
+        scratch = self._spare.pop() if self._spare else np.empty(0, np.uint16)
+        if len(scratch) < total:
+            scratch = np.empty(total, np.uint16)
+        least, most = _PIECE
+        pieces = _pieces(parts, min(most, max(least, total // (_PIECES * self._threads))), scratch)
+        search = _Search(query, asked(query, self._sketch), count, max(_LEAST_APART, min(_APART, total // (4 * count))))
         self._share(pieces, search.bound)
-        if not search.repays(pieces):
-            return self._plain.nearest(parts, query, count)
-        self._share(pieces, search.read)
-        return search.best.found()
+        repays = search.repays(pieces)
+        if repays:
+            self._share(pieces, search.read)
+        self._spare[:] = [scratch]
+        return search.best.found() if repays else None
 
     def prepare(self, parts: Sequence[Rows]) -> None:
         """Compile for a search among many rows, where numba is there, and sum their codes; else the fourth search starts it."""
         if not self._repays(parts):
             return
         with self._lock:
-            kernels.compile_for((len(self._sketch.groups), self._sketch.count))
+            kernels.compile_for(len(self._sketch.groups), self._sketch.count)
             for rows in parts:
                 while rows.sums is not None and rows.sums.missing(len(rows.codes)) and threading.main_thread().is_alive():
                     rows.sums.grow(len(rows.codes), _SUMMED)
@@ -104,7 +112,17 @@ class SketchScanner:
 
     def _is_prepared(self, parts: Sequence[Rows]) -> bool:
         missing = sum(rows.sums.missing(len(rows.codes)) for rows in parts if rows.sums is not None)
-        return missing <= _UNSUMMED and (kernels.of(self._sketch.count) is not None or not kernels.possible())
+        return missing <= _UNSUMMED and self._is_compiled()
+
+    def _is_compiled(self) -> bool:
+        """Or never will be."""
+        compiled = kernels.of(len(self._sketch.groups)) is not None and kernels.bounding(self._sketch.count) is not None
+        return compiled or not kernels.possible()
+
+    def _are_summed(self, parts: Sequence[Rows]) -> bool:
+        """Most rows, and there is a better way to sums than by numpy, where there is one to codes."""
+        summed = sum(len(rows.sums.of(len(rows.codes))) for rows in parts if rows.sums is not None)
+        return 2 * summed >= sum(len(rows.codes) for rows in parts) and self._is_compiled()
 
     def _prepare_soon(self, parts: Sequence[Rows]) -> None:
         """On a thread, and not for the first searches: a process that asks no more would wait for it at its end."""
@@ -124,22 +142,21 @@ class SketchScanner:
         self._workers.map(take, range(min(self._threads, len(pieces))))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Piece:
     """Rows from number `first` on: codes uint8 (n, D), sums uint8 (n, G), None when they have none yet, alive bool (n,), None
-    when none was removed; bounds int32 (n,), of the rows that are alive, once they are known.
+    when none was removed, and bounds uint16 (n,), which a search works out.
     """
 
     first: int
     codes: NDArray[np.uint8]
     sums: NDArray[np.uint8] | None
     alive: NDArray[np.bool_] | None
-    bounds: NDArray[np.int32] | None = field(default=None, init=False)
+    bounds: NDArray[np.uint16]
 
 
-def _pieces(parts: Sequence[Rows], threads: int) -> list[_Piece]:
-    least, most = _PIECE
-    step = min(most, max(least, sum(len(rows.codes) for rows in parts) // (_PIECES * threads)))
+def _pieces(parts: Sequence[Rows], step: int, scratch: NDArray[np.uint16]) -> list[_Piece]:
+    """Of up to `step` rows. scratch: room for all bounds."""
     pieces, first = [], 0
     for rows in parts:
         summed = None if rows.sums is None else rows.sums.of(len(rows.codes))
@@ -148,7 +165,8 @@ def _pieces(parts: Sequence[Rows], threads: int) -> list[_Piece]:
             for start in range(begin, end, step):
                 part = slice(start, min(end, start + step))
                 alive = None if rows.alive is None else rows.alive[part]
-                pieces.append(_Piece(first + start, rows.codes[part], None if sums is None else sums[part], alive))
+                bounds = scratch[first + part.start : first + part.stop]
+                pieces.append(_Piece(first + start, rows.codes[part], None if sums is None else sums[part], alive, bounds))
         first += len(rows.codes)
     return pieces
 
@@ -179,61 +197,66 @@ class _Best:
             if len(order) == self._count:
                 self.radius = int(self._distances[-1])
 
-    def found(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def found(self) -> _Found:
         """Distances and numbers, in order."""
         return self._distances, self._numbers
 
 
 class _Search:
-    """One search. likeliest: rows of a piece that are read for the first radius."""
+    """One search. apart: of how many rows one is read for the first radius."""
 
-    def __init__(self, query: NDArray[np.uint8], sums: Asked, count: int, likeliest: int) -> None:
-        self._query, self._asked, self._likeliest = query, sums, likeliest
+    def __init__(self, query: NDArray[np.uint8], sums: Asked, count: int, apart: int) -> None:
+        self._query, self._asked, self._count, self._apart = np.ascontiguousarray(query), sums, count, apart
         self.best = _Best(count)
 
     def bound(self, piece: _Piece) -> None:
         """Bound the distance of every row of a piece, and read the likeliest."""
         if piece.sums is None:
-            self._read_all(piece)
+            found = scan.distances(piece.codes, self._query)
+            if piece.alive is not None:
+                found[~piece.alive] = scan.REMOVED
+            self.best.add(found, np.arange(piece.first, piece.first + len(found)))
             return
-        bounds = scan.distances(piece.sums, self._asked.sums)
+        likely = _bound(piece.sums, self._asked.sums, self._apart, piece.bounds)
         if piece.alive is not None:
-            bounds[~piece.alive] = scan.REMOVED
-        likely, rows = scan.smallest(bounds, min(self._likeliest, len(bounds)))
-        rows, likely = rows[likely < scan.REMOVED], likely[likely < scan.REMOVED]
-        bounds[rows] = likely
-        self._read(piece, np.sort(rows))
-        piece.bounds = bounds
+            piece.bounds[~piece.alive] = kernels.REMOVED
+            likely = likely[piece.alive[likely]]
+        self._read(piece, likely)
 
     def repays(self, pieces: Sequence[_Piece]) -> bool:
         """Whether the bounds leave few rows, by a sample of them."""
-        samples = [piece.bounds[:_SAMPLED] for piece in pieces if piece.bounds is not None]
+        samples = [piece.bounds[:_SAMPLED] for piece in pieces if piece.sums is not None]
         left = sum(int(np.count_nonzero(sample <= self._limit())) for sample in samples)
         return left <= _MOST_LEFT * sum(map(len, samples))
 
     def read(self, piece: _Piece) -> None:
         """Read the rows of a piece whose bound is within the radius."""
-        if piece.bounds is None:
+        if piece.sums is None:
             return
-        rows = np.flatnonzero(piece.bounds <= self._limit())
-        if len(rows) > _MOST_LEFT * len(piece.codes):
-            self._read_all(piece)
+        kernel = kernels.of(len(self._query))
+        if kernel is None:
+            self._read(piece, np.flatnonzero(piece.bounds <= self._limit()))
             return
-        if len(rows) > _MANY:
-            bounds = piece.bounds[rows]
-            self._read(piece, np.sort(rows[np.argpartition(bounds, _FIRST)[:_FIRST]]))
-            rows = rows[bounds <= self._limit()]
-        self._read(piece, rows)
+        limit = self._asked.slack, self._asked.step
+        distances, rows = kernel.within(piece.codes, self._query, piece.bounds, self.best.radius, limit, self._count)
+        self.best.add(distances, rows + piece.first)
 
     def _limit(self) -> int:
-        return min(self._asked.limit(self.best.radius), scan.REMOVED - 1)
+        return min(self._asked.limit(self.best.radius), kernels.REMOVED - 1)
 
     def _read(self, piece: _Piece, rows: NDArray[np.int64]) -> None:
         if len(rows):
-            self.best.add(scan.distances_at(piece.codes, rows, self._query), rows + piece.first)
+            self.best.add(scan.distances(piece.codes[rows], self._query), rows + piece.first)
 
-    def _read_all(self, piece: _Piece) -> None:
-        found = scan.distances(piece.codes, self._query)
-        if piece.alive is not None:
-            found[~piece.alive] = scan.REMOVED
-        self.best.add(found, np.arange(piece.first, piece.first + len(found)))
+
+def _bound(sums: NDArray[np.uint8], query: NDArray[np.uint8], apart: int, bounds: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Write the distances of sums into `bounds`; returns where the smallest of each `apart` rows is."""
+    likely = np.empty(-(-len(sums) // apart), np.int64)
+    compiled = kernels.bounding(len(query))
+    if compiled is not None:
+        compiled(sums, query, apart, bounds, likely)
+        return likely
+    np.minimum(sum_absolute_differences(sums, query), kernels.REMOVED - 1, out=bounds, casting="unsafe")
+    for place, start in enumerate(range(0, len(sums), apart)):
+        likely[place] = start + bounds[start : start + apart].argmin()
+    return likely

@@ -24,21 +24,22 @@ _WIDTHS = (2, 5, 12, 24)
 
 @pytest.fixture(params=[("numpy", 0.2), ("numba", 0.2), ("numba", 1.0)], ids="{0[0]}-{0[1]}".format)
 def engine(request, monkeypatch):
-    """Search by one engine, with sizes so small that a few hundred rows take every path; at 1 no part is scanned whole."""
+    """Search by one engine, with sizes so small that a few hundred rows take every path; at 1 bounds are always gone by."""
     if request.param[0] == "numba":
         pytest.importorskip("numba")
-        kernels.compile_for(_WIDTHS)
+        for width in _WIDTHS:
+            kernels.compile_for(width, width)
     else:
         monkeypatch.setattr(kernels, "_kernels", {})
+        monkeypatch.setattr(kernels, "_bounding", {})
         monkeypatch.setattr(kernels, "_summing", [])
         monkeypatch.setattr(kernels, "_given_up", True)
         monkeypatch.setattr(scan, "opencv", lambda: None)
     sizes = {
         "_SEARCHED_FROM": 1,
         "_PIECE": (16, 16),
-        "_LIKELIEST": 2,
-        "_MANY": 4,
-        "_FIRST": 2,
+        "_LEAST_APART": 1,
+        "_APART": 5,
         "_SAMPLED": 3,
         "_SUMMED": 50,
         "_UNSUMMED": 9,
@@ -80,16 +81,26 @@ def test_the_bound_is_never_above_the_distance(dim: int, levels: int, seed: int)
 @pytest.mark.parametrize("width", [1, 32, 257])
 def test_compiled_distances_and_sums_are_those_of_numpy(width: int) -> None:
     pytest.importorskip("numba")
-    kernels.compile_for([width])
-    kernel, rng = kernels.of(width), np.random.default_rng(width)
+    kernels.compile_for(width, width)
+    kernel, bounding, rng = kernels.of(width), kernels.bounding(width), np.random.default_rng(width)
     assert kernel is not None
+    assert bounding is not None
     for rows, levels in ((0, 2), (1, 256), (70, 2), (1000, 256)):
         codes, query = any_codes(rng, (rows, width), levels), any_codes(rng, (1, width), levels)[0]
         expected = np.abs(codes.astype(int) - query.astype(int)).sum(axis=1)
         assert kernel.every(codes, query).tolist() == expected.tolist()
-        chosen = rng.integers(0, rows, min(rows, 90))
         codes.flags.writeable = query.flags.writeable = False
-        assert kernel.at(codes, chosen, query).tolist() == expected[chosen].tolist()
+        bounds, likely = np.empty(rows, np.uint16), np.empty(-(-rows // 70), np.int64)
+        bounding(codes, query, 70, bounds, likely)
+        assert bounds.tolist() == np.minimum(expected, kernels.REMOVED - 1).tolist()
+        assert likely.tolist() == [start + expected[start : start + 70].argmin() for start in range(0, rows, 70)]
+        for count in (1, 9, 300):
+            for radius in (-1, int(np.median(expected)) if rows else 0, 2**31 - 2):
+                order = np.argsort(expected, kind="stable")
+                order = order[expected[order] <= radius][:count]
+                found = kernel.within(codes, query, (bounds // 4).astype(np.uint16), radius, (7, 4), count)
+                assert found[0].tolist() == expected[order].tolist()
+                assert found[1].tolist() == order.tolist()
         sketch = any_sketch(rng, width)
         by_hand = (codes.astype(int) @ sketch.matrix.astype(int) - sketch.offsets.astype(int)) // sketch.step
         assert sums(codes, sketch).tolist() == np.clip(by_hand, 0, 255).tolist()
@@ -135,22 +146,30 @@ def test_most_codes_are_not_read(monkeypatch) -> None:
     pytest.importorskip("numba")
     monkeypatch.setattr(sketch_scan, "_SEARCHED_FROM", 1)
     rng = np.random.default_rng(0)
-    kernels.compile_for((12, 24))
+    kernels.compile_for(24, 12)
     centres = any_codes(rng, (2000, 24), 2)
     codes = np.repeat(centres, 20, axis=0)
     noisy = rng.random(codes.shape) < 0.05
     codes[noisy] = rng.integers(0, 256, int(noisy.sum()))
     sketch = Sketch(np.arange(24) // 2, np.ones(24, np.float32), np.zeros(12, np.float32), 2)
-    read = []
-    every, some = scan.distances, scan.distances_at
-    monkeypatch.setattr(scan, "distances", lambda rows, query: (read.append(rows.size), every(rows, query))[1])
-    monkeypatch.setattr(
-        scan, "distances_at", lambda codes, rows, query: (read.append(rows.size * 24), some(codes, rows, query))[1]
-    )
     parts, scanner = [Rows(codes, None, sums=Sums(codes, sketch))], SketchScanner(sketch)
+    expected = Scanner().nearest(parts, codes[123], 5)
     scanner.prepare(parts)
-    scanner.nearest(parts, codes[123], 5)
-    assert codes.size // 2 < sum(read) < 0.6 * codes.size  # of which half are the sums
+    monkeypatch.setattr(Scanner, "nearest", lambda *_: pytest.fail("a plain scan"))
+    monkeypatch.setattr(kernels.Kernel, "every", lambda *_: pytest.fail("all codes of a piece"))
+    read, within = [], kernels.Kernel.within
+
+    def watched(kernel, codes, query, bounds, radius, limit, count):
+        read.append(int((bounds <= (radius + limit[0]) // limit[1]).sum()))
+        return within(kernel, codes, query, bounds, radius, limit, count)
+
+    monkeypatch.setattr(kernels.Kernel, "within", watched)
+    monkeypatch.setattr(
+        scan, "distances", lambda rows, query: np.abs(rows.astype(np.int32) - query).sum(axis=1, dtype=np.int32)
+    )
+    found = scanner.nearest(parts, codes[123], 5)
+    assert [values.tolist() for values in found] == [values.tolist() for values in expected]
+    assert 0 < sum(read) < len(codes) // 5
 
 
 def test_a_search_prepares_the_next_ones(engine) -> None:
