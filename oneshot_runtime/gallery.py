@@ -375,8 +375,7 @@ class Gallery:
                 self._index.remove(removed.label)
             else:
                 self._index.remove_support(removed.label, removed.place)
-        for block in changes.added:
-            self._index.add(block.labels, block.codes)
+        self._index.add_blocks((block.labels, block.codes, None) for block in changes.added)
         return self._index.snapshot.supports
 
     def _unknown(self, label: str) -> LabelError:

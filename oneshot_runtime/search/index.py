@@ -7,7 +7,7 @@ keeps the snapshot it started with, so matches run beside enrollments and see th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import compress
 
@@ -35,8 +35,9 @@ class CodeIndex:
 
     dim: length of a code. threads: that a search may use. numbered: whether rows keep the numbers they are added with, in eight
     bytes each. revision: of the empty index. A support takes its code, four bytes for its class, and four to chain
-    it to the next of that class; a class takes its label and about eighty bytes. sketch: how codes are summed for a search that
-    reads few of them; in a large index that is searched each support then takes its sums beside its code.
+    it to the next of that class; a class takes its label and, once one is looked up or added to others, about eighty bytes.
+    sketch: how codes are summed for a search that reads few of them; in a large index that is searched each support then takes
+    its sums beside its code.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class CodeIndex:
         self._snapshot: Snapshot
         self._storage: list[Segment] = []  # of each segment, all that it can hold
         self._names: list[str] = []  # of each class number
-        self._numbers: dict[str, int] = {}
+        self._by_label: dict[str, int] | None = None  # made when it is first needed; until then all classes are alive
         self._counts = array("i")
         self._rows = ClassRows()
         self._prototypes = Prototypes(self._rows)
@@ -99,15 +100,25 @@ class CodeIndex:
 
     def add(self, labels: list[str], codes: NDArray[np.uint8], numbers: NDArray[np.int64] | None = None) -> None:
         """Append supports; codes uint8 (n, D), numbers int64 (n,) where the index keeps them. All appear to readers at once."""
+        self.add_blocks([(labels, codes, numbers)])
+
+    def add_blocks(self, blocks: Iterable[tuple[list[str], NDArray[np.uint8], NDArray[np.int64] | None]]) -> None:
+        """`add` of many blocks at once: none, where the iterable raises an error."""
         with self._lock:
             segments = list(self._snapshot.segments)
-            classes = self._chain(labels)
-            done = 0
-            while done < len(codes):
-                done += self._fill(segments, codes[done:], classes[done:], None if numbers is None else numbers[done:])
-            self._alive += len(labels)
-            self._revision += 1
-            self._publish(segments)
+            labels: list[str] = []
+            try:
+                for names, codes, numbers in blocks:
+                    self._fill(segments, codes, numbers)
+                    labels += names
+            except BaseException:
+                del self._storage[len(self._snapshot.segments) :]
+                raise
+            if labels:
+                self._number(labels)
+                self._alive += len(labels)
+                self._revision += 1
+                self._publish(segments)
 
     def remove(self, label: str) -> int:
         """Hide every support of a label; returns how many there were."""
@@ -149,6 +160,13 @@ class CodeIndex:
         if len(self._rows) - self._alive > max(_WASTE, self._alive):
             self._pack()
 
+    @property
+    def _numbers(self) -> dict[str, int]:
+        """The class number of each label that has supports. A gallery that is only searched does without."""
+        if self._by_label is None:
+            self._by_label = dict(zip(self._names, range(len(self._names)), strict=True))
+        return self._by_label
+
     def _living_classes(self) -> list[int]:
         """The numbers of classes with supports, in the order of the first that they have left."""
         numbers = [number for number, count in enumerate(self._counts) if count]
@@ -175,17 +193,34 @@ class CodeIndex:
             row -= len(segment.codes)
         raise IndexError(row)
 
+    def _number(self, labels: list[str]) -> None:
+        """Give the rows that were just filled their classes."""
+        before = len(self._rows)
+        classes = self._chain(labels)
+        start = 0
+        for room in self._storage:
+            stop = start + len(room.classes)
+            if stop > before:
+                part = classes[max(0, start - before) : stop - before]
+                first = max(0, before - start)
+                room.classes[first : first + len(part)] = part
+            start = stop
+
     def _chain(self, labels: list[str]) -> NDArray[np.int32]:
         """Number the labels and chain the new rows to those of their classes."""
         start, count = len(self._names), len(labels)
-        # One look at each label: a new one gets the number that it has if all of these are new, as when a gallery is opened.
-        found = np.fromiter(map(self._numbers.setdefault, labels, range(start, start + count)), np.int32, count)
-        first = found == np.arange(start, start + count)
-        names = list(compress(labels, first.tolist()))
-        if len(names) < count:
-            self._numbers.update(zip(names, range(start, start + len(names)), strict=True))
-            new = found >= start
-            found[new] = (start - 1 + np.cumsum(first))[found[new] - start]
+        if not start and _all_differ(labels):  # as when a gallery is opened
+            self._by_label = None
+            names, found = labels, np.arange(count, dtype=np.int32)
+        else:
+            # One look at each label: a new one gets the number that it has if all of these are new.
+            found = np.fromiter(map(self._numbers.setdefault, labels, range(start, start + count)), np.int32, count)
+            first = found == np.arange(start, start + count)
+            names = list(compress(labels, first.tolist()))
+            if len(names) < count:
+                self._numbers.update(zip(names, range(start, start + len(names)), strict=True))
+                new = found >= start
+                found[new] = (start - 1 + np.cumsum(first))[found[new] - start]
         self._names.extend(names)
         self._counts.frombytes(bytes(4 * len(names)))
         np.add.at(np.frombuffer(self._counts, np.int32), found, 1)
@@ -204,39 +239,32 @@ class CodeIndex:
         self._clear()
         self._snapshot = old
         segments: list[Segment] = []
-        fresh = self._chain([old.labels[number] for number in classes.tolist()])
-        done = 0
-        while done < len(codes):
-            done += self._fill(segments, codes[done:], fresh[done:], None if numbers is None else numbers[done:])
+        self._fill(segments, codes, numbers)
+        self._number([old.labels[number] for number in classes.tolist()])
         self._alive = len(codes)
         self._publish(segments)
 
-    def _fill(
-        self,
-        segments: list[Segment],
-        codes: NDArray[np.uint8],
-        classes: NDArray[np.int32],
-        numbers: NDArray[np.int64] | None,
-    ) -> int:
-        """Write as many rows as the open segment holds, opening a larger one when it is full."""
-        used = len(segments[-1].codes) if segments else 0
-        if not segments or used == len(self._storage[-1].codes):
-            capacity = _FIRST_SEGMENT if not segments else min(2 * used, _LAST_SEGMENT)
-            self._storage.append(self._room(max(capacity, min(len(codes), _LAST_SEGMENT))))
-            segments.append(_up_to(self._storage[-1], 0, None))
-            used = 0
-        room = self._storage[-1]
-        taken = min(len(codes), len(room.codes) - used)
-        place = slice(used, used + taken)
-        room.codes[place] = codes[:taken]
-        room.classes[place] = classes[:taken]
-        if numbers is not None:
-            room.numbers[place] = numbers[:taken]
-        alive = segments[-1].alive
-        if alive is not None:
-            alive = np.concatenate((alive, np.ones(taken, bool)))
-        segments[-1] = _up_to(room, used + taken, alive)
-        return taken
+    def _fill(self, segments: list[Segment], codes: NDArray[np.uint8], numbers: NDArray[np.int64] | None) -> None:
+        """Write rows into the open segment, opening a larger one whenever it is full."""
+        done = 0
+        while done < len(codes):
+            used = len(segments[-1].codes) if segments else 0
+            if not segments or used == len(self._storage[-1].codes):
+                capacity = _FIRST_SEGMENT if not segments else min(2 * used, _LAST_SEGMENT)
+                self._storage.append(self._room(max(capacity, min(len(codes) - done, _LAST_SEGMENT))))
+                segments.append(_up_to(self._storage[-1], 0, None))
+                used = 0
+            room = self._storage[-1]
+            taken = min(len(codes) - done, len(room.codes) - used)
+            place, rows = slice(used, used + taken), slice(done, done + taken)
+            room.codes[place] = codes[rows]
+            if numbers is not None:
+                room.numbers[place] = numbers[rows]
+            alive = segments[-1].alive
+            if alive is not None:
+                alive = np.concatenate((alive, np.ones(taken, bool)))
+            segments[-1] = _up_to(room, used + taken, alive)
+            done += taken
 
     def _room(self, capacity: int) -> Segment:
         """A segment to be filled."""
@@ -267,3 +295,10 @@ class CodeIndex:
 def _up_to(room: Segment, rows: int, alive: NDArray[np.bool_] | None) -> Segment:
     """The first rows of a segment."""
     return Segment(room.codes[:rows], alive, room.classes[:rows], room.numbers[:rows], sums=room.sums)
+
+
+def _all_differ(labels: list[str]) -> bool:
+    """Whether no label is there twice, as far as their hashes tell."""
+    hashes = np.fromiter(map(hash, labels), np.int64, len(labels))
+    hashes.sort()
+    return bool((hashes[1:] != hashes[:-1]).all())

@@ -14,16 +14,10 @@ from oneshot_runtime.stores.base import Added, Changes
 from oneshot_runtime.stores.follower import Follower, require_model
 from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.records import Removal, State
+from oneshot_runtime.stores.sqlite.block_rows import find_block
 from oneshot_runtime.stores.sqlite.database_file import BUSY_SECONDS, GalleryFile
 from oneshot_runtime.stores.sqlite.enrollment_log import CAN_LOG, EnrollmentLog
-from oneshot_runtime.stores.sqlite.gallery_table import (
-    create_table,
-    find_block,
-    pragmas,
-    require_gallery,
-    require_structure,
-    set_up,
-)
+from oneshot_runtime.stores.sqlite.gallery_table import create_table, pragmas, require_gallery, require_structure, set_up
 from oneshot_runtime.stores.sqlite.sqlite_draft import Draft, LogDraft, SqliteDraft
 from oneshot_runtime.stores.sqlite.sqlite_snapshot import CatalogKeeper, Contents, SqliteSnapshot
 from oneshot_runtime.stores.sqlite.staging import Part

@@ -16,19 +16,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from bisect import bisect_left
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
-
-import numpy as np
 
 from oneshot_runtime.errors import DamageError, GalleryError
 from oneshot_runtime.stores.labels import check_label
 from oneshot_runtime.stores.records import MAX_STATE_BYTES, Removal, State
-from oneshot_runtime.stores.sqlite.block import MAX_EXTRAS_BYTES, Block, checksum_of, max_block_bytes, unpack_extras
+from oneshot_runtime.stores.sqlite.block import MAX_EXTRAS_BYTES, checksum_of, unpack_extras
 from oneshot_runtime.stores.sqlite.database_file import UNREADABLE, GalleryFile
 from oneshot_runtime.stores.sqlite.enrollment_log import LOG, LOG_BYTES, EnrollmentLog, blank_log
 
@@ -39,18 +34,15 @@ __all__ = [
     "EXTRAS",
     "FIRST_BLOCK",
     "REMOVALS",
-    "block_starts",
     "clear_log",
     "create_table",
-    "find_block",
+    "damaged_row",
     "find_log",
-    "last_block",
+    "opened_row",
     "pack_removal",
     "pragmas",
-    "read_block",
     "read_extras",
     "read_removals",
-    "read_runs",
     "read_state",
     "read_state_and_log",
     "require_gallery",
@@ -80,9 +72,6 @@ _LAST = (1 << 48) - 1
 END = BLOCKS + _LAST
 CHECKSUM_BYTES = 8
 _SHOWN_PROBLEMS = 10
-_RUN = 256
-"""Blocks that are unpacked at once: some 4 MB."""
-
 _SETTINGS = (
     "trusted_schema = OFF",
     "cell_size_check = ON",
@@ -246,10 +235,10 @@ def read_removals(connection: sqlite3.Connection, file: GalleryFile, after: int)
     """The listed removals behind number `after`, in order."""
     found = []
     for number, content in scan(connection, REMOVALS + after + 1, REMOVALS + _LAST, MAX_STATE_BYTES):
-        removal, _ = _opened(number, content, file)
+        removal, _ = opened_row(number, content, file)
         label, support = json.loads(bytes(removal))
         if not (support is None or type(support) is int):
-            raise _damaged(number, file)
+            raise damaged_row(number, file)
         found.append(Removal(number - REMOVALS, check_label(label), support))
     return found
 
@@ -258,83 +247,6 @@ def pack_removal(removal: Removal) -> tuple[int, bytes]:
     """The row of a removal."""
     number = REMOVALS + removal.number
     return number, seal(number, json.dumps([removal.label, removal.support]).encode())
-
-
-@dataclass(frozen=True)
-class Run:
-    """Blocks that follow each other: the number that each begins with, all their supports, and the sum of their checksums."""
-
-    starts: list[int]
-    block: Block
-    checksum: int
-
-
-def read_runs(connection: sqlite3.Connection, file: GalleryFile, dim: int, after: int = 0) -> Iterator[Run]:
-    """The blocks that hold supports behind number `after`, in order; the first may hold others as well.
-
-    Raises `DamageError` for a damaged one.
-    """
-    start = FIRST_BLOCK
-    if after:
-        query = "SELECT max(id) FROM gallery WHERE id BETWEEN ? AND ?"
-        start = connection.execute(query, (FIRST_BLOCK, BLOCKS + after)).fetchone()[0] or FIRST_BLOCK
-    last = 0
-    with closing(scan(connection, start, END, max_block_bytes(dim) + CHECKSUM_BYTES)) as rows:
-        opened = ((number, *_opened(number, content, file)) for number, content in rows)
-        while few := list(islice(opened, _RUN)):
-            run = _run(few, dim, last)
-            if run is None:
-                damaged = bisect_left(range(1, len(few)), True, key=lambda count: _run(few[:count], dim, last) is None)
-                raise _damaged(few[damaged][0], file)
-            last = int(run.block.numbers[-1])
-            if last > after:
-                yield run
-
-
-def _run(rows: Sequence[tuple[int, memoryview, int]], dim: int, last: int) -> Run | None:
-    """Blocks, from their numbers, contents and checksums; None where one is none, or not behind the support `last`."""
-    starts = [number - BLOCKS for number, _, _ in rows]
-    contents = [content for _, content, _ in rows]
-    block = Block.unpack(*contents, dim=dim)
-    if block is None or block.numbers[0] <= last:
-        return None
-    firsts = np.cumsum([0, *map(Block.count_of, contents[:-1])])
-    if (block.numbers[firsts] < starts).any():
-        return None
-    return Run(starts, block, sum(checksum for _, _, checksum in rows))
-
-
-def find_block(connection: sqlite3.Connection, file: GalleryFile, dim: int, start: int) -> tuple[Block, int] | None:
-    """The block that begins with number `start`, and its checksum; None where there is none. Raises `DamageError`."""
-    number = BLOCKS + start
-    for _, content in scan(connection, number, number, max_block_bytes(dim) + CHECKSUM_BYTES):
-        data, checksum = _opened(number, content, file)
-        block = Block.unpack(data, dim=dim)
-        if block is None:
-            raise _damaged(number, file)
-        return block, checksum
-    return None
-
-
-def read_block(connection: sqlite3.Connection, file: GalleryFile, dim: int, start: int) -> tuple[Block, int]:
-    """`find_block` for one that must be there."""
-    found = find_block(connection, file, dim, start)
-    if found is None:
-        raise _damaged(BLOCKS + start, file)
-    return found
-
-
-def block_starts(connection: sqlite3.Connection) -> list[int]:
-    """The starts of all blocks, growing."""
-    query = "SELECT id FROM gallery WHERE id BETWEEN ? AND ? ORDER BY id"
-    return [number - BLOCKS for (number,) in connection.execute(query, (FIRST_BLOCK, END))]
-
-
-def last_block(connection: sqlite3.Connection, file: GalleryFile, dim: int) -> tuple[int, Block, int] | None:
-    """Start, block and checksum of the last block, None of an empty gallery. Raises `DamageError`."""
-    query = "SELECT max(id) FROM gallery WHERE id BETWEEN ? AND ?"
-    (number,) = connection.execute(query, (FIRST_BLOCK, END)).fetchone()
-    return None if number is None else (number - BLOCKS, *read_block(connection, file, dim, number - BLOCKS))
 
 
 def read_extras(
@@ -374,16 +286,17 @@ def scan(connection: sqlite3.Connection, first: int, last: int, most: int) -> Ge
         cursor.close()
 
 
-def _opened(number: int, content: bytes | None, file: GalleryFile) -> tuple[memoryview, int]:
+def opened_row(number: int, content: bytes | None, file: GalleryFile) -> tuple[memoryview, int]:
     """The content of a row behind its checksum, which must be right, and the checksum."""
     if content is None or len(content) < CHECKSUM_BYTES:
-        raise _damaged(number, file)
+        raise damaged_row(number, file)
     data, checksum = memoryview(content)[CHECKSUM_BYTES:], sealed_checksum(content)
     if checksum_of(data, number) != checksum:
-        raise _damaged(number, file)
+        raise damaged_row(number, file)
     return data, checksum
 
 
-def _damaged(number: int, file: GalleryFile) -> DamageError:
+def damaged_row(number: int, file: GalleryFile) -> DamageError:
+    """The error for the row of that number."""
     kind = {0: "the state", 1: "removal", 2: "the block of supports from", 3: "picture"}[number >> 48]
     return DamageError(f"gallery '{file.path}' is damaged: {kind} {number & _LAST} does not match its checksum; {file.repair}")

@@ -17,16 +17,14 @@ from oneshot_runtime.errors import DamageError
 from oneshot_runtime.stores.follower import require_complete
 from oneshot_runtime.stores.records import Row, State
 from oneshot_runtime.stores.sqlite.block import Block, block_size, checksum_of
+from oneshot_runtime.stores.sqlite.block_rows import block_starts, last_block, read_block
 from oneshot_runtime.stores.sqlite.database_file import GalleryFile
 from oneshot_runtime.stores.sqlite.gallery_table import (
     BLOCKS,
     EXTRAS,
     REMOVALS,
-    block_starts,
     clear_log,
-    last_block,
     pack_removal,
-    read_block,
     seal,
     sealed_checksum,
     write_state,

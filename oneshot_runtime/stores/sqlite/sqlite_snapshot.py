@@ -16,17 +16,11 @@ from oneshot_runtime.stores.follower import require_complete
 from oneshot_runtime.stores.partition import Partition
 from oneshot_runtime.stores.records import Removal, Row, State, Support
 from oneshot_runtime.stores.sqlite.block import Block
+from oneshot_runtime.stores.sqlite.block_rows import find_block, read_block, read_runs
 from oneshot_runtime.stores.sqlite.catalog import Catalog
 from oneshot_runtime.stores.sqlite.database_file import GalleryFile
 from oneshot_runtime.stores.sqlite.enrollment_log import EnrollmentLog, Record
-from oneshot_runtime.stores.sqlite.gallery_table import (
-    find_block,
-    read_block,
-    read_extras,
-    read_removals,
-    read_runs,
-    read_state_and_log,
-)
+from oneshot_runtime.stores.sqlite.gallery_table import read_extras, read_removals, read_state_and_log
 
 __all__ = ["CatalogKeeper", "Contents", "Found", "SqliteSnapshot"]
 
