@@ -30,7 +30,7 @@ SMALLEST = {
     "speed.device": "--device cpu --batches 1 4 --rounds 1 --supports 300 --json",
     "speed.enrollment": "--supports 1 --pictures 1 --check 1 --json",
     "speed.page_latency": "--drawings 1 --taught 1",
-    "speed.process": "--starts 1 --idle 0.1 --json",
+    "speed.process": "--starts 1 --idle 0.1 --supports 1 --json",
     "speed.throughput": "--images 1 --rounds 1 --json",
 }
 ELSEWHERE = {
