@@ -35,8 +35,9 @@ _FILLED = 0.5
 _HAZE = 4
 """How many times the ink's area its faint edges take at most."""
 
-_FRAMED = 0.85
-"""Share of each side of its box that a frame runs along."""
+_AROUND, _LINES, _STROKES = 0.5, 7, 3
+"""Share of each side of its box that a frame or a ring runs along, at least; how many rows and columns are looked at for ink
+within it; and how many strokes one of them meets."""
 
 _GAP, _PIECE = 0.35, 0.25
 """Shares of the ink's longer side: the widest gap, and the least piece beside a gap, that belong to a symbol without a look."""
@@ -106,11 +107,21 @@ class EvenInk:
         return wide and self._inked > _FILLED * (right - left) * (bottom - top)
 
     def _may_be_framed(self) -> bool:
+        """Whether ink runs along all four sides, and there is other ink between, from left to right and from top to bottom."""
         left, top, right, bottom = self.box
         band = max(3, max(right - left, bottom - top) // 10)
         box = self._mask[top:bottom, left:right]
         bands = (box[:band], 0), (box[-band:], 0), (box[:, :band], 1), (box[:, -band:], 1)
-        return all(np.count_nonzero(part.any(axis)) >= _FRAMED * box.shape[1 - axis] for part, axis in bands)
+        if not all(np.count_nonzero(part.any(axis)) >= _AROUND * box.shape[1 - axis] for part, axis in bands):
+            return False
+        return _meets_strokes(box) and _meets_strokes(box.T)
+
+
+def _meets_strokes(mask: NDArray[np.bool_]) -> bool:
+    """Whether a row of a mask bool (h, w), of some at even distances, meets several strokes."""
+    rows = mask[[len(mask) * number // (_LINES + 1) for number in range(1, _LINES + 1)]]
+    starts = rows[:, 0] + np.count_nonzero(rows[:, 1:] > rows[:, :-1], axis=1)
+    return bool(starts.max() >= _STROKES)
 
 
 def _is_whole(inked: bytes, side: int) -> bool:

@@ -19,7 +19,7 @@ from oneshot_runtime.vision.morphology import Parts
 from oneshot_runtime.vision.outline import filled_in, is_carrier
 from oneshot_runtime.vision.readings import Reading, is_dot, reading_of
 from oneshot_runtime.vision.rings import rings_of
-from oneshot_runtime.vision.segment import Found, found_of, is_on_paper
+from oneshot_runtime.vision.segment import Found, are_straight, found_of, is_on_paper
 from oneshot_runtime.vision.sheet_on_desk import Sheet, find_sheet
 
 __all__ = ["Area", "Glance", "best_glance", "glance"]
@@ -50,9 +50,8 @@ _WIDEST, _FILLED, _BESIDE = 0.34, 0.45, 0.5
 """A part is no ink but a sheet, or what is lit of it: by its pen as a share of the widest, and the share of its box that it
 fills. That share of its sides is looked at beside it."""
 
-_LONG, _STRAIGHT, _LONGER = 12, 1.4, 2
-"""A rule is so many pens long at least, and so many times as long as symbols are large; the square of its area is at most so
-many times that of what a pen draws from one end to the other."""
+_LONGER = 2
+"""A rule is so many times as long as symbols are large."""
 
 _UNEVEN = 8
 """Contrast of most of the picture that halves what its ink is worth."""
@@ -227,10 +226,8 @@ def _symbols_of(ink: Ink, window: int) -> tuple[list[list[Found]], int, NDArray[
 
 def _rules(parts: Parts, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which parts are straight lines, longer than anything else is large."""
-    sizes = parts.boxes[numbers, 2:]
-    sides = sizes.max(axis=1, initial=0)
-    pens = parts.pens[numbers]
-    straight = (4 * sides >= _LONG * pens) & (16 * parts.areas[numbers] ** 2 <= _STRAIGHT * (sizes**2).sum(axis=1) * pens**2)
+    sides = parts.boxes[numbers, 2:].max(axis=1, initial=0)
+    straight = are_straight(parts, numbers)
     if straight.all():
         return np.zeros(len(numbers), bool)
     return np.asarray(straight & (sides > _LONGER * usual_side(parts.boxes[numbers[~straight]])))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.vision.morphology import connected_parts
 
-__all__ = ["convex_hull", "filled_in", "is_carrier"]
+__all__ = ["convex_hull", "filled_in", "is_carrier", "is_convex"]
 
 _RECTANGLE = 0.93
 """Share of the smallest rectangle around it that a sheet or a tile covers, at least; it may be round, too."""
@@ -32,7 +32,7 @@ def is_carrier(mask: NDArray[np.bool_], filled: NDArray[np.bool_], box: tuple[in
 
     filled: the thing as `filled_in` gives it. box: its left, top, right and bottom.
     """
-    if np.count_nonzero(mask) < _SOLID * np.count_nonzero(filled) or not _is_convex(filled):
+    if np.count_nonzero(mask) < _SOLID * np.count_nonzero(filled) or not is_convex(filled):
         return False
     holes = connected_parts(filled & ~mask)
     large = np.flatnonzero(50 * holes.areas >= np.count_nonzero(filled))
@@ -42,7 +42,7 @@ def is_carrier(mask: NDArray[np.bool_], filled: NDArray[np.bool_], box: tuple[in
     straight = _is_rectangle(filled)
     for number in large:
         hole = filled_in(holes.mask(np.array([number]), (0, 0, width, height)) > 0)
-        if 20 * holes.areas[number] < 19 * np.count_nonzero(hole) or not _is_convex(hole):
+        if 20 * holes.areas[number] < 19 * np.count_nonzero(hole) or not is_convex(hole):
             return True
         if straight and not _is_rectangle(hole):
             return True
@@ -59,7 +59,8 @@ def filled_in(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(across & down)
 
 
-def _is_convex(filled: NDArray[np.bool_]) -> bool:
+def is_convex(filled: NDArray[np.bool_]) -> bool:
+    """Whether a region bool (h, w) that is not empty is about as large as its hull."""
     return bool(np.count_nonzero(filled) >= _CONVEX * np.count_nonzero(convex_hull(filled)))
 
 

@@ -17,7 +17,7 @@ from oneshot_runtime.vision.grouping import union
 from oneshot_runtime.vision.ink import Ink
 from oneshot_runtime.vision.lines import count_lines
 from oneshot_runtime.vision.morphology import connected_parts
-from oneshot_runtime.vision.segment import Box, Found, Scene, cut, gap, look, scene_of
+from oneshot_runtime.vision.segment import Box, Found, Scene, are_straight, cut, gap, look, scene_of
 from oneshot_runtime.vision.sheet_on_desk import View, view_of
 from oneshot_runtime.vision.wide_ink import wider
 
@@ -37,6 +37,12 @@ _DOT_REACH = 0.5
 
 _SHARE = 0.25
 """Share of the largest group's side that another has at least, to be part of the same symbol."""
+
+_BIT, _FAR = 0.4, 0.6
+"""What may lie beside a symbol, as shares of its longer side: how large it is at most; how far away, hardly a stroke of it."""
+
+_LONGER, _LONGEST = 1.2, 3
+"""A straight thing may be a pencil beside the symbol when it is so many times as long."""
 
 _FEW = 4
 """Groups of more than so many are several symbols."""
@@ -243,16 +249,17 @@ def _of_scene(grey: NDArray[np.uint8], scene: Scene, factor: int, whole: Reading
     """The ways to read a scene; `whole` is that of the whole picture, to be taken where nothing is left out."""
     everything = len(scene.ink.parts.areas)
     symbols = _count(scene, even)
+    has_ring = scene.framed is not None or scene.bare is not None
     found: list[Reading] = []
     for one in _ways(scene, even):
-        framed = one is scene.framed
-        if whole is not None and len(one.numbers) == everything and (_is_large(one.side * factor, grey) or is_dot(one)):
+        framed = one is scene.framed or (scene.bare is not None and one is not scene.bare)
+        is_all = whole is not None and len(one.numbers) == everything
+        is_large = _is_large(one.side * factor, grey)
+        if not (is_all and is_large):
+            dropped = [*scene.dropped, "the frame around it"] if has_ring and not framed else scene.dropped
+            found.append(reading_of(grey, one, factor, framed=framed, dropped=tuple(dropped), symbols=symbols))
+        if whole is not None and is_all and (is_large or is_dot(one)):  # a small one may be a dot, or a shape that is filled
             found.append(replace(whole, framed=framed, symbols=symbols))
-            if even and len(found) == 1 and symbols == 1 and scene.points is None:
-                break
-            continue
-        dropped = [*scene.dropped, "the frame around it"] if scene.framed is not None and not framed else scene.dropped
-        found.append(reading_of(grey, one, factor, framed=framed, dropped=tuple(dropped), symbols=symbols))
     return found
 
 
@@ -308,17 +315,24 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
         symbols, dots = dots, []
     if not symbols:
         return []
-    largest = symbols[0]
-    members = _members(symbols)
+    others = _beside(symbols)
+    kept = [one for one in symbols if all(one is not other for other in others)]
+    far = all(_is_far_bit(one, kept) for one in others)
+    taken = symbols if even else kept
+    largest = kept[0]
     beside = [dot for dot in dots if gap(dot.box, largest.box) <= _DOT_REACH * largest.side]
     points = [scene.points] if scene.points is not None else []
     ways: list[list[Found]] = []
     if even or _is_radial(scene.symbols):
-        ways.append([*symbols, *beside, *points])
-    if len(symbols) <= _FEW:
-        ways.append([*members, *beside, *points])
-    if len(symbols) > 1 or points:
-        ways.append([*members, *beside] if len(symbols) <= _FEW and points else [largest])
+        ways.append([*taken, *beside, *points])
+    if even and others:
+        ways.insert(0 if far else 1, [*kept, *beside, *points])
+    elif not even or points or holes or len(beside) < len(dots) or len(symbols) > _FEW:
+        members = _members(kept)
+        if len(kept) <= _FEW:
+            ways.append([*members, *beside, *points])
+        if len(kept) > 1 or points:
+            ways.append([*members, *beside] if len(kept) <= _FEW and points else [largest])
     if not ways:
         ways.append([largest])
     if holes:
@@ -328,7 +342,31 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
         one = _together(way)
         if all(len(one.numbers) != len(other.numbers) for other in found):
             found.append(one)
-    return [*found, scene.framed] if scene.framed is not None else found
+    return [*found, *(one for one in (scene.framed, scene.bare) if one is not None)]
+
+
+def _beside(symbols: list[Found]) -> list[Found]:
+    """What may lie beside a symbol and be none of its strokes: a staple, a clip at the picture's edge, a pencil."""
+    bars = [one for one in symbols if len(one.numbers) == 1 and are_straight(one.ink.parts, one.numbers)[0]]
+    rest = [one for one in symbols if all(one is not bar for bar in bars)]
+    if not rest or is_dot(rest[0]):
+        return []
+    largest = rest[0]
+    found = [bar for bar in bars if _LONGER * largest.side < bar.side <= _LONGEST * largest.side]
+    small = [one for one in rest[1:] if one.side <= _BIT * largest.side or (_is_cut_off(one) and not _is_cut_off(largest))]
+    return found + small
+
+
+def _is_far_bit(one: Found, symbols: list[Found]) -> bool:
+    """Whether something is small and far from the symbol, and no dot."""
+    side = symbols[0].side
+    return one.side <= _BIT * side and not is_dot(one) and min(gap(one.box, other.box) for other in symbols) > _FAR * side
+
+
+def _is_cut_off(one: Found) -> bool:
+    height, width = one.ink.contrast.shape
+    x, y, w, h = (int(value) for value in one.box)
+    return x == 0 or y == 0 or x + w == width or y + h == height
 
 
 def _aligned_dots(symbols: list[Found]) -> list[Found]:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.vision.grouping import union
 from oneshot_runtime.vision.ink import Ink
+from oneshot_runtime.vision.outline import filled_in, is_convex
 
-__all__ = ["rings_of"]
+__all__ = ["frames_of", "rings_of"]
 
 _PENS = 8
 """A ring's shorter side over the width of its pen, at least."""
@@ -19,6 +20,18 @@ _AROUND = 0.9
 _FILLED = 4
 """A ring's longer side over that of all it encloses, at most."""
 
+_THIN = 32
+"""A ring's longer side over the width of its pen, from which on it is hardly a stroke of the symbol."""
+
+_OUTLINE = 128
+"""Pixels of a ring's longer side at which its outline is looked at."""
+
+_DOUBLE = 0.7
+"""A frame's longer side over that of the frame around it, at least."""
+
+_FRAMED = 0.9
+"""Share of each side of its box that a frame runs along."""
+
 
 def rings_of(ink: Ink, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Parts of ink that enclose others on all sides, clear of each: their numbers int64, of those given."""
@@ -26,32 +39,60 @@ def rings_of(ink: Ink, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     within = np.asarray(((low[None] > low[:, None]) & (high[None] < high[:, None])).all(axis=2))
     rings = []
-    for at in np.flatnonzero(
-        np.asarray(within.any(axis=1)) & (4 * boxes[:, 2:].min(axis=1) >= _PENS * ink.parts.pens[numbers])
-    ):
-        inner = boxes[within[at]]
-        if int(union(inner)[2:].max()) * _FILLED >= int(boxes[at, 2:].max()) and _is_around(ink, int(numbers[at]), inner):
+    likely = within.any(axis=1) & (4 * boxes[:, 2:].min(axis=1) >= _PENS * ink.parts.pens[numbers])
+    for at in np.flatnonzero(likely):
+        inner = numbers[within[at]]
+        is_filled = int(union(boxes[within[at]])[2:].max()) * _FILLED >= int(boxes[at, 2:].max())
+        if is_filled and _is_around(ink, int(numbers[at]), inner):
             rings.append(int(numbers[at]))
     return np.array(rings, np.int64)
 
 
+def frames_of(ink: Ink, rings: NDArray[np.int64], pen: float) -> NDArray[np.int64]:
+    """The rings that are hardly part of a symbol: thin ones, and those that run along all four sides of their box, and nowhere
+    else; of rings within each other the outer ones, as far as they are about as large.
+
+    pen: about the width of the strokes of the symbol.
+    """
+    frames: list[int] = []
+    last = 0
+    for ring in sorted(rings.tolist(), key=lambda one: -int(ink.parts.boxes[one, 2:].max())):
+        x, y, w, h = (int(value) for value in ink.parts.boxes[ring])
+        if max(w, h) < _DOUBLE * last:
+            break
+        band = max(2, round(2 * pen), max(w, h) // 12)
+        mask = ink.parts.mask(np.array([ring]), (x, y, x + w, y + h)) > 0
+        sides = (mask[:band].any(axis=0), mask[-band:].any(axis=0), mask[:, :band].any(axis=1), mask[:, -band:].any(axis=1))
+        is_straight = min(float(side.mean()) for side in sides) >= _FRAMED and not mask[band:-band, band:-band].any()
+        if not is_straight and 4 * max(w, h) < _THIN * int(ink.parts.pens[ring]):
+            break
+        frames.append(ring)
+        last = max(w, h)
+    return np.array(frames, np.int64)
+
+
 def _is_around(ink: Ink, number: int, inner: NDArray[np.int64]) -> bool:
-    """Whether a part is on all four sides of each of the boxes int64 (n, 4), and in none of them."""
+    """Whether a part is on all four sides of each of the others, and between no two pixels of one row or column of them.
+
+    What is drawn around something has no bays: the outline of a skull is part of it.
+    """
     x, y, w, h = (int(value) for value in ink.parts.boxes[number])
-    mask = ink.parts.mask(np.array([number]), (x, y, x + w, y + h)) > 0
-    largest = int(inner[:, 2:].max())
-    for box in inner[8 * inner[:, 2:].max(axis=1) >= largest]:
-        left, top = (int(value) for value in box[:2] - (x, y))
-        right, bottom = left + int(box[2]), top + int(box[3])
-        rows, columns = mask[top:bottom], mask[:, left:right]
-        if rows[:, left:right].any():
+    around = ink.parts.mask(np.array([number]), (x, y, x + w, y + h)) > 0
+    sides = ink.parts.boxes[inner, 2:].max(axis=1)
+    for other in inner[8 * sides >= sides.max()]:
+        mask = ink.parts.mask(np.array([other]), (x, y, x + w, y + h)) > 0
+        if not (_is_beside(around, mask) and _is_beside(around.T, mask.T)):
             return False
-        beside = (
-            rows[:, :left].any(axis=1),
-            rows[:, right:].any(axis=1),
-            columns[:top].any(axis=0),
-            columns[bottom:].any(axis=0),
-        )
-        if min(float(side.mean()) for side in beside) < _AROUND:
-            return False
-    return True
+    step = 1 + max(w, h) // _OUTLINE
+    return is_convex(filled_in(around)[::step, ::step])
+
+
+def _is_beside(around: NDArray[np.bool_], mask: NDArray[np.bool_]) -> bool:
+    """Whether what is around a mask bool (h, w) is to the left and to the right of most of its rows, and never in between."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    first, last = mask[rows].argmax(axis=1), mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
+    count = np.pad(np.cumsum(around[rows], axis=1, dtype=np.int32), ((0, 0), (1, 0)))
+    at = np.arange(len(rows))
+    before, within = count[at, first], count[at, last]
+    left, right = float((before > 0).mean()), float((count[:, -1] > within).mean())
+    return bool((before == within).all()) and min(left, right) >= _AROUND

@@ -15,15 +15,16 @@ from oneshot_runtime.errors import counted
 from oneshot_runtime.vision.decode import resized
 from oneshot_runtime.vision.grouping import group_parts, union
 from oneshot_runtime.vision.ink import Ink, find_ink
-from oneshot_runtime.vision.morphology import spread
+from oneshot_runtime.vision.morphology import Parts, spread
+from oneshot_runtime.vision.rings import frames_of, rings_of
 
 __all__ = [
     "Box",
     "Found",
     "Scene",
+    "are_straight",
     "cut",
     "found_of",
-    "frames_of",
     "gap",
     "is_on_paper",
     "look",
@@ -75,8 +76,12 @@ _THIN = 6
 _WIDEST = 0.75
 """Share of the window that strokes are wide at most; of wider ones only bits are seen."""
 
-_FRAMED = 0.9
-"""Share of each side of its box that a frame runs along."""
+_FILLED, _DETAIL = 10, 2
+"""The longer side of a filled shape over the width of a pen as wide, at most; and pixels of a detail of it, at least."""
+
+_LONG, _STRAIGHT = 12, 1.4
+"""A straight thing is so many pens long at least; the square of its area is at most so many times that of what a pen draws
+from one end to the other."""
 
 _SMALLEST = 4
 """Pixels of the working picture that a symbol's longer side has at least."""
@@ -101,14 +106,15 @@ class Found:
 class Scene:
     """What a picture shows in one kind of ink at one strength.
 
-    symbols: largest first. framed: with the frame that is drawn around them, where there is one. points: parts no larger than
-    the pen, near the largest, that belong to it or are specks. pen: about its width.
-    dropped: what was left out, for people.
+    symbols: largest first. framed: with the frame that is drawn around them, where there is one. bare: without the ring that
+    may be drawn around them, or part of the symbol. points: parts no larger than the pen, near the largest, that belong to it
+    or are specks. pen: about its width. dropped: what was left out, for people.
     """
 
     ink: Ink
     symbols: list[Found]
     framed: Found | None
+    bare: Found | None
     points: Found | None
     pen: float
     dropped: list[str]
@@ -142,11 +148,39 @@ def worth(scene: Scene) -> float:
 
 def scene_of(ink: Ink, window: int | None) -> Scene:
     """What ink shows. window: that it was found with; parts not much narrower are no ink. None where the paper is even."""
+    parts = ink.parts
+    sides = parts.boxes[:, 2:].max(axis=1, initial=0)
+    dropped: list[str] = []
+    nothing = Scene(ink, [], None, None, None, 0.0, dropped)
+    keep, details, pen = _kept(ink, sides, window, dropped)
+    if not len(keep):
+        return nothing
+    rings = rings_of(ink, np.sort(keep))
+    frames = frames_of(ink, rings, pen)
+    rest = keep[~np.isin(keep, frames)]
+    is_point = (sides[rest] < _POINT * pen) & ~np.isin(rest, details)
+    points, rest = (rest[is_point], rest[~is_point]) if not is_point.all() else (rest[:0], rest)
+    groups = [found_of(ink, rest[group]) for group in group_parts(parts.boxes[rest])]
+    groups = sorted([group for group in groups if group.side >= _SMALLEST], key=lambda group: -group.side)
+    if not groups:
+        return nothing
+    near = _near(parts, points, groups[0], sides, pen, window)
+    specks = len(parts.areas) - len(frames) - sum(len(group.numbers) for group in groups) - len(near)
+    if specks:
+        dropped.append(counted(specks, "speck"))
+    framed = found_of(ink, np.concatenate((frames, rest, near))) if len(frames) else None
+    inner = rest[~np.isin(rest, rings)]
+    bare = found_of(ink, inner) if not len(frames) and 0 < len(inner) < len(rest) else None
+    return Scene(ink, groups, framed, bare, found_of(ink, near) if len(near) else None, pen, dropped)
+
+
+def _kept(
+    ink: Ink, sides: NDArray[np.int64], window: int | None, dropped: list[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], float]:
+    """The parts that are neither specks nor cut off, largest first; which of them are details of a filled shape; the pen."""
     height, width = ink.contrast.shape
     parts = ink.parts
     x, y, w, h = parts.boxes.T
-    sides = np.maximum(w, h)
-    dropped = []
     inside = (x > 0) & (y > 0) & (x + w < width) & (y + h < height)
     if window is None or not (inside & (sides >= _SMALLEST)).any():
         inside[:] = True
@@ -154,41 +188,38 @@ def scene_of(ink: Ink, window: int | None) -> Scene:
         dropped.append("what the picture's border cuts off")
     keep = np.flatnonzero(inside & ((parts.areas >= 2) | (window is None)))
     keep = keep[np.argsort(-parts.areas[keep], kind="stable")][:_MOST_PARTS]
-    nothing = Scene(ink, [], None, None, 0.0, dropped)
     if not len(keep):
-        return nothing
+        return keep, keep, 0.0
     pen = _pen(ink, keep[np.argmax(sides[keep])])
     large = sides[keep] >= _SPECK * pen
-    if window is None and (~large).sum() == 1 and parts.areas[keep[~large]][0] == 1:
-        large[:] = True  # one pixel in a drawing is nothing
-    if window is not None:
-        large[large] = [is_on_paper(ink, int(number)) for number in keep[large]]
-        if not large.any():
-            return nothing
-        pen = _pen(ink, keep[large][np.argmax(sides[keep][large])])
-        if pen > _WIDEST * window:
-            return nothing
-    keep = keep[large]
-    frames = frames_of(ink, keep, pen)
-    rest = keep[~np.isin(keep, frames)]
-    is_point = sides[rest] < _POINT * pen
-    points, rest = (rest[is_point], rest[~is_point]) if not is_point.all() else (rest[:0], rest)
-    groups = [found_of(ink, rest[group]) for group in group_parts(parts.boxes[rest])]
-    groups = sorted([group for group in groups if group.side >= _SMALLEST], key=lambda group: -group.side)
-    if not groups:
-        return nothing
-    reach = np.inf if window is None else _POINT_REACH * groups[0].side
     if window is None:
-        far = np.array([gap(parts.boxes[point], groups[0].box) > _POINT_REACH * groups[0].side for point in points], bool)
-        points = points[~(far & (sides[points] < _FAR_POINT * pen))]
-    near = np.array([point for point in points if gap(parts.boxes[point], groups[0].box) <= reach], np.int64)
-    if len(near) > _MOST_POINTS:
-        near = near[:0]
-    specks = len(parts.areas) - len(frames) - sum(len(group.numbers) for group in groups) - len(near)
-    if specks:
-        dropped.append(counted(specks, "speck"))
-    framed = found_of(ink, np.concatenate((frames, rest, near))) if len(frames) else None
-    return Scene(ink, groups, framed, found_of(ink, near) if len(near) else None, pen, dropped)
+        if (~large).sum() == 1 and parts.areas[keep[~large]][0] == 1:
+            large[:] = True  # one pixel in a drawing is nothing
+        details = keep[_are_details(parts, keep, sides)]
+        return keep[large | np.isin(keep, details)], details, pen
+    large[large] = [is_on_paper(ink, int(number)) for number in keep[large]]
+    keep = keep[large]
+    pen = _pen(ink, keep[np.argmax(sides[keep])]) if len(keep) else pen
+    return (keep if pen <= _WIDEST * window else keep[:0]), keep[:0], pen
+
+
+def _near(
+    parts: Parts, points: NDArray[np.int64], largest: Found, sides: NDArray[np.int64], pen: float, window: int | None
+) -> NDArray[np.int64]:
+    """The points that belong to the largest group."""
+    far = np.array([gap(parts.boxes[point], largest.box) > _POINT_REACH * largest.side for point in points], bool)
+    near = points[~far] if window is not None else points[~(far & (sides[points] < _FAR_POINT * pen))]
+    return near if len(near) <= _MOST_POINTS else near[:0]
+
+
+def _are_details(parts: Parts, numbers: NDArray[np.int64], sides: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which parts lie within the box of a filled shape, the largest: dots of a telephone's dial are no specks."""
+    x, y, w, h = (int(value) for value in parts.boxes[numbers[0]])
+    if 4 * max(w, h) > _FILLED * int(parts.pens[numbers[0]]):
+        return np.zeros(len(numbers), bool)
+    left, top, wide, high = parts.boxes[numbers].T
+    within = (left > x) & (top > y) & (left + wide < x + w) & (top + high < y + h)
+    return np.asarray(within & (sides[numbers] >= _DETAIL))
 
 
 def found_of(ink: Ink, numbers: NDArray[np.int64]) -> Found:
@@ -202,28 +233,11 @@ def gap(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
     return float(np.hypot(*apart))
 
 
-def frames_of(ink: Ink, numbers: NDArray[np.int64], pen: float) -> NDArray[np.int64]:
-    """Parts that are frames around others: their ink runs along all four sides of their box, and nowhere else."""
-    frames: list[int] = []
-    boxes = ink.parts.boxes
-    for number in sorted(numbers.tolist(), key=lambda one: -int(boxes[one, 2:].max())):
-        x, y, w, h = (int(value) for value in boxes[number])
-        if frames and not _encloses(boxes[frames[-1]], boxes[number], 0):
-            break
-        band = max(2, round(2 * pen), max(w, h) // 12)
-        inner = [other for other in numbers.tolist() if other != number and _encloses(boxes[number], boxes[other], band // 2)]
-        if not inner or min(w, h) < 4 * band or 4 * int(union(boxes[inner])[2:].max()) < max(w, h):
-            break
-        mask = ink.parts.mask(np.array([number]), (x, y, x + w, y + h)) > 0
-        sides = (mask[:band].any(axis=0), mask[-band:].any(axis=0), mask[:, :band].any(axis=1), mask[:, -band:].any(axis=1))
-        if min(float(side.mean()) for side in sides) < _FRAMED or mask[band:-band, band:-band].any():
-            break
-        frames.append(number)
-    return np.array(frames, np.int64)
-
-
-def _encloses(outer: NDArray[np.int64], inner: NDArray[np.int64], gap: int) -> bool:
-    return bool((inner[:2] >= outer[:2] + gap).all() and (inner[:2] + inner[2:] <= outer[:2] + outer[2:] - gap).all())
+def are_straight(parts: Parts, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which parts are straight and long, as rules and pencils are: bool (n,)."""
+    sizes, pens = parts.boxes[numbers, 2:], parts.pens[numbers]
+    is_long = 4 * sizes.max(axis=1, initial=0) >= _LONG * pens
+    return np.asarray(is_long & (16 * parts.areas[numbers] ** 2 <= _STRAIGHT * (sizes**2).sum(axis=1) * pens**2))
 
 
 def is_on_paper(ink: Ink, number: int) -> bool:

@@ -92,7 +92,8 @@ def wider(grey: NDArray[np.uint8], view: View, scene: Scene | None) -> tuple[Vie
                 if _SMALL * thing.side < min(near.working.shape):
                     continue
                 return None
-        seen = _scene(ink, carrier)
+        around = own if own is not None and thing is not None and own.is_around(thing) else None
+        seen = _scene(ink, carrier, around)
         return None if seen is None else (near, seen)
     return None
 
@@ -182,6 +183,18 @@ class _Seen:
         rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
+    def touches(self, thing: _Thing) -> bool:
+        """Whether some of it is in a thing's box."""
+        left, top, right, bottom = thing.box
+        return bool(self.mask[top:bottom, left:right].any())
+
+    def is_around(self, thing: _Thing) -> bool:
+        """Whether it is drawn around a wide thing, clear of it."""
+        if not thing.is_wide() or 2 * self.pen > thing.pen or self.touches(thing):
+            return False
+        left, top, right, bottom = self.box
+        return left < thing.box[0] and top < thing.box[1] and right > thing.box[2] and bottom > thing.box[3]
+
 
 def _seen(near: View, view: View, scene: Scene) -> _Seen:
     """The largest symbol of a scene, in the small picture."""
@@ -240,11 +253,12 @@ def _outermost(grey: NDArray[np.uint8], own: _Seen | None) -> tuple[_Thing | Non
     """The outermost thing in a small picture that is no sheet or tile, around what was found; and what it lies on."""
     inks = [ink for ink in (_ink(grey, light) for light in (False, True)) if ink is not None]
     here = [thing for ink in inks for thing in _things(ink)]
+    here = [one for one in here if not _is_ring(one, here)]
     carrier = thing = None
     for _ in range(_DEPTH):
         outer = [one for one in here if not any(other.encloses(one) for other in here)]
         if carrier is None and own is not None:
-            outer = [one for one in outer if own.mask[one.box[1] : one.box[3], one.box[0] : one.box[2]].any()]
+            outer = [one for one in outer if own.touches(one) or own.is_around(one)]
         if not outer:
             break
         thing = max(outer, key=lambda one: np.count_nonzero(one.mask))
@@ -255,6 +269,12 @@ def _outermost(grey: NDArray[np.uint8], own: _Seen | None) -> tuple[_Thing | Non
             break
         carrier = thing
     return thing, carrier
+
+
+def _is_ring(thing: _Thing, others: list[_Thing]) -> bool:
+    """Whether a thing is drawn around a wide one, clear of it."""
+    inside = thing.filled & ~thing.mask
+    return any(other.is_wide() and thing.ink is other.ink and not (other.filled & ~inside).any() for other in others)
 
 
 def _ink(grey: NDArray[np.uint8], light: bool) -> Ink | None:
@@ -282,6 +302,8 @@ def _explains(thing: _Thing, grey: NDArray[np.uint8], own: _Seen, is_carried: bo
 
     is_carried: whether the thing lies on a sheet or a tile.
     """
+    if own.is_around(thing):
+        return True
     levels = logarithm(grey)
     filled = thing.filled.view(np.uint8)
     around = spread(filled, 3) > spread(filled, 1)
@@ -308,8 +330,8 @@ def _explains(thing: _Thing, grey: NDArray[np.uint8], own: _Seen, is_carried: bo
     return abs(found - near) <= _ALIKE * contrast
 
 
-def _scene(ink: Ink, carrier: _Thing | None) -> Scene | None:
-    """What there is of a kind of wide ink on a carrier, or in the whole small picture."""
+def _scene(ink: Ink, carrier: _Thing | None, around: _Seen | None) -> Scene | None:
+    """What there is of a kind of wide ink on a carrier, or in the whole small picture, without the ring around it."""
     height, width = ink.contrast.shape
     if carrier is None:
         x, y, w, h = ink.parts.boxes.T
@@ -317,6 +339,8 @@ def _scene(ink: Ink, carrier: _Thing | None) -> Scene | None:
         area = ink.parts.mask(whole, (0, 0, width, height)) > 0
     else:
         area = spread(255 - 255 * carrier.filled.astype(np.uint8), _RIM) == 0
+    if around is not None:
+        area &= spread(255 * around.mask.astype(np.uint8), _RIM) == 0
     contrast = np.where(area, ink.contrast, np.uint8(0))
     parts = connected_parts(contrast >= ink.limit)
     scene = scene_of(Ink(ink.light, ink.grey, ink.paper, contrast, ink.limit, parts, *parts.levels(contrast), False), None)

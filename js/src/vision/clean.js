@@ -10,7 +10,7 @@ const MAX_SIDE = 512;
 const LARGE = 8; // the ink's longer side is one part in so many of the picture's, at least
 const FILLED = 0.5; // share of its box that ink takes at most
 const HAZE = 4; // how many times the ink's area its faint edges take at most
-const FRAMED = 0.85; // share of each side of its box that a frame runs along
+const [AROUND, LINES, STROKES] = [0.5, 7, 3]; // share of each side that a ring runs along; lines looked at, and strokes on one
 const [GAP, PIECE] = [0.35, 0.25]; // shares of the ink's longer side: the widest gap, and the least piece beside a gap
 
 // Ink on evenly lit paper. ink: image, 0 paper, 255 full ink. paper: its level. dark: whether ink is darker. contrast: grey levels
@@ -49,6 +49,7 @@ class EvenInk {
     return wide && this.inked > FILLED * (right - left) * (bottom - top);
   }
 
+  // Whether ink runs along all four sides, and there is other ink between, from left to right and from top to bottom.
   #mayBeFramed() {
     const [left, top, right, bottom] = this.box;
     const band = Math.max(3, Math.floor(Math.max(right - left, bottom - top) / 10));
@@ -60,7 +61,27 @@ class EvenInk {
       part(left, top, Math.min(width, left + band), bottom).rows,
       part(Math.max(0, right - band), top, right, bottom).rows,
     ];
-    return bands.every((along) => along.reduce((sum, set) => sum + set, 0) >= FRAMED * along.length);
+    const isAround = bands.every((along) => along.reduce((sum, set) => sum + set, 0) >= AROUND * along.length);
+    return isAround && this.#isCrossed(0) && this.#isCrossed(1);
+  }
+
+  // Whether a row (axis 0) or a column (axis 1) of the ink's box meets several strokes.
+  #isCrossed(axis) {
+    const [left, top, right, bottom] = this.box;
+    const { pixels, width } = this.ink;
+    for (let number = 1; number <= LINES; number++) {
+      const x = left + Math.floor(((right - left) * number) / (LINES + 1));
+      const y = top + Math.floor(((bottom - top) * number) / (LINES + 1));
+      const [start, step, length] = axis === 0 ? [y * width + left, 1, right - left] : [top * width + x, width, bottom - top];
+      let [strokes, before] = [0, false];
+      for (let at = 0; at < length; at++) {
+        const inked = pixels[start + at * step] > 127;
+        if (inked && !before) strokes += 1;
+        before = inked;
+      }
+      if (strokes >= STROKES) return true;
+    }
+    return false;
   }
 }
 

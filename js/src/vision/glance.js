@@ -7,7 +7,7 @@ import { filledIn, isCarrier } from "./outline.js";
 import { readingOf } from "./readings.js";
 import { reduce } from "./resample.js";
 import { ringsOf } from "./rings.js";
-import { foundOf, isOnPaper } from "./segment.js";
+import { foundOf, isOnPaper, isStraight } from "./segment.js";
 import { alone, findSheet } from "./sheet-on-desk.js";
 
 const PIXELS = 1024 * 768; // of the picture in which ink is looked for, at most
@@ -17,7 +17,7 @@ const LEAST = 16; // pixels of the picture that a symbol's longer side has at le
 const SMALL = 0.25; // share of the usual symbol's side below which something beside the symbols is none
 const [FAR_SHEET, AROUND] = [3, 0.15]; // the picture over a sheet that is looked at closely, and how much around it
 const [WIDEST, FILLED, BESIDE] = [0.34, 0.45, 0.5]; // pens and filling of what is no ink but a sheet, and how much around it
-const [LONG, STRAIGHT, LONGER] = [12, 1.4, 2]; // pens that a rule is long, how straight it is, and how long beside symbols
+const LONGER = 2; // a rule is so many times as long as symbols are large
 const UNEVEN = 8; // contrast of most of the picture that halves what its ink is worth
 const CLOSE = 10; // a close look shows one part in so many of the whole picture's ink
 const [ALIKE, FEW] = [1.6, 3]; // how different in size bold letters are, and how few are none
@@ -136,15 +136,11 @@ function symbolsOf(ink, window) {
 }
 
 // Parts without the straight lines that are longer than anything else is large.
-function withoutRules({ boxes, areas, pens }, numbers) {
-  const straight = numbers.filter((number) => {
-    const [, , w, h] = boxes[number];
-    const drawn = (w * w + h * h) * pens[number] ** 2;
-    return 4 * Math.max(w, h) >= LONG * pens[number] && 16 * areas[number] ** 2 <= STRAIGHT * drawn;
-  });
+function withoutRules(parts, numbers) {
+  const straight = numbers.filter((number) => isStraight(parts, number));
   if (straight.length === numbers.length) return numbers;
-  const usual = usualSide(numbers.filter((number) => !straight.includes(number)).map((number) => boxes[number]));
-  return numbers.filter((number) => !straight.includes(number) || !(sideOf(boxes[number]) > LONGER * usual));
+  const usual = usualSide(numbers.filter((number) => !straight.includes(number)).map((number) => parts.boxes[number]));
+  return numbers.filter((number) => !straight.includes(number) || !(sideOf(parts.boxes[number]) > LONGER * usual));
 }
 
 // Whether a wide part is a sheet or what is lit of it, and none of several bold letters, which are alike.

@@ -11,7 +11,7 @@ import { transposed } from "./image.js";
 import { countLines } from "./lines.js";
 import { connectedParts } from "./parts.js";
 import { reduce } from "./resample.js";
-import { look, sceneOf } from "./segment.js";
+import { isStraight, look, sceneOf } from "./segment.js";
 import { viewOf } from "./sheet-on-desk.js";
 import { wider } from "./wide-ink.js";
 
@@ -20,6 +20,8 @@ const [PUNCHED, PUNCHED_SHARE] = [2.2, 0.25]; // pen widths from which a dot may
 const [ALIGNED_GAP, ALIGNED_SHARE] = [0.2, 0.35]; // how far dots in a line are from a symbol that is not theirs, and how large
 const DOT_REACH = 0.5; // the same for dots
 const SHARE = 0.25; // share of the largest group's side that another has at least, to be part of the same symbol
+const [BIT, FAR] = [0.4, 0.6]; // how large what lies beside a symbol is, and from where on it hardly is a stroke
+const [LONGER, LONGEST] = [1.2, 3]; // a straight thing may be a pencil beside the symbol when it is so many times as long
 const FEW = 4; // groups of more than so many are several symbols
 const [MOST_RAYS, RAYS, OFF] = [16, 4, 8]; // groups around a middle that are one symbol, see _is_radial in readings.py
 const [LARGE, SMALLEST] = [8, 16]; // ink that takes less than one part in so many is cut out, if it has so many pixels
@@ -200,15 +202,14 @@ function ofScene(grey, scene, factor, whole, even) {
   const symbols = countOf(scene, even);
   const found = [];
   for (const one of waysOf(scene, even)) {
-    const framed = one === scene.framed;
-    const everything = one.numbers.length === scene.ink.parts.areas.length;
-    if (whole && everything && (isLarge(one.side * factor, grey) || isDot(one))) {
-      found.push({ ...whole, framed, symbols });
-      if (even && found.length === 1 && symbols === 1 && !scene.points) break;
-      continue;
+    const framed = one === scene.framed || (scene.bare !== null && one !== scene.bare);
+    const isAll = whole && one.numbers.length === scene.ink.parts.areas.length;
+    const large = isLarge(one.side * factor, grey);
+    if (!isAll || !large) {
+      const dropped = (scene.framed || scene.bare) && !framed ? [...scene.dropped, "the frame around it"] : scene.dropped;
+      found.push({ ...readingOf(grey, one, factor), framed, dropped, symbols });
     }
-    const dropped = scene.framed && !framed ? [...scene.dropped, "the frame around it"] : scene.dropped;
-    found.push({ ...readingOf(grey, one, factor), framed, dropped, symbols });
+    if (isAll && (large || isDot(one))) found.push({ ...whole, framed, symbols }); // a small one may be a dot, or a filled shape
   }
   return found;
 }
@@ -257,15 +258,21 @@ function waysOf(scene, even) {
   let symbols = scene.symbols.filter((one) => !dots.includes(one) && !holes.includes(one));
   if (!symbols.length) [symbols, dots] = [dots, []];
   if (!symbols.length) return [];
-  const [largest] = symbols;
-  const members = membersOf(symbols);
+  const others = besideOf(symbols);
+  const kept = symbols.filter((one) => !others.includes(one));
+  const far = others.every((one) => isFarBit(one, kept));
+  const taken = even ? symbols : kept;
+  const [largest] = kept;
   const beside = dots.filter((dot) => gap(dot.box, largest.box) <= DOT_REACH * largest.side);
   const points = scene.points ? [scene.points] : [];
   const ways = [];
-  if (even || isRadial(scene.symbols)) ways.push([...symbols, ...beside, ...points]);
-  if (symbols.length <= FEW) ways.push([...members, ...beside, ...points]);
-  if (symbols.length > 1 || points.length) {
-    ways.push(symbols.length <= FEW && points.length ? [...members, ...beside] : [largest]);
+  if (even || isRadial(scene.symbols)) ways.push([...taken, ...beside, ...points]);
+  if (even && others.length) {
+    ways.splice(far ? 0 : 1, 0, [...kept, ...beside, ...points]);
+  } else if (!even || points.length || holes.length || beside.length < dots.length || symbols.length > FEW) {
+    const members = membersOf(kept);
+    if (kept.length <= FEW) ways.push([...members, ...beside, ...points]);
+    if (kept.length > 1 || points.length) ways.push(kept.length <= FEW && points.length ? [...members, ...beside] : [largest]);
   }
   if (!ways.length) ways.push([largest]);
   if (holes.length) {
@@ -276,7 +283,27 @@ function waysOf(scene, even) {
     const one = together(way);
     if (found.every((other) => other.numbers.length !== one.numbers.length)) found.push(one);
   }
-  return scene.framed ? [...found, scene.framed] : found;
+  return [...found, scene.framed, scene.bare].filter((one) => one);
+}
+
+// What may lie beside a symbol and be none of its strokes: a staple, a clip at the picture's edge, a pencil.
+function besideOf(symbols) {
+  const bars = symbols.filter(({ ink, numbers }) => numbers.length === 1 && isStraight(ink.parts, numbers[0]));
+  const rest = symbols.filter((one) => !bars.includes(one));
+  if (!rest.length || isDot(rest[0])) return [];
+  const [largest, ...others] = rest;
+  const found = bars.filter(({ side }) => LONGER * largest.side < side && side <= LONGEST * largest.side);
+  return [...found, ...others.filter((one) => one.side <= BIT * largest.side || (isCutOff(one) && !isCutOff(largest)))];
+}
+
+// Whether something is small and far from the symbol, and no dot.
+function isFarBit(one, symbols) {
+  const { side } = symbols[0];
+  return one.side <= BIT * side && !isDot(one) && Math.min(...symbols.map((other) => gap(one.box, other.box))) > FAR * side;
+}
+
+function isCutOff({ ink: { contrast: { width, height } }, box: [x, y, w, h] }) {
+  return x === 0 || y === 0 || x + w === width || y + h === height;
 }
 
 // Dots of one size in a row or a column beside the largest symbol, some way off: punched holes.

@@ -1,10 +1,16 @@
 // What is drawn around symbols, and is none, as oneshot_runtime/vision/rings.py.
 
 import { sideOf, union } from "./grouping.js";
+import { roundHalfEven, transposed } from "./image.js";
+import { filledIn, isConvex } from "./outline.js";
 
 const PENS = 8; // a ring's shorter side over the width of its pen, at least
 const AROUND = 0.9; // share of the rows and columns of what it encloses that a ring closes to each side
 const FILLED = 4; // a ring's longer side over that of all it encloses, at most
+const THIN = 32; // a ring's longer side over the width of its pen, from which on it is hardly a stroke of the symbol
+const OUTLINE = 128; // pixels of a ring's longer side at which its outline is looked at
+const DOUBLE = 0.7; // a frame's longer side over that of the frame around it, at least
+const FRAMED = 0.9; // share of each side of its box that a frame runs along
 
 // Parts of ink that enclose others on all sides, clear of each: their numbers, of those given.
 export function ringsOf(ink, numbers) {
@@ -12,35 +18,83 @@ export function ringsOf(ink, numbers) {
   return numbers.filter((number) => {
     const [x, y, w, h] = boxes[number];
     if (!(4 * Math.min(w, h) >= PENS * pens[number])) return false;
-    const inner = numbers.map((other) => boxes[other]).filter(([left, top, width, height]) =>
-      left > x && top > y && left + width < x + w && top + height < y + h);
-    return inner.length > 0 && sideOf(union(inner)) * FILLED >= Math.max(w, h) && isAround(ink, number, inner);
+    const inner = numbers.filter((other) => {
+      const [left, top, width, height] = boxes[other];
+      return left > x && top > y && left + width < x + w && top + height < y + h;
+    });
+    if (!inner.length || sideOf(union(inner.map((other) => boxes[other]))) * FILLED < Math.max(w, h)) return false;
+    return isAround(ink, number, inner);
   });
 }
 
-// Whether a part is on all four sides of each of the boxes, and in none of them.
+// The rings that are hardly part of a symbol: thin ones, and those that run along all four sides of their box, and nowhere else;
+// of rings within each other the outer ones, as far as they are about as large. pen: about the width of the symbol's strokes.
+export function framesOf(ink, rings, pen) {
+  const { boxes, pens } = ink.parts;
+  const frames = [];
+  let last = 0;
+  for (const ring of [...rings].sort((one, other) => sideOf(boxes[other]) - sideOf(boxes[one]))) {
+    const [x, y, w, h] = boxes[ring];
+    const side = Math.max(w, h);
+    if (side < DOUBLE * last) break;
+    const band = Math.max(2, roundHalfEven(2 * pen), Math.floor(side / 12));
+    if (!runsAround(ink.parts.mask([ring], x, y, x + w, y + h), band) && 4 * side < THIN * pens[ring]) break;
+    frames.push(ring);
+    last = side;
+  }
+  return frames;
+}
+
+// Whether ink runs along all four sides of a mask, in a band, and nowhere else.
+function runsAround(mask, band) {
+  const { pixels, width, height } = mask;
+  const sides = [new Uint8Array(width), new Uint8Array(width), new Uint8Array(height), new Uint8Array(height)];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (!pixels[y * width + x]) continue;
+      const near = [y < band, y >= height - band, x < band, x >= width - band];
+      if (!near.includes(true)) return false;
+      near.forEach((own, side) => { if (own) sides[side][side < 2 ? x : y] = 1; });
+    }
+  }
+  return sides.every((side) => side.reduce((sum, own) => sum + own, 0) / side.length >= FRAMED);
+}
+
+// Whether a part is on all four sides of each of the others, and between no two pixels of one row or column of them. What is
+// drawn around something has no bays.
 function isAround({ parts }, number, inner) {
   const [x, y, w, h] = parts.boxes[number];
-  const { pixels } = parts.mask([number], x, y, x + w, y + h);
-  const isSet = (left, top, right, bottom) => {
-    for (let row = top; row < bottom; row++) {
-      for (let column = left; column < right; column++) if (pixels[row * w + column]) return true;
-    }
-    return false;
+  const around = parts.mask([number], x, y, x + w, y + h);
+  const largest = Math.max(...inner.map((other) => sideOf(parts.boxes[other])));
+  const isBetween = (other) => {
+    const mask = parts.mask([other], x, y, x + w, y + h);
+    return isBeside(around, mask) && isBeside(transposed(around), transposed(mask));
   };
-  const share = (from, to, isClosed) => {
-    let closed = 0;
-    for (let at = from; at < to; at++) if (isClosed(at)) closed += 1;
-    return closed / (to - from);
-  };
-  const largest = Math.max(...inner.map(sideOf));
-  return inner.filter((box) => 8 * sideOf(box) >= largest).every((box) => {
-    const [left, top] = [box[0] - x, box[1] - y];
-    const [right, bottom] = [left + box[2], top + box[3]];
-    return !isSet(left, top, right, bottom) &&
-      share(top, bottom, (row) => isSet(0, row, left, row + 1)) >= AROUND &&
-      share(top, bottom, (row) => isSet(right, row, w, row + 1)) >= AROUND &&
-      share(left, right, (column) => isSet(column, 0, column + 1, top)) >= AROUND &&
-      share(left, right, (column) => isSet(column, bottom, column + 1, h)) >= AROUND;
-  });
+  if (!inner.filter((other) => 8 * sideOf(parts.boxes[other]) >= largest).every(isBetween)) return false;
+  return isConvex(everySo(filledIn(around), 1 + Math.floor(Math.max(w, h) / OUTLINE)));
+}
+
+// Whether what is around a mask is to the left and to the right of most of its rows, and never in between.
+function isBeside(around, { pixels, width, height }) {
+  let [rows, left, right] = [0, 0, 0];
+  for (let y = 0; y < height; y++) {
+    const row = pixels.subarray(y * width, (y + 1) * width);
+    const first = row.findIndex((set) => set);
+    if (first < 0) continue;
+    const last = row.findLastIndex((set) => set);
+    const other = around.pixels.subarray(y * width, (y + 1) * width);
+    if (other.subarray(first, last + 1).some((set) => set)) return false;
+    rows += 1;
+    if (other.subarray(0, first).some((set) => set)) left += 1;
+    if (other.subarray(last + 1).some((set) => set)) right += 1;
+  }
+  return Math.min(left / rows, right / rows) >= AROUND;
+}
+
+// Every so many rows and columns of an image, from the first.
+function everySo({ pixels, width, height }, step) {
+  const [columns, rows] = [Math.ceil(width / step), Math.ceil(height / step)];
+  const part = { pixels: new Uint8Array(columns * rows), width: columns, height: rows };
+  for (let y = 0; y < rows; y++) for (let x = 0; x < columns; x++) part.pixels[y * columns + x] = pixels[y * step * width + x * step];
+  return part;
 }

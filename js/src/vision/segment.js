@@ -1,9 +1,9 @@
 // From a picture's ink to its symbols, as oneshot_runtime/vision/segment.py. A symbol that was found is { ink, numbers, box, side }.
 
 import { groupParts, gap, sideOf, union } from "./grouping.js";
-import { roundHalfEven } from "./image.js";
 import { findInk } from "./ink.js";
 import { reduce } from "./resample.js";
+import { framesOf, ringsOf } from "./rings.js";
 
 const WORKING_SIDE = 1024; // longer side of the picture in which ink is looked for
 const MOST_PARTS = 400; // parts that are looked at, largest first
@@ -14,7 +14,8 @@ const [POINT, POINT_REACH, MOST_POINTS] = [1.3, 0.5, 8]; // pen widths of a poin
 const FAR_POINT = 0.8; // pen widths of a point that belongs to a symbol from afar, where the paper is even
 const THIN = 6; // pen widths that a symbol's longer side has usually
 const WIDEST = 0.75; // share of the window that strokes are wide at most
-const FRAMED = 0.9; // share of each side of its box that a frame runs along
+const [FILLED, DETAIL] = [10, 2]; // a filled shape's side over its pen, at most; and pixels of a detail of it, at least
+const [LONG, STRAIGHT] = [12, 1.4]; // a straight thing's length over its pen; and its area over what a pen draws, both squared
 const SMALLEST = 4; // pixels of the working picture that a symbol's longer side has at least
 
 // The picture in which ink is looked for, and by how much it is smaller.
@@ -48,28 +49,30 @@ function largestOf(numbers, value) {
   return numbers.reduce((best, number) => (value(number) > value(best) ? number : best));
 }
 
-// What ink shows: { ink, symbols, framed, points, pen, dropped }, see Scene in segment.py. window: that it was found with; parts
+// What ink shows: { ink, symbols, framed, bare, points, pen, dropped }, see Scene in segment.py. window: that it was found with; parts
 // not much narrower are no ink. null where the paper is even.
 export function sceneOf(ink, window) {
   const { parts } = ink;
   const sides = parts.boxes.map(sideOf);
   const dropped = [];
-  const nothing = { ink, symbols: [], framed: null, points: null, pen: 0, dropped };
+  const nothing = { ink, symbols: [], framed: null, bare: null, points: null, pen: 0, dropped };
   let keep = insideOf(ink, sides, window, dropped);
   if (!keep.length) return nothing;
   let pen = penOf(ink, largestOf(keep, (number) => sides[number]));
-  keep = withoutSpecks(parts, keep, sides, pen, window);
+  const details = window === null ? detailsOf(parts, keep, sides) : [];
+  keep = withoutSpecks(parts, keep, sides, pen, window, details);
   if (window !== null) {
     keep = keep.filter((number) => isOnPaper(ink, number));
     if (!keep.length) return nothing;
     pen = penOf(ink, largestOf(keep, (number) => sides[number]));
     if (pen > WIDEST * window) return nothing;
   }
-  const frames = framesOf(ink, keep, pen);
+  const rings = ringsOf(ink, [...keep].sort((one, other) => one - other));
+  const frames = framesOf(ink, rings, pen);
   let rest = keep.filter((number) => !frames.includes(number));
-  let points = rest.filter((number) => sides[number] < POINT * pen);
+  let points = rest.filter((number) => sides[number] < POINT * pen && !details.includes(number));
   if (points.length === rest.length) points = [];
-  else rest = rest.filter((number) => !(sides[number] < POINT * pen));
+  else rest = rest.filter((number) => !points.includes(number));
   const groups = groupParts(rest.map((number) => parts.boxes[number]))
     .map((group) => foundOf(ink, group.map((place) => rest[place])))
     .filter((group) => group.side >= SMALLEST)
@@ -79,7 +82,9 @@ export function sceneOf(ink, window) {
   const specks = parts.areas.length - frames.length - groups.reduce((sum, group) => sum + group.numbers.length, 0) - near.length;
   if (specks) dropped.push(`${specks} speck${specks === 1 ? "" : "s"}`);
   const framed = frames.length ? foundOf(ink, [...frames, ...rest, ...near]) : null;
-  return { ink, symbols: groups, framed, points: near.length ? foundOf(ink, near) : null, pen, dropped };
+  const inner = rest.filter((number) => !rings.includes(number));
+  const bare = !frames.length && inner.length && inner.length < rest.length ? foundOf(ink, inner) : null;
+  return { ink, symbols: groups, framed, bare, points: near.length ? foundOf(ink, near) : null, pen, dropped };
 }
 
 // The parts that the picture's border does not cut off, largest first.
@@ -91,11 +96,21 @@ function insideOf({ contrast: { width, height }, parts }, sides, window, dropped
   return keep.sort((one, other) => parts.areas[other] - parts.areas[one]).slice(0, MOST_PARTS);
 }
 
-function withoutSpecks(parts, keep, sides, pen, window) {
+function withoutSpecks(parts, keep, sides, pen, window, details) {
   const isSpeck = (number) => !(sides[number] >= SPECK * pen);
   const specks = keep.filter(isSpeck);
   if (window === null && specks.length === 1 && parts.areas[specks[0]] === 1) return keep; // one pixel in a drawing is nothing
-  return keep.filter((number) => !isSpeck(number));
+  return keep.filter((number) => !isSpeck(number) || details.includes(number));
+}
+
+// Parts that lie within the box of a filled shape, the largest: dots of a telephone's dial are no specks.
+function detailsOf({ boxes, pens }, keep, sides) {
+  const [x, y, w, h] = boxes[keep[0]];
+  if (4 * Math.max(w, h) > FILLED * pens[keep[0]]) return [];
+  return keep.filter((number) => {
+    const [left, top, wide, high] = boxes[number];
+    return left > x && top > y && left + wide < x + w && top + high < y + h && sides[number] >= DETAIL;
+  });
 }
 
 // The points that belong to the largest group.
@@ -112,41 +127,11 @@ export function foundOf(ink, numbers) {
   return { ink, numbers, box, side: sideOf(box) };
 }
 
-// Parts that are frames around others: their ink runs along all four sides of their box, and nowhere else.
-function framesOf(ink, numbers, pen) {
-  const frames = [];
-  const { boxes } = ink.parts;
-  for (const number of [...numbers].sort((one, other) => sideOf(boxes[other]) - sideOf(boxes[one]))) {
-    const [x, y, w, h] = boxes[number];
-    if (frames.length && !encloses(boxes[frames.at(-1)], boxes[number], 0)) break;
-    const band = Math.max(2, roundHalfEven(2 * pen), Math.floor(Math.max(w, h) / 12));
-    const inner = numbers.filter((other) => other !== number && encloses(boxes[number], boxes[other], band >> 1));
-    if (!inner.length || Math.min(w, h) < 4 * band) break;
-    if (4 * sideOf(union(inner.map((other) => boxes[other]))) < Math.max(w, h)) break;
-    if (!runsAround(ink.parts.mask([number], x, y, x + w, y + h), band)) break;
-    frames.push(number);
-  }
-  return frames;
-}
-
-// Whether ink runs along all four sides of a mask, in a band, and nowhere else.
-function runsAround(mask, band) {
-  const { pixels, width, height } = mask;
-  const sides = [new Uint8Array(width), new Uint8Array(width), new Uint8Array(height), new Uint8Array(height)];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (!pixels[y * width + x]) continue;
-      const near = [y < band, y >= height - band, x < band, x >= width - band];
-      if (!near.includes(true)) return false;
-      near.forEach((own, side) => { if (own) sides[side][side < 2 ? x : y] = 1; });
-    }
-  }
-  return sides.every((side) => side.reduce((sum, own) => sum + own, 0) / side.length >= FRAMED);
-}
-
-function encloses(outer, inner, margin) {
-  return [0, 1].every((axis) => inner[axis] >= outer[axis] + margin &&
-    inner[axis] + inner[axis + 2] <= outer[axis] + outer[axis + 2] - margin);
+// Whether a part is straight and long, as rules and pencils are.
+export function isStraight({ boxes, pens, areas }, number) {
+  const [, , w, h] = boxes[number];
+  const pen = pens[number];
+  return 4 * Math.max(w, h) >= LONG * pen && 16 * areas[number] ** 2 <= STRAIGHT * (w ** 2 + h ** 2) * pen ** 2;
 }
 
 // Whether paper surrounds a part on all sides: a gap between strokes, or the tip of something wide, borders on its like.

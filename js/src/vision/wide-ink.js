@@ -44,7 +44,7 @@ export function wider(grey, view, scene) {
         return null;
       }
     }
-    const seen = wideScene(ink, carrier);
+    const seen = wideScene(ink, carrier, own && thing && liesAround(own, thing) ? own.mask : null);
     return seen.symbols.length ? { view: near, scene: seen } : null;
   }
   return null;
@@ -163,10 +163,11 @@ function seenOf(near, view, { ink, symbols: [{ numbers, box, side }] }) {
 function outermost(grey, own) {
   const inks = [false, true].map((light) => wideInk(grey, light)).filter((ink) => ink);
   let here = inks.flatMap(thingsOf);
+  here = here.filter((one) => !isRing(one, here));
   let [carrier, thing] = [null, null];
   for (let depth = 0; depth < DEPTH; depth++) {
     let outer = here.filter((one) => !here.some((other) => encloses(other, one)));
-    if (!carrier && own) outer = outer.filter((one) => insideBox(own.mask, one.box).some((set) => set));
+    if (!carrier && own) outer = outer.filter((one) => touches(own, one) || liesAround(own, one));
     if (!outer.length) break;
     thing = outer.reduce((best, one) => (one.area > best.area ? one : best));
     const { ink, filled } = thing;
@@ -178,6 +179,22 @@ function outermost(grey, own) {
 }
 
 const encloses = ({ box: one }, { box: other }) => one[0] < other[0] && one[1] < other[1] && one[2] > other[2] && one[3] > other[3];
+
+// Whether a thing is drawn around a wide one, clear of it.
+function isRing({ ink, filled, mask }, others) {
+  const isInside = (set, at) => !set || (filled.pixels[at] && !mask.pixels[at]);
+  return others.some((other) => isWide(other) && ink === other.ink && other.filled.pixels.every(isInside));
+}
+
+// Whether some of what was found is in a thing's box.
+const touches = (own, { box }) => insideBox(own.mask, box).some((set) => set);
+
+// Whether what was found is drawn around a wide thing, clear of it.
+function liesAround(own, thing) {
+  if (!isWide(thing) || 2 * own.pen > thing.pen || touches(own, thing)) return false;
+  const [x, y, w, h] = boundsOf(own.mask);
+  return x < thing.box[0] && y < thing.box[1] && x + w > thing.box[2] && y + h > thing.box[3];
+}
 
 const insideBox = (mask, [left, top, right, bottom]) => crop(mask, left, top, right, bottom).pixels;
 
@@ -213,6 +230,7 @@ function thingsOf(ink) {
 // Whether what was found is a hole in a thing, a bay or a bit of it, as its level tells, or noise on it. isCarried: whether the
 // thing lies on a sheet or a tile.
 function explains(thing, grey, own, isCarried) {
+  if (liesAround(own, thing)) return true;
   const [wide, narrow] = [spread(thing.filled, 3).pixels, spread(thing.filled, 1).pixels];
   const inside = meanLevel(grey, (at) => thing.mask.pixels[at]);
   const outside = meanLevel(grey, (at) => wide[at] > narrow[at]);
@@ -241,8 +259,8 @@ function meanLevel({ pixels }, isPart) {
   return count ? Math.floor(sum / count) : 0;
 }
 
-// What there is of a kind of wide ink on a carrier, or in the whole small picture.
-function wideScene(ink, carrier) {
+// What there is of a kind of wide ink on a carrier, or in the whole small picture, without the ring around it.
+function wideScene(ink, carrier, around) {
   const { width, height } = ink.contrast;
   let isPart = null;
   if (carrier) {
@@ -256,6 +274,7 @@ function wideScene(ink, carrier) {
     const mask = ink.parts.mask(whole, 0, 0, width, height).pixels;
     isPart = (at) => mask[at];
   }
-  const contrast = { ...ink.contrast, pixels: ink.contrast.pixels.map((level, at) => (isPart(at) ? level : 0)) };
+  const ring = around && spread(around, RIM).pixels;
+  const contrast = { ...ink.contrast, pixels: ink.contrast.pixels.map((level, at) => (isPart(at) && !ring?.[at] ? level : 0)) };
   return sceneOf(inkOf(ink.light, ink.grey, ink.paper, contrast, ink.limit), null);
 }
