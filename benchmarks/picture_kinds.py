@@ -28,6 +28,8 @@ from benchmarks.picture_ink import Rng, cover, image_of, laid, tight
 from benchmarks.picture_papers import (
     a4_scan,
     chalk,
+    circled,
+    clipped,
     coloured,
     framed,
     near_edges,
@@ -38,6 +40,7 @@ from benchmarks.picture_papers import (
     small_on_page,
     specks,
     squared,
+    stapled,
     tall_strip,
     wide_strip,
 )
@@ -83,6 +86,9 @@ KINDS = (
     Kind("shadow of a fold", "% less", (20, 40, 60), 3, fold),
     Kind("app-icon tile", "% of the side", (100, 80, 50, 30, 15), 4, tile),
     Kind("drawn frame", "pixels wide of 300", (2, 4, 8, 12), 3, framed),
+    Kind("drawn circle", "pixels wide of 300", (2, 4, 8, 12), 3, circled),
+    Kind("staple beside it", "pixels long of 560", (25, 40, 55), 3, stapled),
+    Kind("paper clip at the edge", "pixels wide of 560", (22, 30, 40), 3, clipped),
     Kind("ruled paper", "levels darker", (15, 40, 90, 160), 3, ruled),
     Kind("squared paper", "levels darker", (15, 40, 90, 160), 3, squared),
     Kind("specks", "number", (1, 4, 12, 40), 3, specks),
@@ -107,4 +113,11 @@ KINDS = (
 )
 """All kinds. Those of `ODDITIES`, at the strength given, are enrolled too, to see what is then named after them."""
 
-ODDITIES = {"sheet on a desk": 80, "app-icon tile": 80, "drawn frame": 4, "squared paper": 90, "punched holes": 2}
+ODDITIES = {
+    "sheet on a desk": 80,
+    "app-icon tile": 80,
+    "drawn frame": 4,
+    "drawn circle": 4,
+    "squared paper": 90,
+    "punched holes": 2,
+}

@@ -10,6 +10,8 @@ from benchmarks.picture_ink import Rng, cover, image_of, laid, soft_texture
 __all__ = [
     "a4_scan",
     "chalk",
+    "circled",
+    "clipped",
     "coloured",
     "framed",
     "near_edges",
@@ -20,6 +22,7 @@ __all__ = [
     "small_on_page",
     "specks",
     "squared",
+    "stapled",
     "tall_strip",
     "wide_strip",
 ]
@@ -108,6 +111,33 @@ def framed(ink: Image.Image, pen: float, rng: Rng) -> Image.Image:
     ImageDraw.Draw(lines).rectangle((gap, gap + 4, 300 - gap, 298 - gap), outline=255, width=round(pen))
     turned = np.asarray(lines.rotate(float(rng.uniform(-2, 2)), Image.Resampling.BICUBIC)) / 255.0
     return image_of(laid(np.maximum(covered, turned), 255, 10))
+
+
+def circled(ink: Image.Image, pen: float, rng: Rng) -> Image.Image:
+    """A drawn circle, `pen` pixels wide of 300, around the symbol."""
+    covered = cover(ink, (300, 300), 105, rng, middle=True)
+    ring = Image.new("L", (900, 900))
+    gap = int(rng.integers(20, 90))
+    ImageDraw.Draw(ring).ellipse((gap, gap + 20, 900 - gap, 880 - gap), outline=255, width=round(3 * pen))
+    return image_of(laid(np.maximum(covered, np.asarray(ring.resize((300, 300), Image.Resampling.BOX)) / 255.0), 255, 10))
+
+
+def stapled(ink: Image.Image, length: float, rng: Rng) -> Image.Image:
+    """A page with a staple of `length` pixels near a corner; the symbol takes 200."""
+    page = image_of(laid(cover(ink, (460, 560), 200, rng, middle=True), 246, 30))
+    x, y, slope = rng.uniform(20, 60), rng.uniform(20, 50), rng.uniform(0, 0.8)
+    ImageDraw.Draw(page).line((x, y, x + length, y + slope * length), fill=100, width=4)
+    return page
+
+
+def clipped(ink: Image.Image, width: float, rng: Rng) -> Image.Image:
+    """A page with a paper clip of that width at its upper edge."""
+    page = image_of(laid(cover(ink, (520, 560), 200, rng, middle=True), 246, 30))
+    x = float(rng.uniform(30, 500 - width))
+    for inset, below in ((0.0, 90.0), (0.22, 65.0)):
+        box = (x + inset * width, -40, x + (1 - inset) * width, below)
+        ImageDraw.Draw(page).rounded_rectangle(box, width * (0.5 - inset), outline=125, width=5)
+    return page
 
 
 def pencil(ink: Image.Image, percent: float, rng: Rng) -> Image.Image:
