@@ -314,7 +314,7 @@ def test_the_command_reads_pictures_and_folders(tmp_path, drawings, capsys) -> N
 
 @pytest.mark.parametrize(
     ("kind", "strength"),
-    [("sheet on a desk", 80), ("app-icon tile", 80), ("drawn frame", 4), ("punched holes", 2)],
+    [("sheet on a desk", 80), ("app-icon tile", 80), ("drawn frame", 4), ("drawn circle", 4), ("punched holes", 2)],
 )
 def test_an_odd_picture_teaches_its_symbol_and_says_what_it_took(drawings, kind, strength) -> None:
     matcher = OneShotMatcher.load(far=0.05)
@@ -325,6 +325,55 @@ def test_an_odd_picture_teaches_its_symbol_and_says_what_it_took(drawings, kind,
     clean = [np.asarray(Image.fromarray(drawing).reduce(4)) for drawing in drawings]
     assert sum(matcher.match(clean[number]).label == f"s{number}" for number in range(4)) >= 3
     assert [matcher.match(picture(kind, drawings[n], strength, n)).label for n in range(4, 8)].count(None) >= 3
+
+
+def test_a_thin_line_drawn_around_a_bold_letter_is_none_of_it() -> None:
+    rng = np.random.default_rng(4)
+    light = 1 - 0.3 * np.linspace(0, 1, 420)
+    for letter in "ABKMNQST":
+        glyph = tight(np.asarray(bold(letter, 0, 255)))
+        drawn = Image.new("L", (420, 420), 238)
+        drawn.paste(45, (0, 0), Image.fromarray((255 * cover(glyph, (420, 420), 150, rng, middle=True)).astype(np.uint8)))
+        corners = np.array([(70, 62), (352, 70), (346, 356), (64, 348)]) + rng.integers(-6, 7, (4, 2))
+        ImageDraw.Draw(drawn).line([tuple(corners[at % 4].tolist()) for at in range(5)], 45, 3)
+        picture = (np.asarray(drawn) * light + rng.normal(0, 2, (420, 420))).clip(0, 255).astype(np.uint8)
+        found = preprocess(picture, SPEC).astype(int)
+        assert np.abs(found - preprocess(bold(letter, 0, 255), SPEC)).mean() < 12
+
+
+def test_a_pencil_beside_the_symbol_is_none_of_it(knowing, drawings) -> None:
+    rng = np.random.default_rng(7)
+    for number in range(4):
+        page = Image.fromarray((240 - 205 * cover(tight(drawings[number]), (500, 900), 230, rng, middle=True)).astype(np.uint8))
+        ImageDraw.Draw(page).line((840, 50, 825 + 15 * number, 450), 60, 16)
+        assert knowing.match(page).label == f"s{number}"
+
+
+def test_details_and_outlines_of_a_filled_shape_are_no_specks_and_no_frame() -> None:
+    telephone = Image.new("L", (220, 220), 255)
+    pen = ImageDraw.Draw(telephone)
+    pen.rounded_rectangle((40, 90, 180, 180), 14, fill=0)
+    pen.rounded_rectangle((25, 50, 195, 85), 14, fill=0)
+    pen.ellipse((80, 105, 140, 165), fill=255)
+    for angle in np.arange(10) * np.pi / 5:
+        x, y = 110 + 22 * np.cos(angle), 135 + 22 * np.sin(angle)
+        pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=0)
+    first = readings(Picture(np.asarray(telephone)))[0]
+    assert np.count_nonzero(first.ink[105:165, 80:140] > 127) > 300
+    cat = Image.new("L", (220, 220), 255)
+    pen = ImageDraw.Draw(cat)
+    pen.line([(50, 40), (90, 75), (130, 75), (170, 40), (180, 150), (110, 190), (40, 150), (50, 40)], 0, 4)
+    for x in (80, 130):
+        pen.ellipse((x, 100, x + 16, 124), fill=0)
+    assert readings(Picture(np.asarray(cat)))[0].whole
+
+
+def test_a_small_filled_shape_on_a_page_is_more_than_a_dot() -> None:
+    page = Image.new("L", (900, 1200), 255)
+    ImageDraw.Draw(page).polygon([(400, 640), (400, 612), (418, 598), (436, 612), (436, 640)], fill=0)
+    likely, *others = readings(Picture(np.asarray(page)))
+    assert likely.ink.shape[0] < 200
+    assert [one.whole for one in others] == [True]
 
 
 def test_a_clean_drawing_says_nothing_and_has_one_reading(drawings) -> None:

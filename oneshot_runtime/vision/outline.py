@@ -59,9 +59,9 @@ def filled_in(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(across & down)
 
 
-def is_convex(filled: NDArray[np.bool_]) -> bool:
-    """Whether a region bool (h, w) that is not empty is about as large as its hull."""
-    return bool(np.count_nonzero(filled) >= _CONVEX * np.count_nonzero(convex_hull(filled)))
+def is_convex(filled: NDArray[np.bool_], share: float = _CONVEX) -> bool:
+    """Whether a region bool (h, w) that is not empty takes that share of its hull."""
+    return bool(np.count_nonzero(filled) >= share * np.count_nonzero(convex_hull(filled)))
 
 
 def _is_rectangle(filled: NDArray[np.bool_]) -> bool:

@@ -317,7 +317,7 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
         return []
     others = _beside(symbols)
     kept = [one for one in symbols if all(one is not other for other in others)]
-    far = all(_is_far_bit(one, kept) for one in others)
+    far = all(_is_far(one, kept) for one in others)
     taken = symbols if even else kept
     largest = kept[0]
     beside = [dot for dot in dots if gap(dot.box, largest.box) <= _DOT_REACH * largest.side]
@@ -348,19 +348,21 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
 def _beside(symbols: list[Found]) -> list[Found]:
     """What may lie beside a symbol and be none of its strokes: a staple, a clip at the picture's edge, a pencil."""
     bars = [one for one in symbols if len(one.numbers) == 1 and are_straight(one.ink.parts, one.numbers)[0]]
-    rest = [one for one in symbols if all(one is not bar for bar in bars)]
-    if not rest or is_dot(rest[0]):
+    largest = next((one for one in symbols if all(one is not bar for bar in bars)), symbols[0])
+    pencils = [bar for bar in bars if _LONGER * largest.side < bar.side <= _LONGEST * largest.side]
+    largest = largest if pencils else symbols[0]
+    if is_dot(largest):
         return []
-    largest = rest[0]
-    found = [bar for bar in bars if _LONGER * largest.side < bar.side <= _LONGEST * largest.side]
-    small = [one for one in rest[1:] if one.side <= _BIT * largest.side or (_is_cut_off(one) and not _is_cut_off(largest))]
-    return found + small
+    rest = [one for one in symbols if one is not largest and all(one is not pencil for pencil in pencils)]
+    small = [one for one in rest if one.side <= _BIT * largest.side or (_is_cut_off(one) and not _is_cut_off(largest))]
+    return pencils + small
 
 
-def _is_far_bit(one: Found, symbols: list[Found]) -> bool:
-    """Whether something is small and far from the symbol, and no dot."""
+def _is_far(one: Found, symbols: list[Found]) -> bool:
+    """Whether what lies beside a symbol is far from it, and a pencil, or small and no dot."""
     side = symbols[0].side
-    return one.side <= _BIT * side and not is_dot(one) and min(gap(one.box, other.box) for other in symbols) > _FAR * side
+    kind = one.side > side or (one.side <= _BIT * side and not is_dot(one))
+    return kind and min(gap(one.box, other.box) for other in symbols) > _FAR * side
 
 
 def _is_cut_off(one: Found) -> bool:

@@ -23,8 +23,8 @@ _FILLED = 4
 _THIN = 32
 """A ring's longer side over the width of its pen, from which on it is hardly a stroke of the symbol."""
 
-_OUTLINE = 128
-"""Pixels of a ring's longer side at which its outline is looked at."""
+_OUTLINE, _ROUND = 128, 0.85
+"""Pixels of a ring's longer side at which its outline is looked at; and share of its hull that it and what is in it take."""
 
 _DOUBLE = 0.7
 """A frame's longer side over that of the frame around it, at least."""
@@ -84,7 +84,7 @@ def _is_around(ink: Ink, number: int, inner: NDArray[np.int64]) -> bool:
         if not (_is_beside(around, mask) and _is_beside(around.T, mask.T)):
             return False
     step = 1 + max(w, h) // _OUTLINE
-    return is_convex(filled_in(around)[::step, ::step])
+    return is_convex(filled_in(around)[::step, ::step], _ROUND)
 
 
 def _is_beside(around: NDArray[np.bool_], mask: NDArray[np.bool_]) -> bool:

@@ -54,8 +54,8 @@ export function filledIn({ pixels, width, height }) {
   return { pixels: across.map((set, at) => (set && inside(at) ? 255 : 0)), width, height };
 }
 
-// Whether a region that is not empty is about as large as its hull.
-export const isConvex = (filled) => countSet(filled.pixels) >= CONVEX * countSet(convexHull(filled).pixels);
+// Whether a region that is not empty takes that share of its hull.
+export const isConvex = (filled, share = CONVEX) => countSet(filled.pixels) >= share * countSet(convexHull(filled).pixels);
 
 // Whether a convex region fills the smallest rectangle around it, in any direction.
 function isRectangle({ pixels, width, height }) {

@@ -260,7 +260,7 @@ function waysOf(scene, even) {
   if (!symbols.length) return [];
   const others = besideOf(symbols);
   const kept = symbols.filter((one) => !others.includes(one));
-  const far = others.every((one) => isFarBit(one, kept));
+  const far = others.every((one) => isFar(one, kept));
   const taken = even ? symbols : kept;
   const [largest] = kept;
   const beside = dots.filter((dot) => gap(dot.box, largest.box) <= DOT_REACH * largest.side);
@@ -289,17 +289,19 @@ function waysOf(scene, even) {
 // What may lie beside a symbol and be none of its strokes: a staple, a clip at the picture's edge, a pencil.
 function besideOf(symbols) {
   const bars = symbols.filter(({ ink, numbers }) => numbers.length === 1 && isStraight(ink.parts, numbers[0]));
-  const rest = symbols.filter((one) => !bars.includes(one));
-  if (!rest.length || isDot(rest[0])) return [];
-  const [largest, ...others] = rest;
-  const found = bars.filter(({ side }) => LONGER * largest.side < side && side <= LONGEST * largest.side);
-  return [...found, ...others.filter((one) => one.side <= BIT * largest.side || (isCutOff(one) && !isCutOff(largest)))];
+  let largest = symbols.find((one) => !bars.includes(one)) ?? symbols[0];
+  const pencils = bars.filter(({ side }) => LONGER * largest.side < side && side <= LONGEST * largest.side);
+  largest = pencils.length ? largest : symbols[0];
+  if (isDot(largest)) return [];
+  const rest = symbols.filter((one) => one !== largest && !pencils.includes(one));
+  return [...pencils, ...rest.filter((one) => one.side <= BIT * largest.side || (isCutOff(one) && !isCutOff(largest)))];
 }
 
-// Whether something is small and far from the symbol, and no dot.
-function isFarBit(one, symbols) {
+// Whether what lies beside a symbol is far from it, and a pencil, or small and no dot.
+function isFar(one, symbols) {
   const { side } = symbols[0];
-  return one.side <= BIT * side && !isDot(one) && Math.min(...symbols.map((other) => gap(one.box, other.box))) > FAR * side;
+  if (!(one.side > side || (one.side <= BIT * side && !isDot(one)))) return false;
+  return Math.min(...symbols.map((other) => gap(one.box, other.box))) > FAR * side;
 }
 
 function isCutOff({ ink: { contrast: { width, height } }, box: [x, y, w, h] }) {

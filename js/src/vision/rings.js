@@ -8,7 +8,7 @@ const PENS = 8; // a ring's shorter side over the width of its pen, at least
 const AROUND = 0.9; // share of the rows and columns of what it encloses that a ring closes to each side
 const FILLED = 4; // a ring's longer side over that of all it encloses, at most
 const THIN = 32; // a ring's longer side over the width of its pen, from which on it is hardly a stroke of the symbol
-const OUTLINE = 128; // pixels of a ring's longer side at which its outline is looked at
+const [OUTLINE, ROUND] = [128, 0.85]; // pixels of a ring's longer side at which its outline is looked at, and share of its hull
 const DOUBLE = 0.7; // a frame's longer side over that of the frame around it, at least
 const FRAMED = 0.9; // share of each side of its box that a frame runs along
 
@@ -71,7 +71,7 @@ function isAround({ parts }, number, inner) {
     return isBeside(around, mask) && isBeside(transposed(around), transposed(mask));
   };
   if (!inner.filter((other) => 8 * sideOf(parts.boxes[other]) >= largest).every(isBetween)) return false;
-  return isConvex(everySo(filledIn(around), 1 + Math.floor(Math.max(w, h) / OUTLINE)));
+  return isConvex(everySo(filledIn(around), 1 + Math.floor(Math.max(w, h) / OUTLINE)), ROUND);
 }
 
 // Whether what is around a mask is to the left and to the right of most of its rows, and never in between.
