@@ -1,4 +1,4 @@
-"""A bound of the distance in a sixth of the bytes: sums of components that vary together.
+"""A bound of the distance in a fifth of the bytes: sums of components that vary together.
 
 For any signs, `|sum of s_j (a_j - b_j)| <= sum of |a_j - b_j|`, so the L1 distance of two codes' sums is at most that of the
 codes. Sums are kept as bytes: less the group's offset, divided by the step, rounded down, clipped to 0..255. How far rounding

@@ -172,11 +172,11 @@ def _pieces(parts: Sequence[Rows], step: int, scratch: NDArray[np.uint16]) -> li
 
 
 class _Best:
-    """The nearest rows so far; shared by the threads of a search."""
+    """The nearest rows so far, in order; shared by the threads of a search."""
 
     def __init__(self, count: int) -> None:
         self._lock, self._count = threading.Lock(), count
-        self._distances, self._numbers = np.empty(0, np.int32), np.empty(0, np.int64)
+        self._rows: list[tuple[int, int]] = []
         self.radius = scan.REMOVED - 1
         """Rows farther than this are none of the nearest."""
 
@@ -186,20 +186,16 @@ class _Best:
             distances, places = scan.smallest(distances, self._count)
             numbers = numbers[places]
         near = distances <= self.radius
-        if not near.any():
-            return
+        rows = zip(distances[near].tolist(), numbers[near].tolist(), strict=True)
         with self._lock:
-            distances = np.concatenate((self._distances, distances[near]))
-            numbers = np.concatenate((self._numbers, numbers[near]))
-            order = np.lexsort((numbers, distances))
-            order = order[np.diff(numbers[order], prepend=-1) != 0][: self._count]
-            self._distances, self._numbers = distances[order], numbers[order]
-            if len(order) == self._count:
-                self.radius = int(self._distances[-1])
+            self._rows = sorted({*self._rows, *rows})[: self._count]
+            if len(self._rows) == self._count:
+                self.radius = self._rows[-1][0]
 
     def found(self) -> _Found:
-        """Distances and numbers, in order."""
-        return self._distances, self._numbers
+        """Distances and numbers."""
+        distances, numbers = zip(*self._rows, strict=True) if self._rows else ((), ())
+        return np.array(distances, np.int32), np.array(numbers, np.int64)
 
 
 class _Search:

@@ -216,7 +216,7 @@ def test_an_index_with_a_sketch_answers_as_one_without(engine, monkeypatch) -> N
 def test_the_shipped_bundle_has_a_sketch() -> None:
     bundle = Bundle.open()
     assert bundle.sketch is not None
-    assert bundle.sketch.count == bundle.dim // 6
+    assert bundle.sketch.count == 80
     assert Sketch.from_dict(bundle.sketch.to_dict(), bundle.dim).to_dict() == bundle.sketch.to_dict()
 
 
