@@ -33,7 +33,7 @@ BENCHMARKS = {
 }
 """Heading -> module and options."""
 
-_DISTRIBUTIONS = ("numpy", "pillow", "onnxruntime", "opencv-python-headless", "faiss-cpu", "torch")
+_DISTRIBUTIONS = ("numpy", "pillow", "onnxruntime", "opencv-python-headless", "numba", "faiss-cpu", "torch")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -107,10 +107,11 @@ class CodeIndex:
         with self._lock:
             segments = list(self._snapshot.segments)
             labels: list[str] = []
+            one: dict[str, str] = {}  # of equal labels that were read one by one, the first is kept
             try:
                 for names, codes, numbers in blocks:
                     self._fill(segments, codes, numbers)
-                    labels += names
+                    labels += names if _all_differ(names) else map(one.setdefault, names, names)
             except BaseException:
                 del self._storage[len(self._snapshot.segments) :]
                 raise
