@@ -45,7 +45,7 @@ _NOT_DRAWN = ("supports", "threads", "matcher, slowest tenth from")
 
 _BLOCK = 1 << 16
 
-_WATCHED = 5.0
+_WATCHED = 8.0
 """Seconds after opening."""
 
 _FAISS_BYTES = 4 << 30
@@ -175,7 +175,7 @@ def _each_opened(
 
 
 def _opened(codes: NDArray[np.uint8], queries: NDArray[np.uint8], bundle: Bundle, threads: int, sender: Connection) -> None:
-    """One search after the other for five seconds."""
+    """One search after the other for a while."""
     index = _filled(codes, bundle, threads)
     call, taken, begun = _found_by(index.snapshot), [], time.perf_counter()
     for query in itertools.cycle(queries):

@@ -36,10 +36,10 @@ _FEW = 3
 _UNSUMMED = 1 << 10
 """Rows without sums that searches bear with: those enrolled since."""
 
-_PIECES = 8
-"""For each thread: so all end together."""
+_PIECES = 2
+"""For each thread at least: more end together, and take longer."""
 
-_PIECE = 1 << 14, 1 << 17
+_PIECE = 1 << 15, 1 << 17
 """Rows of a piece, at least and at most: threads take turns in Python between pieces only."""
 
 _LEAST_APART, _APART = 1 << 6, 1 << 12

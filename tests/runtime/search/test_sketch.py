@@ -43,6 +43,7 @@ def engine(request, monkeypatch):
         "_SAMPLED": 3,
         "_SUMMED": 50,
         "_UNSUMMED": 9,
+        "_FEW": 10**9,  # so that no thread prepares anything behind a test's back
     }
     for name, value in sizes.items():
         monkeypatch.setattr(sketch_scan, name, value)
@@ -172,8 +173,9 @@ def test_most_codes_are_not_read(monkeypatch) -> None:
     assert 0 < sum(read) < len(codes) // 5
 
 
-def test_a_search_prepares_the_next_ones(engine) -> None:
+def test_a_search_prepares_the_next_ones(engine, monkeypatch) -> None:
     """Not the first few: a process that asks no more should not wait for it at its end."""
+    monkeypatch.setattr(sketch_scan, "_FEW", 3)
     rng = np.random.default_rng(0)
     codes = any_codes(rng, (300, 12), 256)
     sketch = any_sketch(rng, 12)
