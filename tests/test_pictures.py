@@ -341,6 +341,27 @@ def test_a_thin_line_drawn_around_a_bold_letter_is_none_of_it() -> None:
         assert np.abs(found - preprocess(bold(letter, 0, 255), SPEC)).mean() < 12
 
 
+@pytest.mark.parametrize("paper", [255, 238])
+def test_a_bold_letter_alone_is_read_as_one_symbol(paper) -> None:
+    matcher = OneShotMatcher.load(far=0.05)
+    for letter in "ABEGHKMRSW":
+        matcher.enroll(letter, bold(letter, 0, 255))
+    rng = np.random.default_rng(9)
+    named = 0
+    light = np.linspace(1, 1 if paper == 255 else 0.75, 500)
+    for letter in "ABEGHKMRSW":
+        ink = cover(tight(np.asarray(bold(letter, 0, 255))), (400, 500), 210, rng)
+        page = (paper * (1 - 0.85 * ink) * light + (paper < 255) * rng.normal(0, 2, ink.shape)).clip(0, 255).astype(np.uint8)
+        named += [one.match.label for one in matcher.read(page)] == [letter]
+    assert named >= 9
+
+
+def test_ink_as_light_as_its_paper_is_read(knowing, drawings) -> None:
+    for number in range(4):
+        (one,) = knowing.read(picture("ink as light as its paper", drawings[number], 120, number))
+        assert one.match.label == f"s{number}"
+
+
 def test_a_pencil_beside_the_symbol_is_none_of_it(knowing, drawings) -> None:
     rng = np.random.default_rng(7)
     for number in range(4):

@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.decode import Picture
 from oneshot_runtime.vision.glance import best_glance
-from oneshot_runtime.vision.readings import Reading
+from oneshot_runtime.vision.grouping import union
+from oneshot_runtime.vision.readings import Reading, readings
 from oneshot_runtime.vision.segment import Found
 
 __all__ = ["symbols_of_page"]
 
 _SMALL = 0.25
 """Share of the usual side below which something beside the symbols is none."""
+
+_FEW, _BITS, _SOFT = 6, 0.75, 0.1
+"""No more things than so many, which together take less than that share of the box of a symbol of wide ink, may be bits of it;
+and how far they stick out of it, as a share of its longer side."""
 
 _MOST = 400
 """Symbols that are read, largest first."""
@@ -25,7 +31,29 @@ _LEAST_STEPS, _SLANTED = 3, 50
 def symbols_of_page(picture: Picture) -> list[list[Reading]]:
     """The symbols of a picture in the order of reading, from line to line, and along the line: of each the ways to read it."""
     seen, _ = best_glance(np.ascontiguousarray(picture.grey), [False, True], still=True)
-    return seen.readings(_in_order(_chosen(seen.readable())))
+    found = seen.readings(_in_order(_chosen(seen.readable())))
+    alone = _alone(picture) if len(found) <= _FEW else []
+    return [alone] if alone and _are_bits(found, alone[0]) else found
+
+
+def _alone(picture: Picture) -> list[Reading]:
+    """The ways to read a picture of one symbol, which may be of wide ink, or as light as its paper; none for other pictures."""
+    try:
+        ways = readings(picture)
+    except ImageError:
+        return []
+    return ways if ways[0].symbols == 1 else []
+
+
+def _are_bits(found: list[list[Reading]], one: Reading) -> bool:
+    """Whether what was found is much less than one symbol; or nothing, where that is not the whole picture for want of one."""
+    x, y, w, h = one.box
+    if not found:
+        return not one.whole or one.bounds is not None
+    left, top, width, height = (int(value) for value in union(np.array([ways[0].box for ways in found])))
+    soft = _SOFT * max(w, h)
+    inside = left + soft >= x and top + soft >= y and left + width - soft <= x + w and top + height - soft <= y + h
+    return inside and width * height < _BITS * w * h
 
 
 def _chosen(symbols: list[list[Found]]) -> list[list[Found]]:

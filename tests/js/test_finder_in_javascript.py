@@ -118,6 +118,8 @@ def test_bold_letters_are_read_as_python_reads_them(in_node) -> None:
         images.append(shaded.clip(0, 255).astype(np.uint8))
     for found, image in zip(in_node.readings(images, SPEC), images, strict=True):
         assert_equal(found, readings_of(image, SPEC))
+    for found, image in zip(in_node.pages(images, SPEC), images, strict=True):
+        assert_equal(found, page_of(image, SPEC))
 
 
 @st.composite

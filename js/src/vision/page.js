@@ -1,16 +1,41 @@
 // Every symbol of a page, photograph, scan or screenshot, as oneshot_runtime/vision/page.py.
 
+import { ImageError } from "../errors.js";
 import { bestGlance, readable, readingsOf } from "./glance.js";
-import { median } from "./grouping.js";
+import { median, union } from "./grouping.js";
+import { readings } from "./readings.js";
 
 const SMALL = 0.25; // share of the usual side below which something beside the symbols is none
+const [FEW, BITS, SOFT] = [6, 0.75, 0.1]; // how many bits of one symbol are found, how much of it they take, how far they stick out
 const MOST = 400; // symbols that are read, largest first
 const [LEAST_STEPS, SLANTED] = [3, 50]; // steps that show a slant, at least; lines that fall one pixel in more than so many are straight
 
 // The symbols of a picture in the order of reading, from line to line, and along the line: of each the ways to read it.
-export function symbolsOfPage({ grey }) {
-  const seen = bestGlance(grey);
-  return readingsOf(seen, inOrder(chosen(readable(seen))));
+export function symbolsOfPage(picture) {
+  const seen = bestGlance(picture.grey);
+  const found = readingsOf(seen, inOrder(chosen(readable(seen))));
+  const alone = found.length <= FEW ? aloneIn(picture) : [];
+  return alone.length && areBits(found, alone[0]) ? [alone] : found;
+}
+
+// The ways to read a picture of one symbol, which may be of wide ink, or as light as its paper; none for other pictures.
+function aloneIn(picture) {
+  try {
+    const ways = readings(picture);
+    return ways[0].symbols === 1 ? ways : [];
+  } catch (error) {
+    if (error instanceof ImageError) return [];
+    throw error;
+  }
+}
+
+// Whether what was found is much less than one symbol; or nothing, where that is not the whole picture for want of one.
+function areBits(found, { box: [x, y, w, h], whole, bounds }) {
+  if (!found.length) return !whole || bounds !== null;
+  const [left, top, width, height] = union(found.map(([{ box }]) => box));
+  const soft = SOFT * Math.max(w, h);
+  const inside = left + soft >= x && top + soft >= y && left + width - soft <= x + w && top + height - soft <= y + h;
+  return inside && width * height < BITS * w * h;
 }
 
 function chosen(symbols) {
