@@ -35,9 +35,9 @@ _FILLED = 0.5
 _HAZE = 4
 """How many times the ink's area its faint edges take at most."""
 
-_AROUND, _LINES, _STROKES = 0.5, 7, 3
-"""Share of each side of its box that a frame or a ring runs along, at least; how many rows and columns are looked at for ink
-within it; and how many strokes one of them meets."""
+_FRAMED, _AROUND, _LINES, _STROKES = 0.85, 0.5, 7, 3
+"""Share of each side of its box that a frame runs along, and a ring; how many rows and columns are looked at for ink within a
+ring; and how many strokes one of them meets."""
 
 _GAP, _PIECE = 0.35, 0.25
 """Shares of the ink's longer side: the widest gap, and the least piece beside a gap, that belong to a symbol without a look."""
@@ -107,14 +107,13 @@ class EvenInk:
         return wide and self._inked > _FILLED * (right - left) * (bottom - top)
 
     def _may_be_framed(self) -> bool:
-        """Whether ink runs along all four sides, and there is other ink between, from left to right and from top to bottom."""
+        """Whether ink runs all along the four sides; or along most of them, with other ink in between, as in a ring."""
         left, top, right, bottom = self.box
         band = max(3, max(right - left, bottom - top) // 10)
         box = self._mask[top:bottom, left:right]
         bands = (box[:band], 0), (box[-band:], 0), (box[:, :band], 1), (box[:, -band:], 1)
-        if not all(np.count_nonzero(part.any(axis)) >= _AROUND * box.shape[1 - axis] for part, axis in bands):
-            return False
-        return _meets_strokes(box) and _meets_strokes(box.T)
+        along = min(np.count_nonzero(part.any(axis)) / box.shape[1 - axis] for part, axis in bands)
+        return bool(along >= _FRAMED or (along >= _AROUND and _meets_strokes(box) and _meets_strokes(box.T)))
 
 
 def _meets_strokes(mask: NDArray[np.bool_]) -> bool:

@@ -255,7 +255,7 @@ def _of_scene(grey: NDArray[np.uint8], scene: Scene, factor: int, whole: Reading
         framed = one is scene.framed or (scene.bare is not None and one is not scene.bare)
         is_all = whole is not None and len(one.numbers) == everything
         is_large = _is_large(one.side * factor, grey)
-        if not (is_all and is_large):
+        if not is_all or not (is_large or (is_dot(one) and not even)):
             dropped = [*scene.dropped, "the frame around it"] if has_ring and not framed else scene.dropped
             found.append(reading_of(grey, one, factor, framed=framed, dropped=tuple(dropped), symbols=symbols))
         if whole is not None and is_all and (is_large or is_dot(one)):  # a small one may be a dot, or a shape that is filled
@@ -315,7 +315,7 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
         symbols, dots = dots, []
     if not symbols:
         return []
-    others = _beside(symbols)
+    others = _beside(symbols, even)
     kept = [one for one in symbols if all(one is not other for other in others)]
     far = all(_is_far(one, kept) for one in others)
     taken = symbols if even else kept
@@ -345,14 +345,14 @@ def _ways(scene: Scene, even: bool) -> list[Found]:
     return [*found, *(one for one in (scene.framed, scene.bare) if one is not None)]
 
 
-def _beside(symbols: list[Found]) -> list[Found]:
-    """What may lie beside a symbol and be none of its strokes: a staple, a clip at the picture's edge, a pencil."""
+def _beside(symbols: list[Found], even: bool) -> list[Found]:
+    """What may lie beside a symbol and be none of its strokes: a pencil; on even paper a staple or a clip, too."""
     bars = [one for one in symbols if len(one.numbers) == 1 and are_straight(one.ink.parts, one.numbers)[0]]
     largest = next((one for one in symbols if all(one is not bar for bar in bars)), symbols[0])
     pencils = [bar for bar in bars if _LONGER * largest.side < bar.side <= _LONGEST * largest.side]
     largest = largest if pencils else symbols[0]
-    if is_dot(largest):
-        return []
+    if is_dot(largest) or not even:
+        return pencils
     rest = [one for one in symbols if one is not largest and all(one is not pencil for pencil in pencils)]
     small = [one for one in rest if one.side <= _BIT * largest.side or (_is_cut_off(one) and not _is_cut_off(largest))]
     return pencils + small

@@ -10,7 +10,8 @@ const MAX_SIDE = 512;
 const LARGE = 8; // the ink's longer side is one part in so many of the picture's, at least
 const FILLED = 0.5; // share of its box that ink takes at most
 const HAZE = 4; // how many times the ink's area its faint edges take at most
-const [AROUND, LINES, STROKES] = [0.5, 7, 3]; // share of each side that a ring runs along; lines looked at, and strokes on one
+const [FRAMED, AROUND] = [0.85, 0.5]; // share of each side of its box that a frame runs along, and a ring
+const [LINES, STROKES] = [7, 3]; // lines looked at for ink within a ring, and strokes that one of them meets
 const [GAP, PIECE] = [0.35, 0.25]; // shares of the ink's longer side: the widest gap, and the least piece beside a gap
 
 // Ink on evenly lit paper. ink: image, 0 paper, 255 full ink. paper: its level. dark: whether ink is darker. contrast: grey levels
@@ -49,7 +50,7 @@ class EvenInk {
     return wide && this.inked > FILLED * (right - left) * (bottom - top);
   }
 
-  // Whether ink runs along all four sides, and there is other ink between, from left to right and from top to bottom.
+  // Whether ink runs all along the four sides; or along most of them, with other ink in between both ways, as in a ring.
   #mayBeFramed() {
     const [left, top, right, bottom] = this.box;
     const band = Math.max(3, Math.floor(Math.max(right - left, bottom - top) / 10));
@@ -61,8 +62,8 @@ class EvenInk {
       part(left, top, Math.min(width, left + band), bottom).rows,
       part(Math.max(0, right - band), top, right, bottom).rows,
     ];
-    const isAround = bands.every((along) => along.reduce((sum, set) => sum + set, 0) >= AROUND * along.length);
-    return isAround && this.#isCrossed(0) && this.#isCrossed(1);
+    const along = Math.min(...bands.map((band) => band.reduce((sum, set) => sum + set, 0) / band.length));
+    return along >= FRAMED || (along >= AROUND && this.#isCrossed(0) && this.#isCrossed(1));
   }
 
   // Whether a row (axis 0) or a column (axis 1) of the ink's box meets several strokes.

@@ -205,7 +205,7 @@ function ofScene(grey, scene, factor, whole, even) {
     const framed = one === scene.framed || (scene.bare !== null && one !== scene.bare);
     const isAll = whole && one.numbers.length === scene.ink.parts.areas.length;
     const large = isLarge(one.side * factor, grey);
-    if (!isAll || !large) {
+    if (!isAll || !(large || (isDot(one) && !even))) {
       const dropped = (scene.framed || scene.bare) && !framed ? [...scene.dropped, "the frame around it"] : scene.dropped;
       found.push({ ...readingOf(grey, one, factor), framed, dropped, symbols });
     }
@@ -258,7 +258,7 @@ function waysOf(scene, even) {
   let symbols = scene.symbols.filter((one) => !dots.includes(one) && !holes.includes(one));
   if (!symbols.length) [symbols, dots] = [dots, []];
   if (!symbols.length) return [];
-  const others = besideOf(symbols);
+  const others = besideOf(symbols, even);
   const kept = symbols.filter((one) => !others.includes(one));
   const far = others.every((one) => isFar(one, kept));
   const taken = even ? symbols : kept;
@@ -286,13 +286,13 @@ function waysOf(scene, even) {
   return [...found, scene.framed, scene.bare].filter((one) => one);
 }
 
-// What may lie beside a symbol and be none of its strokes: a staple, a clip at the picture's edge, a pencil.
-function besideOf(symbols) {
+// What may lie beside a symbol and be none of its strokes: a pencil; on even paper a staple, a clip at the picture's edge.
+function besideOf(symbols, even) {
   const bars = symbols.filter(({ ink, numbers }) => numbers.length === 1 && isStraight(ink.parts, numbers[0]));
   let largest = symbols.find((one) => !bars.includes(one)) ?? symbols[0];
   const pencils = bars.filter(({ side }) => LONGER * largest.side < side && side <= LONGEST * largest.side);
   largest = pencils.length ? largest : symbols[0];
-  if (isDot(largest)) return [];
+  if (isDot(largest) || !even) return pencils;
   const rest = symbols.filter((one) => one !== largest && !pencils.includes(one));
   return [...pencils, ...rest.filter((one) => one.side <= BIT * largest.side || (isCutOff(one) && !isCutOff(largest)))];
 }
