@@ -17,10 +17,11 @@ from oneshot_runtime.vision.ink import Ink
 from oneshot_runtime.vision.ink_by_parts import ink_by_parts, smoothed
 from oneshot_runtime.vision.morphology import Parts
 from oneshot_runtime.vision.outline import filled_in, is_carrier
-from oneshot_runtime.vision.readings import Reading, is_dot, reading_of
+from oneshot_runtime.vision.readings import Reading, reading_of
 from oneshot_runtime.vision.rings import rings_of
 from oneshot_runtime.vision.segment import Found, are_straight, found_of, is_on_paper
 from oneshot_runtime.vision.sheet_on_desk import Sheet, find_sheet
+from oneshot_runtime.vision.ways import is_dot
 
 __all__ = ["Area", "Glance", "best_glance", "glance"]
 
