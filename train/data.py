@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oneshot_runtime.vision.preprocess import PreprocessSpec
-from train.canvases import Canvases, by_drawers, from_folder, hold_out, joined, kept_out
+from train.canvases import Canvases, by_drawers, hold_out, joined, kept_out
 from train.drawings import from_image_set, kept_canvases
 from train.episodes import within_alphabet_episodes
 from train.glyphs import glyph_sets, held_out_scripts
+from train.image_folder import from_folder
 from train.omniglot import DatasetError, ImageSet, load_split
 from train.synthetic import composed_alphabets, invented_alphabets
 

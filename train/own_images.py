@@ -15,9 +15,10 @@ from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.quality.sheet import Cell, draw_sheet, save_sheet
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.batches import sample_pairs
-from train.canvases import Canvases, from_folder, hold_out, image_files
+from train.canvases import Canvases, hold_out
 from train.checkpoint import load_model
 from train.episodes import STRANGERS, Compare, Score, open_set_classes
+from train.image_folder import from_folder, image_files
 
 __all__ = ["FolderReport", "evaluate_folder"]
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.train.drawn_data import LAYOUT, entries, png, write_zip
-from train.canvases import from_folder, hold_out
+from train.canvases import hold_out
+from train.image_folder import from_folder
 from train.model import PRESETS
 from train.omniglot import TRIAL_ALPHABETS, DatasetError, download, load_images, load_split, load_trials
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.__main__ import main
-from train.canvases import from_folder
+from train.image_folder import from_folder
 from train.omniglot import DatasetError
 from train.own_images import evaluate_folder
 
