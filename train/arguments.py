@@ -29,7 +29,7 @@ def train_parser() -> argparse.ArgumentParser:
                         help="an embedding network of your own: from a ModelConfig to a module from ink (N, 1, H, W) in "
                              "[0, 1] to embeddings (N, D) in [0, 1]; name it again to resume or export")  # fmt: skip
     parser.add_argument("--split", choices=("background", "koch", "folder"), default="background",
-                        help="folder: --data is class/image or group/class/image")  # fmt: skip
+                        help="folder: --data is class/image or group/class/image, or an .npz file")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder with Omniglot's zips or folders, or your images")
     parser.add_argument("--download", action="store_true", help="fetch Omniglot into --data first")
     parser.add_argument("--prepared", type=Path, metavar="FILE",
@@ -97,11 +97,13 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--network", type=import_network, metavar="MODULE:FUNCTION", help="as in training, of a checkpoint")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, help="folder with all_runs.zip: the 400 trials")
-    what.add_argument("--folder", type=Path, help="folder of images, class/image or group/class/image")
+    what.add_argument("--folder", type=Path, help="folder of images, class/image or group/class/image, or an .npz "
+                      "file with images, labels and, if there are any, groups and writers")  # fmt: skip
     parser.add_argument("--holdout", nargs="*", default=[], metavar="GROUP", help="of --folder: score these groups only")
     parser.add_argument("--way", type=_at_least(2), default=20, help="of --folder: classes in an episode")
     parser.add_argument("--shots", type=_at_least(1), default=1, help="of --folder: supports of each class")
     parser.add_argument("--sheet", type=Path, help="of --folder: draw the worst confusions into this PNG file")
+    parser.add_argument("--skip-bad", action="store_true", help="of --folder: leave out images that cannot be used")
     parser.add_argument("--baseline", action="store_true", help="also run the Modified Hausdorff baseline (published: 61.2 %%)")
     parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto", help="of a bundle")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from train.omniglot import DatasetError
 
-__all__ = ["Canvases", "by_drawers", "hold_out", "joined", "kept_out"]
+__all__ = ["Canvases", "by_drawers", "hold_out", "joined", "kept_out", "only"]
 
 _HELD_OUT = ", held out"
 
@@ -79,11 +79,19 @@ def kept_out(canvases: Canvases, asked: Sequence[str] | None) -> tuple[Canvases,
 
 def hold_out(canvases: Canvases, names: list[str]) -> tuple[Canvases, Canvases]:
     """Split by groups: everything else for training, the named groups for validation. Raises `DatasetError`."""
+    validation = only(canvases, names)
+    if not set(canvases.groups) - set(names):
+        raise DatasetError(f"cannot hold out {', '.join(names)}: nothing would be left to train on; the groups are "
+                           f"{', '.join(sorted(canvases.groups))}")  # fmt: skip
+    return _subset(canvases, sorted(set(canvases.groups) - set(names))), validation
+
+
+def only(canvases: Canvases, names: Sequence[str]) -> Canvases:
+    """These groups of them. Raises `DatasetError`."""
     unknown = sorted(set(names) - set(canvases.groups))
-    if unknown or not set(canvases.groups) - set(names):
-        what = f"unknown groups {', '.join(unknown)}" if unknown else "nothing would be left to train on"
-        raise DatasetError(f"cannot hold out {', '.join(names)}: {what}; the groups are {', '.join(sorted(canvases.groups))}")
-    return _subset(canvases, sorted(set(canvases.groups) - set(names))), _subset(canvases, sorted(set(names)))
+    if unknown:
+        raise DatasetError(f"unknown groups {', '.join(unknown)}; the groups are {', '.join(sorted(canvases.groups))}")
+    return _subset(canvases, sorted(set(names)))
 
 
 def by_drawers(canvases: Canvases, drawers: Container[int]) -> Canvases:

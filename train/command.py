@@ -250,8 +250,9 @@ def _commit() -> str | None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.folder:
         report = evaluate_folder(
-            arguments.model, arguments.folder, arguments.holdout, arguments.way, arguments.shots, arguments.precision
-        )
+            arguments.model, arguments.folder, arguments.holdout, arguments.way, arguments.shots, arguments.precision,
+            arguments.skip_bad,
+        )  # fmt: skip
         scores = report.scores
         if arguments.sheet:
             report.save_sheet(arguments.sheet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from train.canvases import Canvases
 
-__all__ = ["STRANGERS", "Episode", "Score", "open_set_classes", "score_episodes", "within_alphabet_episodes"]
+__all__ = ["STRANGERS", "Episode", "Score", "open_set_classes", "score_episodes", "way_of", "within_alphabet_episodes"]
 
 STRANGERS = 20
 """Classes that are not enrolled but asked for, in each open-set episode."""
@@ -82,6 +82,13 @@ def within_alphabet_episodes(canvases: Canvases, way: int, per_group: int, seed:
                 supports, queries = zip(*both, strict=True)
                 episodes.append(Episode(np.array(supports), np.array(queries)))
     return episodes
+
+
+def way_of(groups: Iterable[Sized], way: int) -> str:
+    """What episodes of so many classes are called where groups may have fewer, such as "20-way" or "5- to 15-way"."""
+    sizes = [min(way, len(group)) for group in groups if len(group) > 1]
+    least, most = min(sizes, default=way), max(sizes, default=way)
+    return f"{most}-way" if least == most else f"{least}- to {most}-way"
 
 
 def score_episodes(embeddings: NDArray[np.float32], episodes: list[Episode], compare: Compare) -> Score:

@@ -11,18 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from oneshot_runtime import OneShotMatcher
+from oneshot_runtime.model import Bundle
+from oneshot_runtime.model.session import open_embedder
 from oneshot_runtime.quality.sheet import Cell, draw_sheet, save_sheet
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from train.batches import sample_pairs
-from train.canvases import Canvases, hold_out
+from train.canvases import Canvases, only
 from train.checkpoint import load_model
-from train.episodes import STRANGERS, Compare, Score, open_set_classes
-from train.image_folder import from_folder, image_files
+from train.episodes import STRANGERS, Compare, Score, open_set_classes, way_of
+from train.image_folder import from_folder
+from train.omniglot import DatasetError
 
 __all__ = ["FolderReport", "evaluate_folder"]
 
-_EPISODES, _PAIRS, _SHOWN = 300, 5_000, 40
+_EPISODES, _PAIRS, _SHOWN, _BATCH = 300, 5_000, 40, 256
 
 
 @dataclass(frozen=True)
@@ -45,67 +47,65 @@ class FolderReport:
 
 
 def evaluate_folder(
-    model: str | None, folder: Path, groups: Sequence[str] = (), way: int = 20, shots: int = 1, precision: str = "auto"
+    model: str | None,
+    folder: Path,
+    groups: Sequence[str] = (),
+    way: int = 20,
+    shots: int = 1,
+    precision: str = "auto",
+    skip_bad: bool = False,
 ) -> FolderReport:
     """Few-shot accuracy, verification, and strangers, all within the groups of a folder.
 
     Args:
         model: a `.pt` checkpoint, a bundle folder, or None for the bundle that ships.
-        folder: `class/image` or `group/class/image`.
+        folder: `class/image` or `group/class/image`, or an .npz file, see `from_folder`.
         groups: those to score; all unless named.
         way: classes in an episode; groups of fewer give what they have.
         shots: supports of each class.
         precision: of a bundle.
+        skip_bad: leave out images that cannot be used.
 
     Raises:
-        DatasetError: the folder cannot be used, or a group is unknown.
+        DatasetError: the folder cannot be used, a group is unknown, or no class has so many supports and a query besides.
     """
     spec, embed, compare = _network(model, precision)
-    canvases = from_folder(folder, spec, progress=True, processes=True)
-    embeddings = embed(canvases, folder)
-    if groups and set(groups) != set(canvases.groups):
-        _, canvases = hold_out(canvases, list(groups))
-        embeddings = embeddings[_rows(folder, groups)]
-    return _scored(canvases, embeddings, compare, way, shots)
+    canvases = from_folder(folder, spec, progress=True, skip_bad=skip_bad, processes=True)
+    if groups:
+        canvases = only(canvases, groups)
+    most = max(len(rows) for rows in canvases.members())
+    if shots >= most:
+        raise DatasetError(
+            f"--shots {shots}: no class has more than {most} images, and a query is one besides; at most {most - 1}"
+        )
+    chunks = [canvases.images[start : start + _BATCH] for start in range(0, len(canvases.images), _BATCH)]
+    return _scored(canvases, np.concatenate([embed(chunk) for chunk in chunks]), compare, way, shots)
 
 
-Embed = Callable[[Canvases, Path], NDArray[np.float32]]
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def _network(model: str | None, precision: str) -> tuple[PreprocessSpec, Embed, Compare]:
+    """How pictures become canvases, canvases uint8 (N, H, W) embeddings, and embeddings similarities."""
     if model is not None and model.endswith(".pt"):
         config, network, _ = load_model(model)
 
-        def of_canvases(canvases: Canvases, _folder: Path) -> NDArray[np.float32]:
+        def embedded(canvases: NDArray[np.uint8]) -> NDArray[np.float32]:
             with torch.inference_mode():
-                parts = [network.embed(torch.from_numpy(part)) for part in _chunks(canvases.images)]
-            return np.asarray(torch.cat(parts).numpy())
+                return np.asarray(network.embed(torch.from_numpy(canvases)).numpy())
 
         def compared(queries: NDArray[np.float32], supports: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
                 return np.asarray(network.head(torch.from_numpy(queries), torch.from_numpy(supports)).numpy())
 
-        return config.model.spec, of_canvases, compared
-    matcher = OneShotMatcher.load(model, precision=precision, far=None)
-    head = matcher.bundle.head
-
-    def of_files(_canvases: Canvases, folder: Path) -> NDArray[np.float32]:
-        files = image_files(folder)
-        return np.concatenate([matcher.embed(list(files[start : start + 256])) for start in range(0, len(files), 256)])
+        return config.model.spec, embedded, compared
+    bundle = Bundle.open(model)
 
     def by_head(queries: NDArray[np.float32], supports: NDArray[np.float32]) -> NDArray[np.float32]:
-        distances = np.abs(queries[:, None] - supports[None]) @ head.weights
-        return np.asarray(head.bias - distances, np.float32)
+        distances = np.abs(queries[:, None] - supports[None]) @ bundle.head.weights
+        return np.asarray(bundle.head.bias - distances, np.float32)
 
-    return matcher.bundle.spec, of_files, by_head
-
-
-def _chunks(images: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    return [images[start : start + 256] for start in range(0, len(images), 256)]
-
-
-def _rows(folder: Path, groups: Sequence[str]) -> NDArray[np.bool_]:
-    return np.array([file.parent.parent.name in groups for file in image_files(folder)])
+    return bundle.spec, open_embedder(bundle, "cpu", precision, torch.get_num_threads()), by_head
 
 
 def _scored(canvases: Canvases, embeddings: NDArray[np.float32], compare: Compare, way: int, shots: int) -> FolderReport:
@@ -123,8 +123,7 @@ def _scored(canvases: Canvases, embeddings: NDArray[np.float32], compare: Compar
         correct += int((found == np.arange(len(classes))).sum())
         total += len(classes)
         confused.update((int(classes[n]), int(classes[given])) for n, given in enumerate(found) if n != given)
-    most = max((len(group) for group in usable), default=0)
-    scores = {f"{min(way, most)}-way {shots}-shot, within a group": Score(correct, total)} if usable else {}
+    scores = {f"{way_of(usable, way)} {shots}-shot, within a group": Score(correct, total)} if usable else {}
     batch = sample_pairs(canvases, _PAIRS, rng, within_group=True)
     parts = [slice(start, start + 250) for start in range(0, _PAIRS, 250)]
     logits = np.concatenate([np.diag(compare(embeddings[batch.left[p]], embeddings[batch.right[p]])) for p in parts])

@@ -146,6 +146,9 @@ def test_any_folder_of_images_trains(tmp_path) -> None:
     assert flat.images.shape == (5, 48, 48)
     assert flat.classes.tolist() == [0, 0, 1, 1, 1]
     assert flat.drawers.tolist() == [0, 1, 0, 1, 2]
+    save_folder(tmp_path / "flat", {".hidden/deep/er": 2})
+    (tmp_path / "flat" / "a" / "._0.png").write_bytes(b"what macOS leaves")
+    assert len(from_folder(tmp_path / "flat", SPEC).images) == 5
     save_folder(tmp_path / "grouped", {"x/a": 2, "x/b": 2, "y/a": 3})
     grouped = from_folder(tmp_path / "grouped", SPEC)
     assert {name: group.tolist() for name, group in grouped.groups.items()} == {"x": [0, 1], "y": [2]}
@@ -157,7 +160,14 @@ def test_any_folder_of_images_trains(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("layout", "words"),
-    [({}, "no images"), ({"a": 1, "b": 2}, "one image"), ({"a": 3}, "one class"), ({"a": 2, "b/c": 2}, "depths")],
+    [
+        ({}, "no images"),
+        ({"a": 1, "b": 2}, "one image"),
+        ({"a": 3}, "one class"),
+        ({"a": 2, "b/c": 2}, "depths, such as 'a/0.jpg' and 'b/c/0.jpg'"),
+        ({"a/b/c": 2}, "holds 'a/b/c/0.jpg'; expected"),
+        ({"a": 2, "b": 1, "c": 1}, "2 of 3 .* take away, 'b', 'c'"),
+    ],
 )
 def test_unusable_folders_are_named(tmp_path, layout, words) -> None:
     save_folder(tmp_path, layout)

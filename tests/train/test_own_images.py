@@ -84,3 +84,70 @@ def test_bad_images_are_listed_all_at_once_or_left_out(symbols, tmp_path, capsys
         file.write_bytes(b"")
     with pytest.raises(DatasetError, match="none of the 96"):
         from_folder(folder, SPEC, skip_bad=True)
+
+
+def arrays_of(folder) -> dict[str, np.ndarray]:
+    """The images of a folder group/class/image as an .npz file holds them."""
+    files = sorted(folder.rglob("*.png"))
+    return {
+        "images": np.stack([np.asarray(Image.open(file).convert("L")) for file in files]),
+        "labels": np.array([f"{file.parent.parent.name}/{file.parent.name}" for file in files]),
+        "groups": np.array([file.parent.parent.name for file in files]),
+    }
+
+
+def test_an_archive_of_arrays_is_read_as_the_folder_is(symbols, tmp_path) -> None:
+    arrays, folder = arrays_of(symbols), from_folder(symbols, SPEC)
+    np.savez(tmp_path / "set.npz", **arrays)
+    found = from_folder(tmp_path / "set.npz", SPEC)
+    assert np.array_equal(found.images, folder.images)
+    assert np.array_equal(found.classes, folder.classes)
+    assert np.array_equal(found.drawers, folder.drawers)
+    groups = [{name: list(group) for name, group in one.groups.items()} for one in (found, folder)]
+    assert groups[0] == groups[1]
+    np.savez(tmp_path / "written.npz", **arrays, writers=np.arange(len(arrays["labels"])) % 4)
+    assert set(from_folder(tmp_path / "written.npz", SPEC).drawers) == {0, 1, 2, 3}
+    # Groups that share classes, as sets of chess pieces do, are who drew them.
+    sets = {"images": arrays["images"][:8], "labels": np.array(list("aabbaabb")), "groups": np.array(list("xyxyzwzw"))}
+    np.savez(tmp_path / "sets.npz", **sets)
+    shared = from_folder(tmp_path / "sets.npz", SPEC)
+    assert list(shared.groups) == ["sets"]
+    assert shared.drawers.tolist() == [1, 2, 1, 2, 3, 0, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"foo": np.arange(3)}, "holds foo; expected images"),
+        ({"images": np.zeros((2, 9, 9)), "labels": np.arange(2)}, "images float64"),
+        ({"images": np.zeros((2, 9, 9), np.uint8), "labels": np.arange(3)}, r"labels int64 \(3,\)"),
+        ({"images": np.array([{}, {}]), "labels": np.arange(2)}, "cannot read .* as arrays: Object arrays"),
+        ({"images": np.zeros((4, 9, 9), np.uint8), "labels": np.arange(4)}, r"image 0 of .* \(class '0'\): .* blank"),
+        (b"no archive", "cannot read"),
+        (None, "does not exist"),
+    ],
+)
+def test_an_archive_that_cannot_be_read_is_named(tmp_path, arrays, words) -> None:
+    file = tmp_path / "set.npz"
+    if isinstance(arrays, bytes):
+        file.write_bytes(arrays)
+    elif arrays is not None:
+        np.savez(file, **arrays)
+    with pytest.raises(DatasetError, match=words):
+        from_folder(file, SPEC)
+
+
+def test_what_evaluate_cannot_do_with_a_folder_is_said(symbols, tmp_path, capsys) -> None:
+    assert main(["evaluate", "--folder", str(symbols), "--shots", "4"]) == 1
+    assert "--shots 4: no class has more than 4 images" in capsys.readouterr().err
+    assert main(["evaluate", "--folder", str(tmp_path / "nowhere")]) == 1
+    assert "does not exist" in capsys.readouterr().err
+    folder = tmp_path / "images"
+    shutil.copytree(symbols, folder)
+    (folder / "g0" / "c0" / "0.png").write_bytes(b"no picture")
+    for number in range(3, 8):  # a smaller group
+        shutil.rmtree(folder / "g2" / f"c{number}")
+    assert main(["evaluate", "--folder", str(folder)]) == 1
+    assert "--skip-bad" in capsys.readouterr().err
+    assert main(["evaluate", "--folder", str(folder), "--skip-bad", "--way", "6"]) == 0
+    assert "3- to 6-way 1-shot" in capsys.readouterr().out
