@@ -47,9 +47,9 @@ class ExportReport:
 def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> ExportReport:
     """Export `checkpoint` to the folder `out`, which appears complete or not at all.
 
-    Raises `ParityError` when ONNX Runtime and PyTorch differ, `CheckpointError` for a bad checkpoint or one that was
-    saved after its last validation, and `FileExistsError`
-    when `out` holds something that is no bundle.
+    Raises `ParityError` when ONNX Runtime and PyTorch differ, `CheckpointError` for a bad checkpoint, one that was saved after
+    its last validation, or the weights that a run started from, and `FileExistsError` when `out` holds something that is no
+    bundle.
     """
     out = out.resolve()
     if out.exists() and not _replaceable(out):
@@ -59,6 +59,9 @@ def export_bundle(checkpoint: str | Path, out: Path, int8: bool = True) -> Expor
         raise CheckpointError(f"'{checkpoint}' has a head with weights of both signs, and a gallery is searched by distance: "
                               "train with --set model.signed=false to export")  # fmt: skip
     notes = json.loads(state["notes"])
+    if notes.get("validation", {}).get("weights") == "start":
+        raise CheckpointError(f"'{checkpoint}' holds the weights that its run started from, since training on did not help: "
+                              "keep the bundle that it started from; last.pt beside it is what the run ended with")  # fmt: skip
     validated = notes.get("validation", {}).get("step", state["done"])
     if validated != state["done"]:
         raise CheckpointError(f"'{checkpoint}' was saved at step {state['done']}, its thresholds are of the validation at step "

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from train.model import SiameseNet
 
-__all__ = ["SHARES", "blended", "refresh_norms"]
+__all__ = ["SHARES", "blended", "furthest", "refresh_norms"]
 
-SHARES = (0.25, 0.5, 0.75)
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 """How far from the start to the end of a run the blends lie that it tries."""
+
+
+def furthest(means: Mapping[str, float], error: float) -> str:
+    """Which weights to keep by what was held out: the best, or those furthest along of the blends and the last that are within
+    a standard error of it (Breiman et al. 1984), since they know the training classes better; never worse ones than the start.
+
+    means: accuracy by name: "start", "step N", "blend S", "last". error: the standard error of the best.
+    """
+    best = max(means, key=lambda name: means[name])
+    if "start" not in means:
+        return best
+    least = max(means["start"], means[best] - error)
+    shares = {name: 1.0 if name == "last" else float(name.removeprefix("blend ")) for name in means
+              if name == "last" or name.startswith("blend ")}  # fmt: skip
+    good = [name for name in shares if means[name] >= least]
+    return max(good, key=lambda name: shares[name]) if good else best
 
 
 def blended(start: dict[str, Tensor], end: dict[str, Tensor], share: float) -> dict[str, Tensor]:

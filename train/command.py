@@ -25,6 +25,7 @@ from train.evaluate import evaluate
 from train.loop import run, validate
 from train.memory import keep_freed_memory
 from train.model import PRESETS, UnknownNetworkError
+from train.networks import check_network
 from train.omniglot import DatasetError, download
 from train.overrides import overridden, read_changes
 from train.own_images import evaluate_folder
@@ -90,12 +91,14 @@ def _train(arguments: argparse.Namespace, argv: list[str]) -> int:
         few = len(data.validation.members())
         print(f"no thresholds for strangers: {few} held-out classes are too few, {1 + STRANGERS} are needed; the bundle will "
               "load with far=None only", file=sys.stderr)  # fmt: skip
-    print(f"done: {out / 'last.pt'}" + (f", held-out alphabets {result.validation}" if result.validation else ""))
+    print(f"done: {out / 'last.pt'}" + (f", held-out groups {result.validation}" if result.validation else ""))
     if result.chosen == "start":
         print("training on did not help: what was held out is recognised best by the weights that the run started from, "
               "so keep those; to recognise these classes better, enroll more pictures of each")  # fmt: skip
         return 0
-    print(f"best by what was held out: {result.chosen}" if result.validation else "nothing was held out to choose by")
+    start = f", {100 * result.means['start']:.2f} % at the start" if "start" in result.means else ""
+    print(f"best by what was held out: {result.chosen}, {100 * result.means[result.chosen]:.2f} %{start}"
+          if result.validation else "nothing was held out to choose by")  # fmt: skip
     print(f"next: python -m export {result.checkpoint} --out bundle")
     return 0
 
@@ -153,6 +156,7 @@ def _config(arguments: argparse.Namespace, changes: Mapping[str, object]) -> Tra
         if not arguments.steps and arguments.minutes is None:
             config = replace(config, steps=EPOCHS * steps_of_epoch(paper, 128))
     config = overridden(config, changes)
+    check_network(config.model)
     if config.loss == "pairs" and arguments.teachers:
         raise CheckpointError("--teachers compare every pair in a batch: they need --loss all-pairs")
     if config.loss == "pairs":  # which are drawn from real drawings only

@@ -36,7 +36,7 @@ def draw_curves(log: Path, picture: Path) -> None:
         bottom.plot(x, errors, marker="o", color="tab:red")
         low, high = [100 * (1 - r["interval"][1]) for r in scores], [100 * (1 - r["interval"][0]) for r in scores]
         bottom.fill_between(x, low, high, color="tab:red", alpha=0.15)
-        bottom.set_title(f"held-out alphabets, within-alphabet 20-way: {100 * scores[-1]['accuracy']:.2f} %", fontsize=10)
+        bottom.set_title(f"held-out groups: {100 * scores[-1]['accuracy']:.2f} %", fontsize=10)
     bottom.set_ylabel("error [%]")
     bottom.set_xlabel("step")
     for axes, values in ((top, losses), (bottom, errors)):

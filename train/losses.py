@@ -8,10 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["all_pairs_loss", "distillation_loss", "pairs_loss"]
+__all__ = ["all_pairs_loss", "all_pairs_parts", "distillation_loss", "pairs_loss"]
 
 
-def all_pairs_loss(logits: Tensor, classes: Tensor, bce_weight: float = 0.5) -> Tensor:
+def all_pairs_loss(parts: dict[str, Tensor], bce_weight: float = 0.5) -> Tensor:
+    """The sum of `all_pairs_parts` that is minimised."""
+    return 0.5 * (parts["within"] + parts["across"]) + bce_weight * parts["binary"]
+
+
+def all_pairs_parts(logits: Tensor, classes: Tensor) -> dict[str, Tensor]:
     """Multi-way cross-entropy over the batch, within rows and across them, plus balanced binary cross-entropy.
 
     logits: float32 (B, B), of each image against each. classes: int64 (B,). Each positive pair competes with all negatives of
@@ -26,7 +31,7 @@ def all_pairs_loss(logits: Tensor, classes: Tensor, bce_weight: float = 0.5) -> 
     within = _mean(F.softplus(negatives - logits), positive)
     across = _mean(F.softplus(anywhere - logits), positive)
     binary = 0.5 * (_mean(F.softplus(-logits), positive) + _mean(F.softplus(logits), ~same))
-    return 0.5 * (within + across) + bce_weight * binary
+    return {"within": within, "across": across, "binary": binary}
 
 
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:

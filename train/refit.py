@@ -86,7 +86,7 @@ def _best_blend(
     trainer.average.load_state_dict(own)
     best = (found, "last", own)
     for share in SHARES:
-        with trainer.blended_with_start(share):
+        with trainer.blended_with_start(share, refresh=True):
             tried = validate(trainer, held_out, scripts)
             print(f"blend {share}: held-out alphabets {tried.score}, scripts {tried.scripts}", flush=True)
             if tried.mean > best[0].mean:

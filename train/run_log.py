@@ -18,20 +18,23 @@ class RunLog:
     Args:
         out: the run's folder.
         tensorboard: also write what TensorBoard shows: loss, images a second, and the accuracies of validation.
+        done: steps that the run has behind it. What the log has of later ones is from a stretch that was lost when the run was
+            killed, and goes, as does what was said of its end.
 
     Raises:
         DatasetError: TensorBoard is asked for and not installed.
     """
 
-    def __init__(self, out: Path, tensorboard: bool = False) -> None:
+    def __init__(self, out: Path, tensorboard: bool = False, done: int = 0) -> None:
         self.path = out / "log.jsonl"
+        self._rewind(done)
         self._board: Any = None
         if tensorboard:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
                 raise DatasetError("--tensorboard needs TensorBoard: pip install tensorboard") from error
-            self._board = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
+            self._board = SummaryWriter(str(out / "tensorboard"), purge_step=done + 1)  # type: ignore[no-untyped-call]
 
     def add(self, record: dict[str, Any]) -> None:
         """Append a record: its `event`, its `step`, and values that JSON can hold."""
@@ -42,15 +45,28 @@ class RunLog:
                 self._board.add_scalar(f"{record['event']}/{name}", value, record["step"])
             self._board.flush()
 
-    def chosen(self) -> str | None:
-        """Which weights were the best by what was held out; the earliest of equals. None where nothing was."""
-        found = [row for row in self._rows() if row["event"] in ("validation", "blend")]
-        return str(max(found, key=lambda row: row["mean"])["weights"]) if found else None
+    def means(self) -> dict[str, float]:
+        """The accuracy on what was held out, by the weights that had it, in their order."""
+        return {row["weights"]: row["mean"] for row in self._rows() if row["event"] in ("validation", "blend")}
 
     def validations_since_best(self) -> int:
         """How many validations came after the best one."""
         means = [row["mean"] for row in self._rows() if row["event"] == "validation"]
         return len(means) - 1 - means.index(max(means)) if means else 0
+
+    def _rewind(self, done: int) -> None:
+        if self.path.exists():
+            self._keep([row for row in self._rows() if row["step"] <= done and row.get("weights") != "last"
+                        and row["event"] != "blend"])  # fmt: skip
+
+    def forget_steps(self) -> None:
+        """Leave out all validations but that of the start."""
+        self._keep([row for row in self._rows() if row.get("weights", "start") == "start"])
+
+    def _keep(self, kept: list[dict[str, Any]]) -> None:
+        new = self.path.with_suffix(".new")
+        new.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        new.replace(self.path)
 
     def _rows(self) -> list[dict[str, Any]]:
         return read_log(self.path)

@@ -24,7 +24,7 @@ from train.blend import blended, refresh_norms
 from train.canvases import Canvases, joined
 from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
-from train.losses import all_pairs_loss, distillation_loss, pairs_loss
+from train.losses import all_pairs_loss, all_pairs_parts, distillation_loss, pairs_loss
 from train.model import SiameseNet
 from train.paper import distort, initialise, layerwise_sgd, set_epoch, steps_of_epoch
 from train.unfold import centre_norms
@@ -70,6 +70,7 @@ class Trainer:
             self.notes["sources"] = {name: _digest(source) for name, source in sources.items()}
         if teachers is not None:
             self.notes["teachers"] = teachers.records
+        self._parts: dict[str, Tensor] = {}
         self._teachers = teachers
         self._real = canvases
         everything = joined(canvases, *sources.values())
@@ -150,8 +151,11 @@ class Trainer:
         self.start = _copied(weights)
 
     @contextmanager
-    def blended_with_start(self, share: float) -> Iterator[None]:
+    def blended_with_start(self, share: float, refresh: bool = False) -> Iterator[None]:
         """While open, the averaged weights are those `share` of the way from what the run started from to its own.
+
+        refresh: measure batch norms' statistics again on training images. Between networks that lie far apart it must be; near
+        each other those between are as good, and do not lean towards the few images of a folder.
 
         Raises `ValueError` when it started from nothing.
         """
@@ -159,7 +163,8 @@ class Trainer:
             raise ValueError("a run that started from nothing has no weights to blend with")
         own = _copied(self.average.state_dict())
         self.average.load_state_dict(blended(self.start, own, share))
-        refresh_norms(self.average, self._sample())
+        if refresh:
+            refresh_norms(self.average, self._sample())
         try:
             yield
         finally:
@@ -217,6 +222,12 @@ class Trainer:
         self._update_average()
         return loss.detach(), images
 
+    def last_step(self) -> dict[str, Any]:
+        """The learning rate of the last step and the parts of its loss, and the seconds that the run has taken, for the log."""
+        parts = {name: round(float(part.detach()), 5) for name, part in self._parts.items()}
+        rate = self.optimizer.param_groups[0]["lr"]
+        return {"learning_rate": rate, "seconds": round(self.spent, 1)} | ({"parts": parts} if parts else {})
+
     def embed_average(self, images: NDArray[np.uint8], batch: int = 256) -> NDArray[np.float32]:
         """Embeddings of canvases uint8 (N, H, W) by the averaged weights, float32 (N, D)."""
         with torch.inference_mode():
@@ -235,13 +246,15 @@ class Trainer:
         images, state = self._by_any_pen(index), self.generator.get_state()
         embeddings = self._augmented_embeddings(images)
         logits = self.model.head(embeddings, embeddings)
-        loss = all_pairs_loss(logits, self._classes[index].to(logits.device))
+        self._parts = all_pairs_parts(logits, self._classes[index].to(logits.device))
+        loss = all_pairs_loss(self._parts)
         if self._teachers is not None:
             # Teachers see each drawing as it was drawn, moved like the student's, so that it learns what no pen changes.
             ink = augment(self._images[index], self.config.augment, _generator(state))
             with self._autocast():
                 taught = self._teachers.logits(ink)
-            loss = 0.5 * loss + distillation_loss(logits, taught)
+            self._parts["teachers"] = distillation_loss(logits, taught)
+            loss = 0.5 * loss + self._parts["teachers"]
         return loss, len(index)
 
     def _pairs_step(self) -> tuple[Tensor, int]:

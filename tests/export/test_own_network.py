@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from export.__main__ import main as export
-from oneshot_runtime import OneShotMatcher
+from oneshot_runtime import OneShotMatcher, OptionError
 from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from train.__main__ import main as train
-from train.model import NETWORKS
+from train.model import NETWORKS, PRESETS
+from train.networks import check_network
 
 NAME = "tests.export.residual_network:residual"
 
@@ -67,7 +70,35 @@ def test_a_network_that_nobody_named_is_not_imported(run, capsys, monkeypatch) -
     monkeypatch.delitem(NETWORKS, NAME)
     assert export([str(run / "run" / "last.pt"), "--out", str(run / "unnamed")]) == 1
     assert f"network {NAME!r} is unknown" in capsys.readouterr().err
-    for wrong in ("residual", "tests.export.residual_network:nothing", "tests.export.nowhere:residual"):
+    for wrong in ("residual", "tests.export.residual_network:nothing", "tests.export.nowhere:residual", "json:decoder"):
         with pytest.raises(SystemExit):
             export([str(run / "run" / "last.pt"), "--out", str(run / "unnamed"), "--network", wrong])
         assert "--network" in capsys.readouterr().err
+
+
+class Wrong(torch.nn.Module):
+    """Gives what it was made with, for any ink."""
+
+    def __init__(self, found: object) -> None:
+        super().__init__()
+        self.found = found
+
+    def forward(self, ink: torch.Tensor) -> object:
+        return ink.reshape(3, 5) if self.found is None else self.found
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (torch.zeros(2, 7), r"makes \(2, 7\), 0 to 0, .* expected \(2, 384\), 0 to 1"),
+        (torch.full((2, 384), 5.0), r"5 to 5, .* end it with a sigmoid"),
+        (torch.full((2, 384), torch.nan), "nan to nan"),
+        (None, "fails on ink"),
+        ("text", "gives a str"),
+    ],
+)
+def test_a_network_that_gives_no_embeddings_is_refused_before_it_is_trained(found, words, monkeypatch) -> None:
+    name = "elsewhere:wrong"
+    monkeypatch.setitem(NETWORKS, name, lambda config: Wrong(found))
+    with pytest.raises(OptionError, match=words):
+        check_network(replace(PRESETS["edge"], network=name))

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from export.bundle import export_bundle
 from train.__main__ import main
-from train.blend import blended, refresh_norms
+from train.blend import blended, furthest, refresh_norms
 from train.canvases import Canvases, hold_out, kept_out
-from train.checkpoint import load_checkpoint
+from train.checkpoint import CheckpointError, load_checkpoint
 from train.model import PRESETS, SiameseNet
 from train.trainer import Trainer
 
@@ -62,10 +63,14 @@ def test_a_run_that_makes_it_worse_keeps_its_start(symbols, tmp_path, capsys) ->
     said = capsys.readouterr().out
     rows = [json.loads(line) for line in (tmp_path / "second" / "log.jsonl").read_text().splitlines()]
     means = {row["weights"]: row["mean"] for row in rows if "weights" in row}
-    assert {"start", "last", "blend 0.25", "blend 0.5", "blend 0.75"} <= set(means)
+    assert {"start", "last", "blend 0.1", "blend 0.5", "blend 0.8"} <= set(means)
     assert means["start"] == max(means.values()) > means["last"]
     assert "did not help" in said
     assert "export" not in said
+    assert f"start: 8-way within held-out groups {100 * means['start']:.2f} %" in said
+    with pytest.raises(CheckpointError, match=r"did not help: keep the bundle .* last\.pt"):
+        export_bundle(tmp_path / "second" / "best.pt", tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
     kept = load_checkpoint(tmp_path / "second" / "best.pt")[1]
     assert json.loads(kept["notes"])["validation"]["weights"] == "start"
     torch.testing.assert_close(kept["ema"]["layers.0.weight"], start["layers.0.weight"])
@@ -79,11 +84,31 @@ def test_the_best_of_a_run_is_named_and_exported(symbols, tmp_path, capsys) -> N
     said = capsys.readouterr().out
     rows = [json.loads(line) for line in (tmp_path / "second" / "log.jsonl").read_text().splitlines()]
     means = {row["weights"]: row["mean"] for row in rows if "weights" in row}
-    chosen = max(means, key=lambda name: means[name])
+    best = max(means.values())
+    chosen = furthest(means, (best * (1 - best) / 6_000) ** 0.5)
     assert chosen != "start"
-    assert f"best by what was held out: {chosen}" in said
+    assert (
+        f"best by what was held out: {chosen}, {100 * means[chosen]:.2f} %, {100 * means['start']:.2f} % at the start" in said
+    )
     file = "last.pt" if chosen == "last" else "best.pt"
     assert f"python -m export {tmp_path / 'second' / file}" in said
+    kept = json.loads(load_checkpoint(tmp_path / "second" / file)[1]["notes"])["validation"]
+    assert (kept["weights"], kept["accuracy"]) == (chosen, means[chosen])
+
+
+@pytest.mark.parametrize(
+    ("means", "error", "kept"),
+    [
+        ({"step 5": 0.8, "last": 0.7}, 0.5, "step 5"),  # a run from nothing: the best
+        ({"start": 0.9, "step 5": 0.8, "last": 0.7, "blend 0.1": 0.89}, 0.01, "start"),
+        ({"start": 0.9, "last": 0.7, "blend 0.1": 0.912, "blend 0.5": 0.905, "blend 0.8": 0.89}, 0.01, "blend 0.5"),
+        ({"start": 0.9, "last": 0.9, "blend 0.1": 0.93, "blend 0.5": 0.92}, 0.01, "blend 0.5"),
+        ({"start": 1.0, "step 5": 1.0, "last": 1.0, "blend 0.5": 1.0}, 0.0, "last"),
+        ({"start": 0.9, "step 5": 0.95, "last": 0.7, "blend 0.5": 0.91}, 0.01, "step 5"),
+    ],
+)
+def test_of_weights_that_are_as_good_those_furthest_along_are_kept(means, error, kept) -> None:
+    assert furthest(means, error) == kept
 
 
 def pictures(groups):
