@@ -55,8 +55,14 @@ def is_plain(ink: np.ndarray) -> bool:
     inside = min(top, left, len(ink) - bottom, len(ink[0]) - right) > 0
     large = 8 * side >= max(ink.shape) and np.count_nonzero(ink) <= 4 * area
     filled = 5 * min(box.shape) > max(ink.shape) and 2 * area > box.size
-    framed = all(np.count_nonzero(edge) >= 0.85 * edge.size for edge in edges)
+    along = min(np.count_nonzero(edge) / edge.size for edge in edges)
+    framed = along >= 0.85 or (along >= 0.5 and meets_strokes(box) and meets_strokes(box.T))
     return bool(inside and large and not filled and not framed and all(is_whole(box.any(axis), side) for axis in (0, 1)))
+
+
+def meets_strokes(mask: np.ndarray) -> bool:
+    rows = np.pad(mask[[len(mask) * number // 8 for number in range(1, 8)]], ((0, 0), (1, 0)))
+    return bool((rows[:, 1:] > rows[:, :-1]).sum(axis=1).max() >= 3)
 
 
 def is_whole(inked: np.ndarray, side: int) -> bool:

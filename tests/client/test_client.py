@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from client import Client, canvas_of
 from pictures import flattened, grey_of, is_clean
+from PIL import Image, ImageDraw
 from vectors import FILE, drawn, pictures, unpacked
 
 from oneshot_runtime import ImageError, OneShotMatcher
 from oneshot_runtime.model import DEFAULT_BUNDLE, Bundle
 from oneshot_runtime.synthetic import draw, invent_alphabet, random_writer
 from oneshot_runtime.vision import PreprocessSpec, preprocess
+from oneshot_runtime.vision.clean import border_levels, even_ink, even_paper, reduced
+from oneshot_runtime.vision.decode import to_grey
 
 VECTORS = json.loads(FILE.read_text())
 
@@ -43,17 +46,33 @@ def test_the_vectors(entry) -> None:
         assert np.abs(canvas_of(flattened(grey), spec.to_dict()).astype(int) - canvas).mean() < 8
 
 
+def rings(number: int) -> dict[str, Image.Image]:
+    """A ring around as many strokes, some of it rubbed out."""
+    page = Image.new("L", (120, 120), 255)
+    pen = ImageDraw.Draw(page)
+    pen.ellipse((20, 20, 100, 100), outline=0, width=4)
+    for stroke in range(number % 5):
+        pen.line((45 + 8 * stroke, 40, 40 + 9 * stroke, 80), fill=0, width=3)
+    cut = page.copy()
+    cut.paste(255, (10, 10, 20 + 8 * number, 60))
+    return {"ring": page, "part of a ring": cut}
+
+
 def test_what_it_calls_clean_is_read_in_one_way_to_the_same_canvas() -> None:
     clean, spec = 0, Bundle.open().spec
     with OneShotMatcher.load(precision="fp32", threads=1) as matcher:
         for number in range(10):
-            for kind, picture in pictures(drawn(number)).items():
+            for kind, picture in (pictures(drawn(number)) | rings(number)).items():
                 try:
                     found = is_clean(picture)
                 except ValueError:
                     with pytest.raises(ImageError, match="blank"):
                         preprocess(picture, spec)
                     continue
+                small = reduced(to_grey(picture))
+                paper = even_paper(border_levels(small))
+                even = None if paper is None else even_ink(small, paper)
+                assert found == (even is not None and (max(picture.size) < 48 or even.is_clean())), (number, kind)
                 if found:
                     clean += 1
                     made = canvas_of(grey_of(picture), spec.to_dict())
