@@ -6,7 +6,6 @@ against the manifest's sha256 before it is used.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import json
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from oneshot_runtime.errors import BundleError
 from oneshot_runtime.model.onnx_guard import why_refused
 from oneshot_runtime.model.thresholds import ThresholdTable
+from oneshot_runtime.vision.lazy_property import lazy_property
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from oneshot_runtime.vision.regular_file import read_regular
 
@@ -55,7 +55,7 @@ class Head:
     def __repr__(self) -> str:
         return f"Head(D={len(self.weights)}, bias={self.bias:.4f}, code_scale={self.code_scale:.2f})"
 
-    @functools.cached_property
+    @lazy_property
     def code_weights(self) -> NDArray[np.float32]:
         """What an embedding is multiplied by to give its code, float32 (D,)."""
         return self.weights * np.float32(self.code_scale)
@@ -79,7 +79,7 @@ class Sketch:
         """How many sums there are."""
         return len(self.offsets)
 
-    @functools.cached_property
+    @lazy_property
     def matrix(self) -> NDArray[np.float32]:
         """What codes are multiplied by to give their sums, float32 (D, count)."""
         matrix = np.zeros((len(self.groups), self.count), np.float32)

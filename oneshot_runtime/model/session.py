@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,6 +23,7 @@ from oneshot_runtime.model.providers import (
     options_as_text,
     provider_of,
 )
+from oneshot_runtime.vision.lazy_property import lazy_property
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -203,7 +203,7 @@ class Embedder:
             raise BundleError(f"the {self.precision} embedding gives values that are not finite; export the model again")
         return embeddings  # type: ignore[no-any-return]
 
-    @functools.cached_property
+    @lazy_property
     def _dim(self) -> int:
         return int(self.session.get_outputs()[0].shape[-1])
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.errors import ImageError
+from oneshot_runtime.vision.lazy_property import lazy_property
 
 __all__ = ["EvenInk", "border_levels", "even_ink", "even_paper", "reduced", "stretch"]
 
@@ -56,25 +57,25 @@ class EvenInk:
     contrast: int
     other: int
 
-    @functools.cached_property
+    @lazy_property
     def _mask(self) -> NDArray[np.bool_]:
         """The pixels that are more ink than paper."""
         return self.ink > 127
 
-    @functools.cached_property
+    @lazy_property
     def _inked(self) -> int:
         return int(np.count_nonzero(self._mask))
 
-    @functools.cached_property
+    @lazy_property
     def _columns(self) -> bytes:
         """Which columns have such pixels, 1 for those; `_rows` says it of the rows."""
         return self._mask.any(axis=0).tobytes()
 
-    @functools.cached_property
+    @lazy_property
     def _rows(self) -> bytes:
         return self._mask.any(axis=1).tobytes()
 
-    @functools.cached_property
+    @lazy_property
     def box(self) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of the pixels that are more ink than paper; never empty after a stretch."""
         left, top = self._columns.find(1), self._rows.find(1)

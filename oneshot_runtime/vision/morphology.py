@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from oneshot_runtime.vision.lazy_property import lazy_property
 
 __all__ = ["Parts", "closing", "connected_parts", "opening", "spread"]
 
@@ -99,7 +100,7 @@ class Parts:
         widths = np.maximum.reduceat(self.ends[rows], first) - np.minimum.reduceat(self.starts[rows], first)
         return np.bincount(self.of[rows[first]], weights=widths, minlength=len(self.boxes)).astype(np.int64)
 
-    @functools.cached_property
+    @lazy_property
     def _runs_of(self) -> list[NDArray[np.int64]]:
         """The runs of each part."""
         order = np.argsort(self.of, kind="stable")
