@@ -17,6 +17,7 @@ from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writ
 from oneshot_runtime.vision.decode import Picture
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from oneshot_runtime.vision.readings import readings
+from tests.whole_symbols import face, two_strokes
 
 ASKED = 8
 SPEC = PreprocessSpec(48, 48)
@@ -433,3 +434,19 @@ def test_canvases_of_drawings_do_not_change() -> None:
 
 
 CHECKSUM = 1783754497
+
+
+def assert_whole(image: Image.Image) -> None:
+    report = OneShotMatcher.load(far=None).enroll("symbol", image)
+    assert not [one for one in report.findings if one.kind == "cut-out"]
+
+
+@pytest.mark.parametrize("hours", [0, 4, 8, 12])
+def test_the_outline_of_a_face_is_part_of_it(hours) -> None:
+    assert_whole(face(hours))
+
+
+@pytest.mark.parametrize("dark", [True, False], ids=["dark", "light"])
+@pytest.mark.parametrize("apart", [150, 180])
+def test_a_symbol_keeps_its_longer_stroke(dark, apart) -> None:
+    assert_whole(two_strokes(apart, dark))

@@ -48,14 +48,14 @@ def rings_of(ink: Ink, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(rings, np.int64)
 
 
-def frames_of(ink: Ink, rings: NDArray[np.int64], pen: float) -> NDArray[np.int64]:
+def frames_of(ink: Ink, rings: NDArray[np.int64], pen: float) -> tuple[NDArray[np.int64], bool]:
     """The rings that are hardly part of a symbol: thin ones, and those that run along all four sides of their box, and nowhere
-    else; of rings within each other the outer ones, as far as they are about as large.
+    else; of rings within each other the outer ones, as far as they are about as large. And whether one is round.
 
     pen: about the width of the strokes of the symbol.
     """
     frames: list[int] = []
-    last = 0
+    last, is_round = 0, False
     for ring in sorted(rings.tolist(), key=lambda one: -int(ink.parts.boxes[one, 2:].max())):
         x, y, w, h = (int(value) for value in ink.parts.boxes[ring])
         if max(w, h) < _DOUBLE * last:
@@ -63,12 +63,12 @@ def frames_of(ink: Ink, rings: NDArray[np.int64], pen: float) -> NDArray[np.int6
         band = max(2, round(2 * pen), max(w, h) // 12)
         mask = ink.parts.mask(np.array([ring]), (x, y, x + w, y + h)) > 0
         sides = (mask[:band].any(axis=0), mask[-band:].any(axis=0), mask[:, :band].any(axis=1), mask[:, -band:].any(axis=1))
-        is_straight = min(float(side.mean()) for side in sides) >= _FRAMED and not mask[band:-band, band:-band].any()
-        if not is_straight and 4 * max(w, h) < _THIN * int(ink.parts.pens[ring]):
+        is_straight = min(float(side.mean()) for side in sides) >= _FRAMED
+        if (not is_straight or mask[band:-band, band:-band].any()) and 4 * max(w, h) < _THIN * int(ink.parts.pens[ring]):
             break
         frames.append(ring)
-        last = max(w, h)
-    return np.array(frames, np.int64)
+        last, is_round = max(w, h), is_round or not is_straight
+    return np.array(frames, np.int64), is_round
 
 
 def _is_around(ink: Ink, number: int, inner: NDArray[np.int64]) -> bool:

@@ -83,6 +83,9 @@ _LONG, _STRAIGHT = 12, 1.4
 """A straight thing is so many pens long at least; the square of its area is at most so many times that of what a pen draws
 from one end to the other."""
 
+_FACE = 3
+"""So many things in a round ring, and it is the outline of a face or a clock; one or two are a symbol in a circle."""
+
 _SMALLEST = 4
 """Pixels of the working picture that a symbol's longer side has at least."""
 
@@ -106,14 +109,16 @@ class Found:
 class Scene:
     """What a picture shows in one kind of ink at one strength.
 
-    symbols: largest first. framed: with the frame that is drawn around them, where there is one. bare: without the ring that
-    may be drawn around them, or part of the symbol. points: parts no larger than the pen, near the largest, that belong to it
-    or are specks. pen: about its width. dropped: what was left out, for people.
+    symbols: largest first. framed: with the frame that is drawn around them, where there is one; is_face: whether that is
+    round, and several things are in it, as in faces and clocks. bare: without the ring that may be drawn around them, or part
+    of the symbol. points: parts no larger than the pen, near the largest, that belong to it or are specks. pen: about its
+    width. dropped: what was left out, for people.
     """
 
     ink: Ink
     symbols: list[Found]
     framed: Found | None
+    is_face: bool
     bare: Found | None
     points: Found | None
     pen: float
@@ -151,12 +156,12 @@ def scene_of(ink: Ink, window: int | None) -> Scene:
     parts = ink.parts
     sides = parts.boxes[:, 2:].max(axis=1, initial=0)
     dropped: list[str] = []
-    nothing = Scene(ink, [], None, None, None, 0.0, dropped)
+    nothing = Scene(ink, [], None, False, None, None, 0.0, dropped)
     keep, details, pen = _kept(ink, sides, window, dropped)
     if not len(keep):
         return nothing
     rings = rings_of(ink, np.sort(keep))
-    frames = frames_of(ink, rings, pen)
+    frames, is_round = frames_of(ink, rings, pen)
     rest = keep[~np.isin(keep, frames)]
     is_point = (sides[rest] < _POINT * pen) & ~np.isin(rest, details)
     points, rest = (rest[is_point], rest[~is_point]) if not is_point.all() else (rest[:0], rest)
@@ -171,7 +176,8 @@ def scene_of(ink: Ink, window: int | None) -> Scene:
     framed = found_of(ink, np.concatenate((frames, rest, near))) if len(frames) else None
     inner = rest[~np.isin(rest, rings)]
     bare = found_of(ink, inner) if not len(frames) and 0 < len(inner) < len(rest) else None
-    return Scene(ink, groups, framed, bare, found_of(ink, near) if len(near) else None, pen, dropped)
+    is_face = is_round and len(groups) >= _FACE
+    return Scene(ink, groups, framed, is_face, bare, found_of(ink, near) if len(near) else None, pen, dropped)
 
 
 def _kept(

@@ -27,8 +27,9 @@ _SHARE = 0.25
 _BIT, _FAR = 0.4, 0.6
 """What may lie beside a symbol, as shares of its longer side: how large it is at most; how far away, hardly a stroke of it."""
 
-_LONGER, _LONGEST = 1.2, 3
-"""A straight thing may be a pencil beside the symbol when it is so many times as long."""
+_LONGER, _LONGEST, _WIDER = 1.2, 3, 1.5
+"""A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke when it is so many
+times as wide as strokes are."""
 
 FEW_GROUPS = 4
 """Groups of more than so many are several symbols."""
@@ -108,7 +109,9 @@ def ways_of(scene: Scene, even: bool) -> list[Found]:
         one = _together(way)
         if all(len(one.numbers) != len(other.numbers) for other in found):
             found.append(one)
-    return [*found, *(one for one in (scene.framed, scene.bare) if one is not None)]
+    if scene.framed is not None:
+        found.insert(0 if scene.is_face else len(found), scene.framed)
+    return found if scene.bare is None else [*found, scene.bare]
 
 
 def _beside(symbols: list[Found], even: bool) -> list[Found]:
@@ -125,10 +128,15 @@ def _beside(symbols: list[Found], even: bool) -> list[Found]:
 
 
 def _is_far(one: Found, symbols: list[Found]) -> bool:
-    """Whether what lies beside a symbol is far from it, and a pencil, or small and no dot."""
+    """Whether what lies beside a symbol is far from it, and a pencil, wider than its strokes, or small and no dot."""
     side = symbols[0].side
-    kind = one.side > side or (one.side <= _BIT * side and not is_dot(one))
+    is_pencil = one.side > side and _pen(one) >= _WIDER * _pen(symbols[0])
+    kind = is_pencil or (one.side <= _BIT * side and not is_dot(one))
     return kind and min(gap(one.box, other.box) for other in symbols) > _FAR * side
+
+
+def _pen(one: Found) -> int:
+    return int(one.ink.parts.pens[one.numbers].max())
 
 
 def _is_cut_off(one: Found) -> bool:

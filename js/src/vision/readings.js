@@ -21,7 +21,8 @@ const [ALIGNED_GAP, ALIGNED_SHARE] = [0.2, 0.35]; // how far dots in a line are 
 const DOT_REACH = 0.5; // the same for dots
 const SHARE = 0.25; // share of the largest group's side that another has at least, to be part of the same symbol
 const [BIT, FAR] = [0.4, 0.6]; // how large what lies beside a symbol is, and from where on it hardly is a stroke
-const [LONGER, LONGEST] = [1.2, 3]; // a straight thing may be a pencil beside the symbol when it is so many times as long
+// A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke of it when so many times as wide.
+const [LONGER, LONGEST, WIDER] = [1.2, 3, 1.5];
 const FEW = 4; // groups of more than so many are several symbols
 const [MOST_RAYS, RAYS, OFF] = [16, 4, 8]; // groups around a middle that are one symbol, see _is_radial in ways.py
 const [LARGE, SMALLEST] = [8, 16]; // ink that takes less than one part in so many is cut out, if it has so many pixels
@@ -283,7 +284,8 @@ function waysOf(scene, even) {
     const one = together(way);
     if (found.every((other) => other.numbers.length !== one.numbers.length)) found.push(one);
   }
-  return [...found, scene.framed, scene.bare].filter((one) => one);
+  if (scene.framed) found.splice(scene.isFace ? 0 : found.length, 0, scene.framed);
+  return scene.bare ? [...found, scene.bare] : found;
 }
 
 // What may lie beside a symbol and be none of its strokes: a pencil; on even paper a staple, a clip at the picture's edge.
@@ -297,12 +299,15 @@ function besideOf(symbols, even) {
   return [...pencils, ...rest.filter((one) => one.side <= BIT * largest.side || (isCutOff(one) && !isCutOff(largest)))];
 }
 
-// Whether what lies beside a symbol is far from it, and a pencil, or small and no dot.
+// Whether what lies beside a symbol is far from it, and a pencil, wider than its strokes, or small and no dot.
 function isFar(one, symbols) {
   const { side } = symbols[0];
-  if (!(one.side > side || (one.side <= BIT * side && !isDot(one)))) return false;
+  const isPencil = one.side > side && penOf(one) >= WIDER * penOf(symbols[0]);
+  if (!(isPencil || (one.side <= BIT * side && !isDot(one)))) return false;
   return Math.min(...symbols.map((other) => gap(one.box, other.box))) > FAR * side;
 }
+
+const penOf = ({ ink, numbers }) => Math.max(...numbers.map((number) => ink.parts.pens[number]));
 
 function isCutOff({ ink: { contrast: { width, height } }, box: [x, y, w, h] }) {
   return x === 0 || y === 0 || x + w === width || y + h === height;

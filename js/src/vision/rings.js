@@ -28,36 +28,39 @@ export function ringsOf(ink, numbers) {
 }
 
 // The rings that are hardly part of a symbol: thin ones, and those that run along all four sides of their box, and nowhere else;
-// of rings within each other the outer ones, as far as they are about as large. pen: about the width of the symbol's strokes.
+// of rings within each other the outer ones, as far as they are about as large; and whether one is round. pen: about the width of
+// the symbol's strokes.
 export function framesOf(ink, rings, pen) {
   const { boxes, pens } = ink.parts;
   const frames = [];
-  let last = 0;
+  let [last, isRound] = [0, false];
   for (const ring of [...rings].sort((one, other) => sideOf(boxes[other]) - sideOf(boxes[one]))) {
     const [x, y, w, h] = boxes[ring];
     const side = Math.max(w, h);
     if (side < DOUBLE * last) break;
     const band = Math.max(2, roundHalfEven(2 * pen), Math.floor(side / 12));
-    if (!runsAround(ink.parts.mask([ring], x, y, x + w, y + h), band) && 4 * side < THIN * pens[ring]) break;
+    const { isStraight, isEmpty } = sidesOf(ink.parts.mask([ring], x, y, x + w, y + h), band);
+    if (!(isStraight && isEmpty) && 4 * side < THIN * pens[ring]) break;
     frames.push(ring);
-    last = side;
+    [last, isRound] = [side, isRound || !isStraight];
   }
-  return frames;
+  return { frames, isRound };
 }
 
-// Whether ink runs along all four sides of a mask, in a band, and nowhere else.
-function runsAround(mask, band) {
+// Whether ink runs along all four sides of a mask, in a band, and whether there is none elsewhere.
+function sidesOf(mask, band) {
   const { pixels, width, height } = mask;
+  let isEmpty = true;
   const sides = [new Uint8Array(width), new Uint8Array(width), new Uint8Array(height), new Uint8Array(height)];
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       if (!pixels[y * width + x]) continue;
       const near = [y < band, y >= height - band, x < band, x >= width - band];
-      if (!near.includes(true)) return false;
+      if (!near.includes(true)) isEmpty = false;
       near.forEach((own, side) => { if (own) sides[side][side < 2 ? x : y] = 1; });
     }
   }
-  return sides.every((side) => side.reduce((sum, own) => sum + own, 0) / side.length >= FRAMED);
+  return { isStraight: sides.every((side) => side.reduce((sum, own) => sum + own, 0) / side.length >= FRAMED), isEmpty };
 }
 
 // Whether a part is on all four sides of each of the others, and between no two pixels of one row or column of them. What is

@@ -16,6 +16,7 @@ const THIN = 6; // pen widths that a symbol's longer side has usually
 const WIDEST = 0.75; // share of the window that strokes are wide at most
 const [FILLED, DETAIL] = [10, 2]; // a filled shape's side over its pen, at most; and pixels of a detail of it, at least
 const [LONG, STRAIGHT] = [12, 1.4]; // a straight thing's length over its pen; and its area over what a pen draws, both squared
+const FACE = 3; // so many things in a round ring, and it is the outline of a face or a clock
 const SMALLEST = 4; // pixels of the working picture that a symbol's longer side has at least
 
 // The picture in which ink is looked for, and by how much it is smaller.
@@ -49,13 +50,13 @@ function largestOf(numbers, value) {
   return numbers.reduce((best, number) => (value(number) > value(best) ? number : best));
 }
 
-// What ink shows: { ink, symbols, framed, bare, points, pen, dropped }, see Scene in segment.py. window: that it was found with; parts
+// What ink shows: { ink, symbols, framed, isFace, bare, points, pen, dropped }, see Scene in segment.py. window: that it was found with; parts
 // not much narrower are no ink. null where the paper is even.
 export function sceneOf(ink, window) {
   const { parts } = ink;
   const sides = parts.boxes.map(sideOf);
   const dropped = [];
-  const nothing = { ink, symbols: [], framed: null, bare: null, points: null, pen: 0, dropped };
+  const nothing = { ink, symbols: [], framed: null, isFace: false, bare: null, points: null, pen: 0, dropped };
   let keep = insideOf(ink, sides, window, dropped);
   if (!keep.length) return nothing;
   let pen = penOf(ink, largestOf(keep, (number) => sides[number]));
@@ -68,7 +69,7 @@ export function sceneOf(ink, window) {
     if (pen > WIDEST * window) return nothing;
   }
   const rings = ringsOf(ink, [...keep].sort((one, other) => one - other));
-  const frames = framesOf(ink, rings, pen);
+  const { frames, isRound } = framesOf(ink, rings, pen);
   let rest = keep.filter((number) => !frames.includes(number));
   let points = rest.filter((number) => sides[number] < POINT * pen && !details.includes(number));
   if (points.length === rest.length) points = [];
@@ -84,7 +85,8 @@ export function sceneOf(ink, window) {
   const framed = frames.length ? foundOf(ink, [...frames, ...rest, ...near]) : null;
   const inner = rest.filter((number) => !rings.includes(number));
   const bare = !frames.length && inner.length && inner.length < rest.length ? foundOf(ink, inner) : null;
-  return { ink, symbols: groups, framed, bare, points: near.length ? foundOf(ink, near) : null, pen, dropped };
+  const isFace = isRound && groups.length >= FACE;
+  return { ink, symbols: groups, framed, isFace, bare, points: near.length ? foundOf(ink, near) : null, pen, dropped };
 }
 
 // The parts that the picture's border does not cut off, largest first.
