@@ -113,12 +113,16 @@ def compile_for(dim: int, count: int) -> None:
         try:
             import numba
 
+            if getattr(
+                numba.config, "DISABLE_JIT", False
+            ):  # as $NUMBA_DISABLE_JIT asks: what is not compiled is slower than numpy
+                return
             if not _summing:
                 _summing.append(_compiled_summing(numba))
             _bounding[count] = _compiled_bounding(numba, count)
             _kernels[dim] = Kernel(_compiled_every(numba, dim), _compiled_within(numba, dim))
             _given_up = False
-        except ImportError:  # also where numba does not know this numpy
+        except Exception:  # whatever stops it, such as a numpy or a processor that it does not know: others search as well
             return
         finally:
             _busy = 0

@@ -19,7 +19,7 @@ _ALIGNED_GAP, _ALIGNED_SHARE = 0.2, 0.35
 """How far dots in a line are from the symbol that they don't belong to, and how large, as shares of its longer side."""
 
 _DOT_REACH = 0.5
-"""The same for dots."""
+"""Dots belong to a symbol up to this gap, as a share of its longer side."""
 
 _SHARE = 0.25
 """Share of the largest group's side that another has at least, to be part of the same symbol."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -243,3 +246,31 @@ def test_a_sketch_that_gives_no_bound_is_refused(change) -> None:
     assert Sketch.from_dict(good, 4).count == 2
     with pytest.raises(BundleError, match="sketch"):
         Sketch.from_dict(good | change, 4)
+
+
+def test_numba_that_compiles_nothing_is_done_without() -> None:
+    pytest.importorskip("numba")
+    script = """
+from oneshot_runtime.search import kernels
+assert kernels.possible()
+kernels.compile_for(24, 5)
+print(kernels.of(24), kernels.bounding(5), kernels.possible())
+"""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=200)
+    assert done.stdout == "None None False\n", done.stderr
+
+
+def test_a_numba_that_fails_is_done_without(monkeypatch) -> None:
+    numba = pytest.importorskip("numba")
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("no such processor")
+
+    monkeypatch.setattr(numba, "njit", fails)
+    monkeypatch.setattr(kernels, "_kernels", {})
+    monkeypatch.setattr(kernels, "_bounding", {})
+    monkeypatch.setattr(kernels, "_summing", [])
+    monkeypatch.setattr(kernels, "_given_up", False)
+    kernels.compile_for(24, 5)
+    assert not kernels.possible()
