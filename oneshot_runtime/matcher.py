@@ -28,8 +28,11 @@ from oneshot_runtime.search.ranking import ranked, ranked_batch
 from oneshot_runtime.search.snapshot import Neighbour, Snapshot
 from oneshot_runtime.search.view import View
 from oneshot_runtime.stores.base import GalleryStore, Where
-from oneshot_runtime.vision.decode import ImageSource, PageOf, Picture, as_image_list, decode, name_of, thumbnail
+from oneshot_runtime.vision.decode import decode
+from oneshot_runtime.vision.grey_png import thumbnail
+from oneshot_runtime.vision.image_source import ImageSource, PageOf, as_image_list, name_of
 from oneshot_runtime.vision.page import symbols_of_page
+from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.preprocess import canvas_of, ways_to_read
 from oneshot_runtime.vision.readings import Reading
 from oneshot_runtime.vision.segment import Box

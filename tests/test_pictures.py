@@ -14,7 +14,7 @@ from benchmarks.pictures import ask, galleries, taught
 from oneshot_runtime import OneShotMatcher, OptionError
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
-from oneshot_runtime.vision.decode import Picture
+from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 from oneshot_runtime.vision.readings import readings
 from tests.whole_symbols import face, two_strokes

@@ -29,7 +29,7 @@ from benchmarks.measure import positive
 from oneshot_runtime.errors import OneShotError
 from oneshot_runtime.gallery import Gallery
 from oneshot_runtime.model.bundle import DEFAULT_BUNDLE, Bundle
-from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.grey_png import thumbnail
 
 __all__ = ["damage", "main"]
 

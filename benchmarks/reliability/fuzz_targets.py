@@ -18,7 +18,8 @@ from oneshot_runtime.model.onnx_guard import why_refused
 from oneshot_runtime.stores.records import row_checksum, row_from
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.transfer.npz import export_npz, import_npz
-from oneshot_runtime.vision.decode import thumbnail, to_grey
+from oneshot_runtime.vision.decode import to_grey
+from oneshot_runtime.vision.grey_png import thumbnail
 from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
 
 __all__ = ["TARGETS", "Target"]

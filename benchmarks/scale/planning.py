@@ -27,7 +27,7 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.search.index import CodeIndex
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
 from oneshot_runtime.transfer.encoder import ImageEncoder
-from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.grey_png import thumbnail
 
 __all__ = ["main"]
 

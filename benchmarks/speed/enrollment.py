@@ -22,7 +22,7 @@ from benchmarks.networks_alone import networks_alone
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.quality.audit import audit_gallery
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
-from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.grey_png import thumbnail
 from oneshot_runtime.vision.preprocess import preprocess
 
 __all__ = ["main"]

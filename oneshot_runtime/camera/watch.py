@@ -19,7 +19,7 @@ from oneshot_runtime.camera.sources import Frame, Source
 from oneshot_runtime.camera.teaching import Take, Teacher
 from oneshot_runtime.camera.window import Prompt, Window
 from oneshot_runtime.errors import OneShotError
-from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.grey_png import thumbnail
 
 __all__ = ["Summary", "Watch"]
 

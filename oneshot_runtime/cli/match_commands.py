@@ -20,7 +20,7 @@ from oneshot_runtime.matcher import OneShotMatcher
 from oneshot_runtime.model.codes import encode
 from oneshot_runtime.results import Match
 from oneshot_runtime.stores.address import redacted
-from oneshot_runtime.vision.decode import ImageSource
+from oneshot_runtime.vision.image_source import ImageSource
 
 __all__ = ["register"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from oneshot_runtime.cli.common import count
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.vision.decode import ImageSource, PageOf
+from oneshot_runtime.vision.image_source import ImageSource, PageOf
 
 __all__ = ["add_page", "named_pictures"]
 

@@ -11,7 +11,8 @@ from oneshot_runtime.cli.pictures import add_page, named_pictures
 from oneshot_runtime.cli.terminal import verdict
 from oneshot_runtime.errors import ImageError, counted, visible
 from oneshot_runtime.results import ReadSymbol
-from oneshot_runtime.vision.decode import ImageSource, decode, to_grey
+from oneshot_runtime.vision.decode import decode, to_grey
+from oneshot_runtime.vision.image_source import ImageSource
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,7 +14,9 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.session import Embedder, open_embedder
 from oneshot_runtime.model.thread_pool import Workers
-from oneshot_runtime.vision.decode import ImageSource, Picture, decode, name_of
+from oneshot_runtime.vision.decode import decode
+from oneshot_runtime.vision.image_source import ImageSource, name_of
+from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.preprocess import canvas_of, ways_to_read
 from oneshot_runtime.vision.readings import Reading
 

@@ -10,7 +10,8 @@ from oneshot_runtime.camera.frame_reader import FrameReader, Sighting
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.gallery import check_label
 from oneshot_runtime.matcher import OneShotMatcher
-from oneshot_runtime.vision.decode import claim_of_bytes, thumbnail, to_grey
+from oneshot_runtime.vision.decode import claim_of_bytes, to_grey
+from oneshot_runtime.vision.grey_png import thumbnail
 
 __all__ = ["LiveSession"]
 

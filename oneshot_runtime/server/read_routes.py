@@ -14,7 +14,8 @@ from oneshot_runtime.server.access import GuardedRoute
 from oneshot_runtime.server.match_routes import MatchBody, match_body
 from oneshot_runtime.server.problems import PROBLEMS
 from oneshot_runtime.server.service import IMAGES_BODY, Far, Images, TheService
-from oneshot_runtime.vision.decode import thumbnail, to_grey
+from oneshot_runtime.vision.decode import to_grey
+from oneshot_runtime.vision.grey_png import thumbnail
 
 __all__ = ["router"]
 

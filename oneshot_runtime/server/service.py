@@ -24,7 +24,8 @@ from oneshot_runtime.server.microbatches import Answer, MatchQueue
 from oneshot_runtime.server.problems import ProblemError, folders_of, problem_of
 from oneshot_runtime.server.request_body import BodyRoom
 from oneshot_runtime.server.server_options import ServerOptions
-from oneshot_runtime.vision.decode import MAX_PIXELS, claim_of_bytes
+from oneshot_runtime.vision.claim import MAX_PIXELS
+from oneshot_runtime.vision.decode import claim_of_bytes
 
 __all__ = ["IMAGES_BODY", "Far", "Images", "Service", "TheService", "afterwards", "images_of", "service_of"]
 

@@ -22,7 +22,7 @@ from oneshot_runtime.stores.base import Block, GalleryStore
 from oneshot_runtime.stores.records import pack_metadata
 from oneshot_runtime.transfer.encoder import EncodedImage, ImageEncoder
 from oneshot_runtime.transfer.folders import ClassFolder, class_folders, leads_out
-from oneshot_runtime.vision.decode import read_file
+from oneshot_runtime.vision.image_source import read_file
 
 __all__ = ["DIGEST", "SOURCE", "BulkResult", "Encoding", "Picture", "encode_here", "enroll_folder"]
 

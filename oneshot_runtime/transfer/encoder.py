@@ -17,7 +17,9 @@ from oneshot_runtime.model.fork_lock import ForkLock
 from oneshot_runtime.model.processor import available_cpus
 from oneshot_runtime.model.session import open_embedder
 from oneshot_runtime.model.thread_pool import Workers
-from oneshot_runtime.vision.decode import Picture, decode, thumbnail
+from oneshot_runtime.vision.decode import decode
+from oneshot_runtime.vision.grey_png import thumbnail
+from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.preprocess import canvas_of, ways_to_read
 
 __all__ = ["EncodedImage", "ImageEncoder"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oneshot_runtime.vision.decode import resized
+from oneshot_runtime.vision.grey_image import resized
 
 __all__ = ["flatten_paper"]
 

@@ -11,10 +11,12 @@ import zlib
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-__all__ = ["grey_png"]
+__all__ = ["grey_png", "thumbnail"]
 
 _EIGHT_BITS_GREY = (8, 0, 0, 0, 0)
+_THUMBNAIL_SIDE = 128
 
 
 def grey_png(grey: NDArray[np.uint8]) -> bytes:
@@ -34,3 +36,12 @@ def _packed(data: bytes) -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+
+
+def thumbnail(grey: NDArray[np.uint8]) -> bytes:
+    """A small PNG of a grey image uint8 (H, W), enough to embed it again with another model: its longer side is at most 128."""
+    if max(grey.shape) > _THUMBNAIL_SIDE:
+        image = Image.fromarray(grey)
+        image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), Image.Resampling.BILINEAR)
+        grey = np.asarray(image)
+    return grey_png(grey)

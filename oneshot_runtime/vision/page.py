@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.vision.decode import Picture
 from oneshot_runtime.vision.glance import best_glance
 from oneshot_runtime.vision.grouping import union
+from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.readings import Reading, readings
 from oneshot_runtime.vision.segment import Found
 

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.errors import BundleError, ImageError
-from oneshot_runtime.vision.decode import ImageSource, Picture, decode, name_of, resized
-from oneshot_runtime.vision.grey_image import array_of, image_of
+from oneshot_runtime.vision.decode import decode
+from oneshot_runtime.vision.grey_image import array_of, image_of, resized
+from oneshot_runtime.vision.image_source import ImageSource, name_of
+from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.readings import Reading, readings, whole_picture
 
 __all__ = ["PREPROCESS_VERSION", "PreprocessSpec", "canvas_of", "ink_at_edges", "preprocess", "ways_to_read"]

@@ -12,10 +12,10 @@ from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.background import flatten_paper
 from oneshot_runtime.vision.clean import EvenInk, border_levels, even_ink, even_paper, reduced, stretch
 from oneshot_runtime.vision.colours import colour_plane
-from oneshot_runtime.vision.decode import Picture
 from oneshot_runtime.vision.ink import Ink
 from oneshot_runtime.vision.lines import count_lines
 from oneshot_runtime.vision.morphology import connected_parts
+from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.segment import Box, Found, Scene, cut, look, scene_of
 from oneshot_runtime.vision.sheet_on_desk import View, view_of
 from oneshot_runtime.vision.ways import FEW_GROUPS, count_symbols, is_dot, ways_of

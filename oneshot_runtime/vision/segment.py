@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oneshot_runtime.errors import counted
-from oneshot_runtime.vision.decode import resized
+from oneshot_runtime.vision.grey_image import resized
 from oneshot_runtime.vision.grouping import group_parts, union
 from oneshot_runtime.vision.ink import Ink, find_ink
 from oneshot_runtime.vision.morphology import Parts, spread

@@ -25,7 +25,7 @@ from oneshot_runtime.model.bundle import DEFAULT_BUNDLE
 from oneshot_runtime.stores.address import redacted, scheme_of
 from oneshot_runtime.synthetic import draw, invent_alphabet, random_writer
 from oneshot_runtime.transfer.folders import export_folder, folder_name, label_of
-from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.grey_png import thumbnail
 
 HERE = Path(__file__).parent
 ROOT = Path(oneshot_runtime.__file__).parents[1]

@@ -27,7 +27,7 @@ from oneshot_runtime.model.bundle import Bundle
 from oneshot_runtime.stores.base import Block
 from oneshot_runtime.stores.postgres import PostgresReader, PostgresStore, check_gallery, faults, gallery_exists
 from oneshot_runtime.stores.postgres import postgres_schema as schema
-from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.grey_png import thumbnail
 
 BUNDLE = Bundle.open()
 OPEN = (

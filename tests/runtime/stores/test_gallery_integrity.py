@@ -24,7 +24,7 @@ from oneshot_runtime.stores.sqlite.block import block_size
 from oneshot_runtime.stores.sqlite.file_check import check_file
 from oneshot_runtime.transfer.backup import backup
 from oneshot_runtime.transfer.old_gallery import convert_old, is_old
-from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.grey_png import thumbnail
 
 BUNDLE = Bundle.open()
 PNG = thumbnail(np.zeros((8, 8), np.uint8)) + b" kept byte for byte"

@@ -16,7 +16,7 @@ from oneshot_runtime.stores.sqlite.file_check import check_file
 from oneshot_runtime.stores.sqlite.repair import repair_file
 from oneshot_runtime.transfer.encoder import ImageEncoder
 from oneshot_runtime.transfer.migrate import migrate
-from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.grey_png import thumbnail
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 
 BUNDLE = Bundle.open()

@@ -21,7 +21,7 @@ from oneshot_runtime.stores.sqlite.sqlite_reader import GalleryReader
 from oneshot_runtime.stores.sqlite.sqlite_store import SqliteStore
 from oneshot_runtime.transfer.folders import export_folder, folder_name, label_of
 from oneshot_runtime.transfer.npz import export_npz, import_npz
-from oneshot_runtime.vision.decode import thumbnail
+from oneshot_runtime.vision.grey_png import thumbnail
 
 BUNDLE = Bundle.open()
 PNG = thumbnail(np.zeros((8, 8), np.uint8))

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from oneshot_runtime import ImageError
-from oneshot_runtime.vision.decode import FORMATS, MAX_PIXELS, Picture, decode, thumbnail, to_grey
+from oneshot_runtime.vision.claim import MAX_PIXELS
+from oneshot_runtime.vision.decode import FORMATS, decode, to_grey
+from oneshot_runtime.vision.grey_png import thumbnail
+from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.preprocess import PreprocessSpec, canvas_of, preprocess
 from oneshot_runtime.vision.readings import whole_picture
 

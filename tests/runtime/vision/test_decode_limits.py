@@ -122,5 +122,5 @@ def test_a_large_picture_is_the_same_in_pieces_as_at_once(mode: str, monkeypatch
     else:
         image = noise.convert(mode) if mode in ("RGBA", "LA") else noise.convert("RGB").convert(mode)
     whole = to_grey(image)
-    monkeypatch.setattr("oneshot_runtime.vision.decode._STRIP_PIXELS", 500)
+    monkeypatch.setattr("oneshot_runtime.vision.picture._STRIP_PIXELS", 500)
     np.testing.assert_array_equal(to_grey(image), whole)
