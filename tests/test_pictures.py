@@ -315,7 +315,14 @@ def test_the_command_reads_pictures_and_folders(tmp_path, drawings, capsys) -> N
 
 @pytest.mark.parametrize(
     ("kind", "strength"),
-    [("sheet on a desk", 80), ("app-icon tile", 80), ("drawn frame", 4), ("drawn circle", 4), ("punched holes", 2)],
+    [
+        ("sheet on a desk", 80),
+        ("app-icon tile", 80),
+        ("drawn frame", 4),
+        ("drawn circle", 4),
+        ("punched holes", 2),
+        ("paper clip at the edge", 30),
+    ],
 )
 def test_an_odd_picture_teaches_its_symbol_and_says_what_it_took(drawings, kind, strength) -> None:
     matcher = OneShotMatcher.load(far=0.05)

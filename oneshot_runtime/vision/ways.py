@@ -24,8 +24,9 @@ _DOT_REACH = 0.5
 _SHARE = 0.25
 """Share of the largest group's side that another has at least, to be part of the same symbol."""
 
-_BIT, _FAR = 0.4, 0.6
-"""What may lie beside a symbol, as shares of its longer side: how large it is at most; how far away, hardly a stroke of it."""
+_BIT, _FAR, _CLIPPED = 0.4, 0.6, 0.2
+"""What may lie beside a symbol, as shares of its longer side: how large it is at most; how far away, hardly a stroke of it, and
+where only it is cut off by the picture's edge."""
 
 _LONGER, _LONGEST, _WIDER = 1.2, 3, 1.5
 """A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke when it is so many
@@ -128,11 +129,14 @@ def _beside(symbols: list[Found], even: bool) -> list[Found]:
 
 
 def _is_far(one: Found, symbols: list[Found]) -> bool:
-    """Whether what lies beside a symbol is far from it, and a pencil, wider than its strokes, or small and no dot."""
+    """Whether what lies beside a symbol is far, and a pencil, wider than its strokes, or small and no dot; or a clip."""
     side = symbols[0].side
+    apart = min(gap(one.box, other.box) for other in symbols)
+    if _is_cut_off(one) and not any(_is_cut_off(other) for other in symbols):
+        return apart > _CLIPPED * side
     is_pencil = one.side > side and _pen(one) >= _WIDER * _pen(symbols[0])
     kind = is_pencil or (one.side <= _BIT * side and not is_dot(one))
-    return kind and min(gap(one.box, other.box) for other in symbols) > _FAR * side
+    return kind and apart > _FAR * side
 
 
 def _pen(one: Found) -> int:

@@ -8,7 +8,7 @@ const [PUNCHED, PUNCHED_SHARE] = [2.2, 0.25]; // pen widths from which a dot may
 const [ALIGNED_GAP, ALIGNED_SHARE] = [0.2, 0.35]; // how far dots in a line are from a symbol that is not theirs, and how large
 const DOT_REACH = 0.5; // the same for dots
 const SHARE = 0.25; // share of the largest group's side that another has at least, to be part of the same symbol
-const [BIT, FAR] = [0.4, 0.6]; // how large what lies beside a symbol is, and from where on it hardly is a stroke
+const [BIT, FAR, CLIPPED] = [0.4, 0.6, 0.2]; // how large what lies beside a symbol is, how far what hardly is a stroke, and what is cut off
 // A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke of it when so many times as wide.
 const [LONGER, LONGEST, WIDER] = [1.2, 3, 1.5];
 export const FEW_GROUPS = 4; // groups of more than so many are several symbols
@@ -92,12 +92,13 @@ function besideOf(symbols, even) {
   return [...pencils, ...rest.filter((one) => one.side <= BIT * largest.side || (isCutOff(one) && !isCutOff(largest)))];
 }
 
-// Whether what lies beside a symbol is far from it, and a pencil, wider than its strokes, or small and no dot.
+// Whether what lies beside a symbol is far from it, and a pencil, wider than its strokes, or small and no dot; or a clip.
 function isFar(one, symbols) {
   const { side } = symbols[0];
+  const apart = Math.min(...symbols.map((other) => gap(one.box, other.box)));
+  if (isCutOff(one) && !symbols.some(isCutOff)) return apart > CLIPPED * side;
   const isPencil = one.side > side && penOf(one) >= WIDER * penOf(symbols[0]);
-  if (!(isPencil || (one.side <= BIT * side && !isDot(one)))) return false;
-  return Math.min(...symbols.map((other) => gap(one.box, other.box))) > FAR * side;
+  return (isPencil || (one.side <= BIT * side && !isDot(one))) && apart > FAR * side;
 }
 
 const penOf = ({ ink, numbers }) => Math.max(...numbers.map((number) => ink.parts.pens[number]));
