@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oneshot_runtime.vision.grouping import group_parts, usual_side
+from oneshot_runtime.vision.grouping import common_side, usual_side
 from oneshot_runtime.vision.ink import Ink
 from oneshot_runtime.vision.ink_by_parts import ink_by_parts, smoothed
 from oneshot_runtime.vision.morphology import Parts
 from oneshot_runtime.vision.outline import filled_in, is_carrier
 from oneshot_runtime.vision.readings import Reading, reading_of
 from oneshot_runtime.vision.rings import rings_of
+from oneshot_runtime.vision.rows import group_symbols
 from oneshot_runtime.vision.segment import Found, are_straight, found_of, is_on_paper
 from oneshot_runtime.vision.sheet_on_desk import Sheet, find_sheet
 from oneshot_runtime.vision.ways import is_dot
@@ -50,6 +51,10 @@ _FAR_SHEET, _AROUND = 3, 0.15
 _WIDEST, _FILLED, _BESIDE = 0.34, 0.45, 0.5
 """A part is no ink but a sheet, or what is lit of it: by its pen as a share of the widest, and the share of its box that it
 fills. That share of its sides is looked at beside it."""
+
+_SOLID, _MOST = 1.6, 2
+"""A part whose box is no more than so many times its area is a blob, and no sign of how large symbols are; and parts that are
+alike are most of a page's, if their sides make up so many times the largest's."""
 
 _LONGER = 2
 """A rule is so many times as long as symbols are large."""
@@ -221,8 +226,16 @@ def _symbols_of(ink: Ink, window: int) -> tuple[list[list[Found]], int, NDArray[
     rings = rings_of(ink, numbers)
     numbers = numbers[~np.isin(numbers, rings)]
     numbers = numbers[~_rules(parts, numbers)]
-    groups = [found_of(ink, numbers[group]) for group in group_parts(parts.boxes[numbers])]
+    groups = [found_of(ink, numbers[group]) for group in group_symbols(parts.boxes[numbers], _common(parts, numbers))]
     return _with_rings(groups, rings), amount, wide
+
+
+def _common(parts: Parts, numbers: NDArray[np.int64]) -> float:
+    """The side of most symbols of a page, by its parts; dots are none. 0 where that is not known: one large symbol has strokes
+    that are alike, too."""
+    sizes = parts.boxes[numbers, 2:]
+    is_blob = _SOLID * parts.areas[numbers] >= sizes.prod(axis=1)
+    return common_side(sizes[~is_blob].max(axis=1, initial=0), _MOST)
 
 
 def _rules(parts: Parts, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:

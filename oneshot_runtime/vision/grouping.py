@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["group_parts", "union", "usual_side"]
+__all__ = ["common_side", "group_parts", "union", "usual_side"]
 
 _TOUCHING, _NEAR, _LOOSE = 0.15, 0.35, 0.6
 """Gaps between parts, as a share of the size that goes with each."""
@@ -13,16 +13,23 @@ _TOUCHING, _NEAR, _LOOSE = 0.15, 0.35, 0.6
 _LARGE, _USUAL = 1.6, 1.15
 """Near parts make up at most so many usual sides together, loose ones so many."""
 
+_ALIKE, _MANY = 1.6, 6
+"""Things are alike up to so many times as large as each other; and so many are many."""
 
-def group_parts(boxes: NDArray[np.int64]) -> list[list[int]]:
+
+def group_parts(boxes: NDArray[np.int64], common: float = 0.0) -> list[list[int]]:
     """Groups of parts, by the index of their box int64 (n, 4) of x, y, width, height.
 
     Parts join when they almost touch, or are near for the larger one's size and not too large together: a dot belongs to its
     stem. Then loose groups join when they are together no larger than what is usual: two far strokes of one symbol do.
+
+    common: the side that most symbols of a page have, where that is known; nothing larger reaches farther.
     """
     groups = [[index] for index in range(len(boxes))]
     if len(groups) > 1:
         gap, larger, together = _pairs(boxes)
+        if common:
+            larger = np.minimum(larger, _LARGE * common)
         near = (gap <= _NEAR * larger) & (together <= _LARGE * usual_side(boxes))
         groups = _joined(groups, near | (gap <= _TOUCHING * larger))
     if len(groups) > 1:
@@ -37,6 +44,19 @@ def union(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
     """The box int64 (4,) around boxes int64 (n, 4)."""
     low = boxes[:, :2].min(axis=0)
     return np.concatenate((low, (boxes[:, :2] + boxes[:, 2:]).max(axis=0) - low))
+
+
+def common_side(sides: NDArray[np.int64], mostly: int) -> float:
+    """The side of most of many things int64 (n,); 0 where few are alike, or together less than `mostly` times the largest."""
+    if len(sides) < _MANY:
+        return 0.0
+    ordered = np.sort(sides)
+    past = np.searchsorted(ordered, _ALIKE * ordered, side="right")
+    sums = np.concatenate(([0], np.cumsum(ordered)))
+    together = sums[past] - sums[:-1]
+    first = int(together.argmax())
+    alike = ordered[first : past[first]]
+    return float(np.median(alike)) if len(alike) >= _MANY and alike.sum() >= mostly * ordered[-1] else 0.0
 
 
 def usual_side(boxes: NDArray[np.int64]) -> float:

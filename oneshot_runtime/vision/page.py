@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.glance import best_glance
-from oneshot_runtime.vision.grouping import union
+from oneshot_runtime.vision.grouping import common_side, union
 from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.readings import Reading, readings
 from oneshot_runtime.vision.segment import Found
+from oneshot_runtime.vision.ways import is_dot
 
 __all__ = ["symbols_of_page"]
 
@@ -60,7 +61,8 @@ def _chosen(symbols: list[list[Found]]) -> list[list[Found]]:
     sides = [ways[0].side for ways in symbols]
     if not sides:
         return []
-    usual = float(np.median([side for side in sides if 2 * side >= max(sides)]))
+    many = common_side(np.array([ways[0].side for ways in symbols if not is_dot(ways[0])]), 1)
+    usual = many or float(np.median([side for side in sides if 2 * side >= max(sides)]))
     kept = [ways for ways in symbols if ways[0].side >= _SMALL * usual]
     return sorted(kept, key=lambda ways: -ways[0].side)[:_MOST]
 

@@ -13,10 +13,11 @@ from PIL import Image
 
 from oneshot_runtime.errors import counted
 from oneshot_runtime.vision.grey_image import resized
-from oneshot_runtime.vision.grouping import group_parts, union
+from oneshot_runtime.vision.grouping import union
 from oneshot_runtime.vision.ink import Ink, find_ink
 from oneshot_runtime.vision.morphology import Parts, spread
 from oneshot_runtime.vision.rings import frames_of, rings_of
+from oneshot_runtime.vision.rows import group_symbols
 
 __all__ = [
     "Box",
@@ -165,7 +166,7 @@ def scene_of(ink: Ink, window: int | None) -> Scene:
     rest = keep[~np.isin(keep, frames)]
     is_point = (sides[rest] < _POINT * pen) & ~np.isin(rest, details)
     points, rest = (rest[is_point], rest[~is_point]) if not is_point.all() else (rest[:0], rest)
-    groups = [found_of(ink, rest[group]) for group in group_parts(parts.boxes[rest])]
+    groups = [found_of(ink, rest[group]) for group in group_symbols(parts.boxes[rest])]
     groups = sorted([group for group in groups if group.side >= _SMALLEST], key=lambda group: -group.side)
     if not groups:
         return nothing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from oneshot_runtime.vision.grouping import union
+from oneshot_runtime.vision.rows import are_row
 from oneshot_runtime.vision.segment import Found, Scene, are_straight, gap
 
 __all__ = ["FEW_GROUPS", "count_symbols", "is_dot", "ways_of"]
@@ -41,10 +42,12 @@ distance between their middles at least."""
 
 
 def count_symbols(scene: Scene, even: bool) -> int:
-    """How many symbols a scene shows: one where its strokes are near each other, or few on even paper, or dots."""
+    """How many symbols a scene shows: all of a row; one where strokes are near each other, or few on even paper."""
     strokes = [one for one in scene.symbols if not is_dot(one)]
     if not strokes:
         return 1
+    if are_row(np.stack([one.box for one in strokes])):
+        return len(strokes)
     if len(strokes) > FEW_GROUPS:
         return 1 if not even and _is_radial(scene.symbols) else len(strokes)
     return 1 if even else 1 + len(strokes) - len(_members(strokes))

@@ -124,6 +124,29 @@ def test_bold_letters_are_read_as_python_reads_them(in_node) -> None:
         assert_equal(found, page_of(image, SPEC))
 
 
+def test_rows_of_print_are_read_as_python_reads_them(in_node) -> None:
+    """From left to right and from top to bottom, straight and aslant, beside a wide heading and many small things."""
+    images = []
+    for place, lines in enumerate(
+        [["HERE", "NORTH", "SUN"], ["FASTEN BELTS", "midi"], ["8 1 7", "9 3 2"], ["IIII llll", "W M W"]]
+    ):
+        image = Image.new("L", (420, 300), 225)
+        pen = ImageDraw.Draw(image)
+        for at, line in enumerate(lines):
+            pen.text((210, 70 + 80 * at), line, 50, ImageFont.load_default(40 + 6 * place), "mm")
+        pen.rectangle((20, 5, 400, 18), fill=60)
+        for turned in (
+            image,
+            image.rotate(7, Image.Resampling.BICUBIC, fillcolor=225),
+            image.transpose(Image.Transpose.ROTATE_90),
+        ):
+            images.append(np.asarray(turned))
+    for found, image in zip(in_node.readings(images, SPEC), images, strict=True):
+        assert_equal(found, readings_of(image, SPEC))
+    for found, image in zip(in_node.pages(images, SPEC), images, strict=True):
+        assert_equal(found, page_of(image, SPEC))
+
+
 @st.composite
 def pictures(draw_from: st.DrawFn) -> tuple[np.ndarray, PreprocessSpec]:
     """Patches, lines, frames and symbols on grainy paper, grey, coloured or transparent, and a preprocessing of any kind."""

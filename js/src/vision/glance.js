@@ -1,12 +1,13 @@
 // One look at a picture, or at a part of it: its symbols, as oneshot_runtime/vision/glance.py looks at stills.
 
-import { groupParts, median, sideOf, usualSide } from "./grouping.js";
+import { commonSide, median, sideOf, usualSide } from "./grouping.js";
 import { crop, roundHalfEven } from "./image.js";
 import { inkByParts, smoothed } from "./ink-by-parts.js";
 import { filledIn, isCarrier } from "./outline.js";
 import { readingOf } from "./readings.js";
 import { reduce } from "./resample.js";
 import { ringsOf } from "./rings.js";
+import { groupSymbols } from "./rows.js";
 import { foundOf, isOnPaper, isStraight } from "./segment.js";
 import { alone, findSheet } from "./sheet-on-desk.js";
 
@@ -17,6 +18,7 @@ const LEAST = 16; // pixels of the picture that a symbol's longer side has at le
 const SMALL = 0.25; // share of the usual symbol's side below which something beside the symbols is none
 const [FAR_SHEET, AROUND] = [3, 0.15]; // the picture over a sheet that is looked at closely, and how much around it
 const [WIDEST, FILLED, BESIDE] = [0.34, 0.45, 0.5]; // pens and filling of what is no ink but a sheet, and how much around it
+const [SOLID, MOST] = [1.6, 2]; // a blob's box over its area, and parts that are alike are most of a page's, see there
 const LONGER = 2; // a rule is so many times as long as symbols are large
 const UNEVEN = 8; // contrast of most of the picture that halves what its ink is worth
 const CLOSE = 10; // a close look shows one part in so many of the whole picture's ink
@@ -131,8 +133,15 @@ function symbolsOf(ink, window) {
   const rings = ringsOf(ink, numbers);
   numbers = numbers.filter((number) => !rings.includes(number));
   numbers = withoutRules(ink.parts, numbers);
-  const groups = groupParts(numbers.map((number) => boxes[number])).map((group) => foundOf(ink, group.map((at) => numbers[at])));
+  const grouped = groupSymbols(numbers.map((number) => boxes[number]), commonOf(ink.parts, numbers));
+  const groups = grouped.map((group) => foundOf(ink, group.map((at) => numbers[at])));
   return { found: withRings(groups, rings), amount, wide: sheet };
+}
+
+// The side of most symbols of a page, by its parts; dots are none. 0 where that is not known.
+function commonOf({ boxes, areas }, numbers) {
+  const thin = numbers.filter((number) => SOLID * areas[number] < boxes[number][2] * boxes[number][3]);
+  return commonSide(thin.map((number) => sideOf(boxes[number])), MOST);
 }
 
 // Parts without the straight lines that are longer than anything else is large.

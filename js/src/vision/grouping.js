@@ -3,15 +3,17 @@
 const [TOUCHING, NEAR, LOOSE] = [0.15, 0.35, 0.6]; // gaps between parts, as a share of the size that goes with each
 const [LARGE, USUAL] = [1.6, 1.15]; // near parts make up at most so many usual sides together, loose ones so many
 
+const [ALIKE, MANY] = [1.6, 6]; // things are alike up to so many times as large as each other; and so many are many
+
 export const sideOf = (box) => Math.max(box[2], box[3]);
 
-// Groups of parts, by the index of their box.
-export function groupParts(boxes) {
+// Groups of parts, by the index of their box. common: the side of most symbols, where known; nothing larger reaches farther.
+export function groupParts(boxes, common = 0) {
   let groups = boxes.map((_, index) => [index]);
   if (groups.length > 1) {
     const usual = usualSide(boxes);
     groups = joined(groups, boxes, (one, other) => {
-      const larger = Math.max(sideOf(one), sideOf(other));
+      const larger = Math.min(Math.max(sideOf(one), sideOf(other)), common ? LARGE * common : Infinity);
       const apart = gap(one, other);
       return (apart <= NEAR * larger && together(one, other) <= LARGE * usual) || apart <= TOUCHING * larger;
     });
@@ -22,6 +24,18 @@ export function groupParts(boxes) {
     groups = joined(groups, merged, (one, other) => gap(one, other) <= LOOSE * usual && together(one, other) <= USUAL * usual);
   }
   return groups;
+}
+
+// The side of most of many things; 0 where few are alike, or less than `mostly` times the largest.
+export function commonSide(sides, mostly) {
+  const ordered = [...sides].sort((one, other) => one - other);
+  const sum = (values) => values.reduce((total, value) => total + value, 0);
+  let alike = [];
+  ordered.forEach((least, at) => {
+    const those = ordered.slice(at).filter((side) => side <= ALIKE * least);
+    if (sum(those) > sum(alike)) alike = those;
+  });
+  return alike.length >= MANY && sum(alike) >= mostly * ordered.at(-1) ? median(alike) : 0;
 }
 
 // The box around boxes.

@@ -2,8 +2,9 @@
 
 import { ImageError } from "../errors.js";
 import { bestGlance, readable, readingsOf } from "./glance.js";
-import { median, union } from "./grouping.js";
+import { commonSide, median, union } from "./grouping.js";
 import { readings } from "./readings.js";
+import { isDot } from "./ways.js";
 
 const SMALL = 0.25; // share of the usual side below which something beside the symbols is none
 const [FEW, BITS, SOFT] = [6, 0.75, 0.1]; // how many bits of one symbol are found, how much of it they take, how far they stick out
@@ -41,7 +42,8 @@ function areBits(found, { box: [x, y, w, h], whole, bounds }) {
 function chosen(symbols) {
   const sides = symbols.map(([{ side }]) => side);
   if (!sides.length) return [];
-  const usual = median(sides.filter((side) => 2 * side >= Math.max(...sides)));
+  const many = commonSide(symbols.filter(([one]) => !isDot(one)).map(([{ side }]) => side), 1);
+  const usual = many || median(sides.filter((side) => 2 * side >= Math.max(...sides)));
   return symbols.filter(([{ side }]) => side >= SMALL * usual).sort(([one], [other]) => other.side - one.side).slice(0, MOST);
 }
 

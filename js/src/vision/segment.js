@@ -1,9 +1,10 @@
 // From a picture's ink to its symbols, as oneshot_runtime/vision/segment.py. A symbol that was found is { ink, numbers, box, side }.
 
-import { groupParts, gap, sideOf, union } from "./grouping.js";
+import { gap, sideOf, union } from "./grouping.js";
 import { findInk } from "./ink.js";
 import { reduce } from "./resample.js";
 import { framesOf, ringsOf } from "./rings.js";
+import { groupSymbols } from "./rows.js";
 
 const WORKING_SIDE = 1024; // longer side of the picture in which ink is looked for
 const MOST_PARTS = 400; // parts that are looked at, largest first
@@ -74,7 +75,7 @@ export function sceneOf(ink, window) {
   let points = rest.filter((number) => sides[number] < POINT * pen && !details.includes(number));
   if (points.length === rest.length) points = [];
   else rest = rest.filter((number) => !points.includes(number));
-  const groups = groupParts(rest.map((number) => parts.boxes[number]))
+  const groups = groupSymbols(rest.map((number) => parts.boxes[number]))
     .map((group) => foundOf(ink, group.map((place) => rest[place])))
     .filter((group) => group.side >= SMALLEST)
     .sort((one, other) => other.side - one.side);

@@ -1,6 +1,7 @@
 // The ways to take what a scene shows as one symbol, as oneshot_runtime/vision/ways.py.
 
 import { gap, union } from "./grouping.js";
+import { areRow } from "./rows.js";
 import { isStraight } from "./segment.js";
 
 const REACH = 0.8; // strokes belong to one symbol up to this gap, as a share of the longer side of its largest group
@@ -14,10 +15,11 @@ const [LONGER, LONGEST, WIDER] = [1.2, 3, 1.5];
 export const FEW_GROUPS = 4; // groups of more than so many are several symbols
 const [MOST_RAYS, RAYS, OFF] = [16, 4, 8]; // groups around a middle that are one symbol, see _is_radial there
 
-// How many symbols a scene shows: one where its strokes are near each other, or few on even paper, or dots.
+// How many symbols a scene shows: all of a row; one where its strokes are near each other, or few on even paper, or dots.
 export function countSymbols(scene, even) {
   const strokes = scene.symbols.filter((one) => !isDot(one));
   if (!strokes.length) return 1;
+  if (areRow(strokes.map((one) => one.box))) return strokes.length;
   if (strokes.length > FEW_GROUPS) return !even && isRadial(scene.symbols) ? 1 : strokes.length;
   return even ? 1 : 1 + strokes.length - membersOf(strokes).length;
 }
