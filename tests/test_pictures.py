@@ -349,6 +349,21 @@ def test_a_thin_line_drawn_around_a_bold_letter_is_none_of_it() -> None:
         assert np.abs(found - preprocess(bold(letter, 0, 255), SPEC)).mean() < 12
 
 
+def test_a_picture_of_one_symbol_is_read_as_it_is_matched(drawings) -> None:
+    """An open ring in red ink is around each."""
+    symbols = [tight(one) for one in [*drawings[:4], *(np.asarray(bold(letter, 0, 255)) for letter in "ABKM")]]
+    rng = np.random.default_rng(1)
+    pages = [250 - cover(ink, (400, 400), 150, rng, middle=True)[..., None] * (220, 220, 210) for ink in symbols]
+    matcher = OneShotMatcher.load(far=0.05)
+    for number, page in enumerate(pages):
+        matcher.enroll(f"s{number}", page.astype(np.uint8))
+    for number, page in enumerate(pages):
+        ringed = Image.fromarray(page.astype(np.uint8))
+        ImageDraw.Draw(ringed).arc((66, 60, 336, 340), -80, 275, (215, 40, 40), 6)
+        (one,) = matcher.read(ringed)
+        assert one.match.label == matcher.match(ringed).label == f"s{number}"
+
+
 @pytest.mark.parametrize("paper", [255, 238])
 def test_a_bold_letter_alone_is_read_as_one_symbol(paper) -> None:
     matcher = OneShotMatcher.load(far=0.05)

@@ -19,8 +19,8 @@ _SMALL = 0.25
 """Share of the usual side below which something beside the symbols is none."""
 
 _FEW, _BITS, _SOFT = 6, 0.75, 0.1
-"""No more things than so many, which together take less than that share of the box of a symbol of wide ink, may be bits of it;
-and how far they stick out of it, as a share of its longer side."""
+"""Two things to so many, which together take less than that share of the box of a symbol of wide ink, may be bits of it; and
+how far they stick out of it, as a share of its longer side."""
 
 _MOST = 400
 """Symbols that are read, largest first."""
@@ -30,11 +30,14 @@ _LEAST_STEPS, _SLANTED = 3, 50
 
 
 def symbols_of_page(picture: Picture) -> list[list[Reading]]:
-    """The symbols of a picture in the order of reading, from line to line, and along the line: of each the ways to read it."""
+    """The symbols of a picture in the order of reading, from line to line, and along the line: of each the ways to read it.
+
+    A picture of one symbol is read as `readings` reads it.
+    """
     seen, _ = best_glance(np.ascontiguousarray(picture.grey), [False, True], still=True)
     found = seen.readings(_in_order(_chosen(seen.readable())))
     alone = _alone(picture) if len(found) <= _FEW else []
-    return [alone] if alone and _are_bits(found, alone[0]) else found
+    return [alone] if alone and (len(found) == 1 or _are_bits(found, alone[0])) else found
 
 
 def _alone(picture: Picture) -> list[Reading]:

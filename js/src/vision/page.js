@@ -16,7 +16,7 @@ export function symbolsOfPage(picture) {
   const seen = bestGlance(picture.grey);
   const found = readingsOf(seen, inOrder(chosen(readable(seen))));
   const alone = found.length <= FEW ? aloneIn(picture) : [];
-  return alone.length && areBits(found, alone[0]) ? [alone] : found;
+  return alone.length && (found.length === 1 || areBits(found, alone[0])) ? [alone] : found;
 }
 
 // The ways to read a picture of one symbol, which may be of wide ink, or as light as its paper; none for other pictures.
