@@ -38,6 +38,7 @@ ELSEWHERE = {
     "accuracy.training_minutes": "needs the logs of runs",
     "domains": "needs pictures of other domains, which are no part of the repository",
     "performance": "runs the others; test_the_page_of_performance_can_be_written",
+    "photographs": "needs the photographs of Debian's opencv-doc; tests/test_photographs.py scores an invented one",
     "reliability.fuzz": "needs atheris; tests/test_reliability.py feeds the same targets",
     "reliability.gallery_costs": "runs beside another checkout of the project",
     "reliability.kill_rounds": "tests/test_kill_rounds.py runs it",

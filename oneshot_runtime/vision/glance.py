@@ -19,18 +19,21 @@ from oneshot_runtime.vision.morphology import Parts
 from oneshot_runtime.vision.outline import filled_in, is_carrier
 from oneshot_runtime.vision.readings import Reading, reading_of
 from oneshot_runtime.vision.rings import rings_of
-from oneshot_runtime.vision.rows import group_symbols
+from oneshot_runtime.vision.rows import are_row, group_symbols
 from oneshot_runtime.vision.segment import Found, are_straight, found_of, is_on_paper
 from oneshot_runtime.vision.sheet_on_desk import Sheet, find_sheet
 from oneshot_runtime.vision.ways import is_dot
 
-__all__ = ["Area", "Glance", "best_glance", "glance"]
+__all__ = ["Area", "Glance", "best_glance", "bold_row", "glance"]
 
 Area = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of a picture."""
 
 _FRAME_PIXELS, _STILL_PIXELS = 640 * 480, 1024 * 768
 """Of the picture in which ink is looked for, at most, in a film and in a still; cut-outs are made from the picture itself."""
+
+_BOLD_PIXELS, _BOLD_SHARE = 320 * 240, 5
+"""The same of a picture in which a row of bold letters is looked for, and its shorter side over the width of their pen."""
 
 _PEN_SHARE, _STRIP_SHARE, _THICKEST = 13, 18, 3
 """The shorter side of that picture over the width of the widest pen; in a long strip the side of a square as large is
@@ -151,6 +154,13 @@ def glance(grey: NDArray[np.uint8], area: Area, kinds: list[bool]) -> Glance:
     return max(_of_kinds(grey, area, kinds, _FRAME_PIXELS), key=_amount)
 
 
+def bold_row(grey: NDArray[np.uint8]) -> Glance | None:
+    """The row of bold letters that a picture uint8 (H, W) shows from side to side, where it shows one."""
+    glances = _of_kinds(grey, (0, 0, grey.shape[1], grey.shape[0]), [False, True], _BOLD_PIXELS, pen_share=_BOLD_SHARE)
+    rows = [one for one in glances if one.found and are_row(np.stack([ways[0].box for ways in one.found]))]
+    return max(rows, key=_amount, default=None)
+
+
 def _amount(seen: Glance) -> int:
     return seen.amount
 
@@ -188,7 +198,14 @@ def _around(box: NDArray[np.int64], share: float, shape: tuple[int, ...]) -> Are
     return max(0, x - across), max(0, y - down), min(shape[1], x + width + across), min(shape[0], y + height + down)
 
 
-def _of_kinds(grey: NDArray[np.uint8], area: Area, kinds: list[bool], pixels: int, sheet: Sheet | None = None) -> list[Glance]:
+def _of_kinds(
+    grey: NDArray[np.uint8],
+    area: Area,
+    kinds: list[bool],
+    pixels: int,
+    sheet: Sheet | None = None,
+    pen_share: int = _PEN_SHARE,
+) -> list[Glance]:
     """The ink in an area of a picture, of each kind; of the sheet that is there alone."""
     left, top, right, bottom = area
     part = np.ascontiguousarray(grey[top:bottom, left:right])
@@ -198,7 +215,7 @@ def _of_kinds(grey: NDArray[np.uint8], area: Area, kinds: list[bool], pixels: in
     small = part if factor == 1 else np.asarray(Image.fromarray(part).reduce(factor))
     smooth = smoothed(small if sheet is None else sheet.alone(small))
     narrow = min(smooth.shape)
-    window = max(7, narrow // _PEN_SHARE, min(math.isqrt(smooth.size) // _STRIP_SHARE, narrow // _THICKEST)) | 1
+    window = max(7, narrow // pen_share, min(math.isqrt(smooth.size) // _STRIP_SHARE, narrow // _THICKEST)) | 1
     glances = []
     for light in kinds:
         ink, usual = ink_by_parts(smooth, light, window) or (None, 0)

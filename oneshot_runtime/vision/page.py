@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot_runtime.errors import ImageError
-from oneshot_runtime.vision.glance import best_glance
+from oneshot_runtime.vision.glance import best_glance, bold_row
 from oneshot_runtime.vision.grouping import common_side, union
 from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.readings import Reading, readings
+from oneshot_runtime.vision.rows import are_row
 from oneshot_runtime.vision.segment import Found
 from oneshot_runtime.vision.ways import is_dot
 
@@ -34,8 +35,15 @@ def symbols_of_page(picture: Picture) -> list[list[Reading]]:
 
     A picture of one symbol is read as `readings` reads it.
     """
-    seen, _ = best_glance(np.ascontiguousarray(picture.grey), [False, True], still=True)
-    found = seen.readings(_in_order(_chosen(seen.readable())))
+    grey = np.ascontiguousarray(picture.grey)
+    seen, _ = best_glance(grey, [False, True], still=True)
+    chosen = _chosen(seen.readable())
+    if len(chosen) <= _FEW and not (chosen and are_row(np.stack([ways[0].box for ways in chosen]))):
+        bold = bold_row(grey)
+        several = [] if bold is None else _chosen(bold.readable())
+        if bold is not None and len(several) > len(chosen):
+            seen, chosen = bold, several
+    found = seen.readings(_in_order(chosen))
     alone = _alone(picture) if len(found) <= _FEW else []
     return [alone] if alone and (len(found) == 1 or _are_bits(found, alone[0])) else found
 

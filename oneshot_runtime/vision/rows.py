@@ -12,8 +12,9 @@ __all__ = ["are_row", "group_symbols"]
 _FEWEST, _FEWEST_LIKE = 3, 2
 """Symbols of a row, at least; and of another that is as high as one of those is."""
 
-_STACKED, _TOGETHER = 0.35, 1.6
-"""Gap between what lies above each other in one symbol, by the larger one's longer side; and how high both are together."""
+_STACKED, _TOGETHER, _OTHER = 0.35, 1.6, 2
+"""Gap between what lies above each other in one symbol, by the larger one's longer side; how high and how wide both are
+together, by the higher one; and how many times as high as another row's symbols is hardly one with them."""
 
 _APART, _ALIKE = 0.5, 2.5
 """Gap between neighbours of a row as a share of the higher one's height, and how many times as high as the other that is."""
@@ -51,9 +52,9 @@ def _longer_rows(boxes: NDArray[np.int64]) -> list[list[int]]:
 
 def _rows(boxes: NDArray[np.int64]) -> list[list[int]]:
     """The symbols of rows that run from left to right, each with its parts."""
-    bodies = _bodies(boxes)
+    bodies = _bodies(boxes, _in_rows(boxes))
     around = np.stack([union(boxes[body]) for body in bodies])
-    chains = [chain for chain in _chains(around) if np.median(around[chain, 2] / around[chain, 3]) >= _NARROW]
+    chains = _chains_of_symbols(around)
     rows = [chain for chain in chains if _may_be_row(around[chain])]
     heights = np.array([np.median(around[chain, 3]) for chain in rows])
     for chain in chains:
@@ -64,14 +65,28 @@ def _rows(boxes: NDArray[np.int64]) -> list[list[int]]:
     return [bodies[at] for row in rows for at in row]
 
 
-def _bodies(boxes: NDArray[np.int64]) -> list[list[int]]:
-    """Parts that lie above each other in one symbol: a stem and its dot, a letter and its accent."""
+def _chains_of_symbols(boxes: NDArray[np.int64]) -> list[list[int]]:
+    return [chain for chain in _chains(boxes) if np.median(boxes[chain, 2] / boxes[chain, 3]) >= _NARROW]
+
+
+def _in_rows(boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which parts stand in rows as they are."""
+    rows = [chain for chain in _chains_of_symbols(boxes) if _may_be_row(boxes[chain])]
+    return np.isin(np.arange(len(boxes)), [at for row in rows for at in row])
+
+
+def _bodies(boxes: NDArray[np.int64], in_rows: NDArray[np.bool_]) -> list[list[int]]:
+    """Parts that lie above each other in one symbol: a stem and its dot, a letter and its accent, but not the smaller print of
+    another row."""
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     sides = boxes[:, 2:].max(axis=1)
     larger = np.maximum(sides[:, None], sides[None])
     shared = np.minimum(high[:, None, 0], high[None, :, 0]) - np.maximum(low[:, None, 0], low[None, :, 0])
     apart = np.maximum(low[:, None, 1] - high[None, :, 1], low[None, :, 1] - high[:, None, 1])
     near = (2 * shared >= np.minimum(boxes[:, None, 2], boxes[None, :, 2])) & (apart <= _STACKED * larger)
+    heights = boxes[:, 3]
+    smaller = _OTHER * np.minimum(heights[:, None], heights[None]) <= np.maximum(heights[:, None], heights[None])
+    near &= ~(in_rows[:, None] & in_rows[None] & smaller)
     ones, others = np.nonzero(np.triu(near, 1))
     owner = list(range(len(boxes)))
     members, around = [[part] for part in owner], list(boxes)
@@ -80,7 +95,8 @@ def _bodies(boxes: NDArray[np.int64]) -> list[list[int]]:
         if one == other:
             continue
         box = union(np.stack((around[one], around[other])))
-        if box[3] <= max(_TOGETHER * max(around[one][3], around[other][3]), box[2]):
+        taller = max(around[one], around[other], key=lambda one: int(one[3]))
+        if box[3] <= max(_TOGETHER * taller[3], box[2]) and box[2] <= max(_TOGETHER * taller[2], taller[3]):
             for part in members[other]:
                 owner[part] = one
             members[one], members[other] = members[one] + members[other], []

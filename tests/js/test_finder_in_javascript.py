@@ -135,12 +135,18 @@ def test_rows_of_print_are_read_as_python_reads_them(in_node) -> None:
         for at, line in enumerate(lines):
             pen.text((210, 70 + 80 * at), line, 50, ImageFont.load_default(40 + 6 * place), "mm")
         pen.rectangle((20, 5, 400, 18), fill=60)
+        pen.text((210, 275), "SMALL PRINT", 50, ImageFont.load_default(18), "mm")
         for turned in (
             image,
             image.rotate(7, Image.Resampling.BICUBIC, fillcolor=225),
             image.transpose(Image.Transpose.ROTATE_90),
         ):
             images.append(np.asarray(turned))
+    word = Image.new("L", (250, 80), 70)
+    for at, letter in enumerate("NEUES"):
+        place = (35 + 45 * at, 40)
+        ImageDraw.Draw(word).text(place, letter, 190, ImageFont.load_default(50), "mm", stroke_width=3, stroke_fill=190)
+    images.append(np.asarray(word))
     for found, image in zip(in_node.readings(images, SPEC), images, strict=True):
         assert_equal(found, readings_of(image, SPEC))
     for found, image in zip(in_node.pages(images, SPEC), images, strict=True):

@@ -7,11 +7,12 @@ import { filledIn, isCarrier } from "./outline.js";
 import { readingOf } from "./readings.js";
 import { reduce } from "./resample.js";
 import { ringsOf } from "./rings.js";
-import { groupSymbols } from "./rows.js";
+import { areRow, groupSymbols } from "./rows.js";
 import { foundOf, isOnPaper, isStraight } from "./segment.js";
 import { alone, findSheet } from "./sheet-on-desk.js";
 
 const PIXELS = 1024 * 768; // of the picture in which ink is looked for, at most
+const [BOLD_PIXELS, BOLD_SHARE] = [320 * 240, 5]; // the same for a row of bold letters
 const [PEN_SHARE, STRIP_SHARE, THICKEST] = [13, 18, 3]; // the picture's size over the width of the widest pen
 const MOST_PARTS = 400; // parts that are looked at, largest first
 const LEAST = 16; // pixels of the picture that a symbol's longer side has at least
@@ -63,6 +64,13 @@ export function bestGlance(grey) {
   return close.found.length >= Math.max(1, within.length) ? close : seen;
 }
 
+// The row of bold letters that a picture shows from side to side, where it shows one; else null.
+export function boldRow(grey) {
+  const rows = ofKinds(grey, [0, 0, grey.width, grey.height], null, BOLD_PIXELS, BOLD_SHARE)
+    .filter(({ found }) => found.length && areRow(found.map(([{ box }]) => box)));
+  return rows.length === 2 ? surest(rows) : rows[0] ?? null;
+}
+
 const surest = ([dark, light]) => (light.amount > dark.amount ? light : dark);
 
 // Around a sheet, where it is small in the picture; null where it is not.
@@ -97,16 +105,16 @@ function around([x, y, width, height], share, grey) {
 }
 
 // The dark and the light ink in an area of a picture; of the sheet that is there alone.
-function ofKinds(grey, area, sheet = null) {
+function ofKinds(grey, area, sheet = null, pixels = PIXELS, penShare = PEN_SHARE) {
   const [left, top, right, bottom] = area;
   const part = crop(grey, left, top, right, bottom);
   let factor = 1;
-  while (part.pixels.length > PIXELS * factor ** 2) factor += 1;
+  while (part.pixels.length > pixels * factor ** 2) factor += 1;
   const small = factor === 1 ? part : reduce(part, factor);
   const smooth = smoothed(sheet ? alone(sheet, small) : small);
   const narrow = Math.min(smooth.width, smooth.height);
   const strip = Math.floor(Math.floor(Math.sqrt(smooth.pixels.length)) / STRIP_SHARE);
-  const widest = Math.max(7, Math.floor(narrow / PEN_SHARE), Math.min(strip, Math.floor(narrow / THICKEST))) | 1;
+  const widest = Math.max(7, Math.floor(narrow / penShare), Math.min(strip, Math.floor(narrow / THICKEST))) | 1;
   return [false, true].map((light) => {
     const { ink, usual } = inkByParts(smooth, light, widest) ?? { ink: null, usual: 0 };
     const { found, amount, wide } = ink ? symbolsOf(ink, widest) : { found: [], amount: 0, wide: null };

@@ -1,9 +1,10 @@
 // Every symbol of a page, photograph, scan or screenshot, as oneshot_runtime/vision/page.py.
 
 import { ImageError } from "../errors.js";
-import { bestGlance, readable, readingsOf } from "./glance.js";
+import { bestGlance, boldRow, readable, readingsOf } from "./glance.js";
 import { commonSide, median, union } from "./grouping.js";
 import { readings } from "./readings.js";
+import { areRow } from "./rows.js";
 import { isDot } from "./ways.js";
 
 const SMALL = 0.25; // share of the usual side below which something beside the symbols is none
@@ -13,8 +14,14 @@ const [LEAST_STEPS, SLANTED] = [3, 50]; // steps that show a slant, at least; li
 
 // The symbols of a picture in the order of reading, from line to line, and along the line: of each the ways to read it.
 export function symbolsOfPage(picture) {
-  const seen = bestGlance(picture.grey);
-  const found = readingsOf(seen, inOrder(chosen(readable(seen))));
+  let seen = bestGlance(picture.grey);
+  let symbols = chosen(readable(seen));
+  if (symbols.length <= FEW && !(symbols.length && areRow(symbols.map(([{ box }]) => box)))) {
+    const bold = boldRow(picture.grey);
+    const several = bold ? chosen(readable(bold)) : [];
+    if (several.length > symbols.length) [seen, symbols] = [bold, several];
+  }
+  const found = readingsOf(seen, inOrder(symbols));
   const alone = found.length <= FEW ? aloneIn(picture) : [];
   return alone.length && (found.length === 1 || areBits(found, alone[0])) ? [alone] : found;
 }

@@ -3,7 +3,8 @@
 import { groupParts, median, sideOf, union, usualSide } from "./grouping.js";
 
 const [FEWEST, FEWEST_LIKE] = [3, 2]; // symbols of a row, at least; and of another that is as high as one of those is
-const [STACKED, TOGETHER] = [0.35, 1.6]; // gap between what lies above each other in one symbol, and how high both are together
+// Gap between what lies above each other in one symbol, how high and wide both are together; and how much higher than another row.
+const [STACKED, TOGETHER, OTHER] = [0.35, 1.6, 2];
 const [APART, ALIKE] = [0.5, 2.5]; // gap between neighbours of a row, and how many times as high as the other one is
 const NARROW = 0.35; // width over height of most symbols of a row, at least: narrower ones are strokes, beside each other
 const LONG = 2; // what joins may be a row where it is longer than so many of its parts are large
@@ -36,11 +37,10 @@ function longerRows(boxes) {
 
 // The symbols of rows that run from left to right, each with its parts.
 function rowsOf(boxes) {
-  const bodies = bodiesOf(boxes);
+  const bodies = bodiesOf(boxes, inRows(boxes));
   const around = bodies.map((body) => union(body.map((part) => boxes[part])));
   const heightOf = (chain) => median(chain.map((body) => around[body][3]));
-  const areSymbols = (chain) => median(chain.map((body) => around[body][2] / around[body][3])) >= NARROW;
-  const chains = chainsOf(around).filter(areSymbols);
+  const chains = chainsOfSymbols(around);
   const rows = chains.filter((chain) => mayBeRow(chain.map((body) => around[body])));
   const heights = rows.map(heightOf);
   for (const chain of chains) {
@@ -51,8 +51,14 @@ function rowsOf(boxes) {
   return rows.flat().map((body) => bodies[body]);
 }
 
-// Parts that lie above each other in one symbol: a stem and its dot, a letter and its accent.
-function bodiesOf(boxes) {
+const chainsOfSymbols = (boxes) => chainsOf(boxes)
+  .filter((chain) => median(chain.map((at) => boxes[at][2] / boxes[at][3])) >= NARROW);
+
+// The parts that stand in rows as they are.
+const inRows = (boxes) => new Set(chainsOfSymbols(boxes).filter((chain) => mayBeRow(chain.map((at) => boxes[at]))).flat());
+
+// Parts that lie above each other in one symbol: a stem and its dot, a letter and its accent, but not smaller print of another row.
+function bodiesOf(boxes, rows) {
   const near = [];
   for (let one = 0; one < boxes.length; one++) {
     for (let other = one + 1; other < boxes.length; other++) {
@@ -60,6 +66,7 @@ function bodiesOf(boxes) {
       const shared = Math.min(x + w, left + width) - Math.max(x, left);
       const apart = Math.max(y - top - height, top - y - h);
       if (2 * shared < Math.min(w, width) || apart > STACKED * Math.max(w, h, width, height)) continue;
+      if (rows.has(one) && rows.has(other) && OTHER * Math.min(h, height) <= Math.max(h, height)) continue;
       near.push({ one, other, apart });
     }
   }
@@ -70,7 +77,8 @@ function bodiesOf(boxes) {
     const [one, other] = [owner[pair.one], owner[pair.other]];
     if (one === other) continue;
     const box = union([around[one], around[other]]);
-    if (box[3] > Math.max(TOGETHER * Math.max(around[one][3], around[other][3]), box[2])) continue;
+    const taller = around[other][3] > around[one][3] ? around[other] : around[one];
+    if (box[3] > Math.max(TOGETHER * taller[3], box[2]) || box[2] > Math.max(TOGETHER * taller[2], taller[3])) continue;
     for (const part of members[other]) owner[part] = one;
     members[one].push(...members[other]);
     members[other] = [];

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.vision.grouping import common_side, group_parts
@@ -44,6 +44,24 @@ def test_several_sizes_of_print_are_read() -> None:
     image = printed(["BOLT"], 130)
     ImageDraw.Draw(image).text((320, 300), "FASTEN HERE", 40, ImageFont.load_default(48), "mm")
     assert len(OneShotMatcher.load(far=0.05).read(image)) == 14
+
+
+@pytest.mark.parametrize("ink", [70, 200])
+def test_bold_letters_that_fill_a_picture_are_read_one_by_one(ink) -> None:
+    """As a word is cut out of a photograph."""
+    word = Image.new("L", (250, 80), 130)
+    pen = ImageDraw.Draw(word)
+    for at, letter in enumerate("NEUES"):
+        pen.text((35 + 45 * at, 40), letter, ink, ImageFont.load_default(50), "mm", stroke_width=3, stroke_fill=ink)
+    shaded = np.asarray(word.filter(ImageFilter.GaussianBlur(1))) * np.linspace(1, 0.8, 250)
+    found = OneShotMatcher.load(far=0.05).read(Image.fromarray(shaded.round().astype(np.uint8)))
+    assert len(found) == 5
+
+
+def test_smaller_print_below_a_word_is_none_of_it() -> None:
+    image = printed(["PRO"], 110)
+    ImageDraw.Draw(image).text((320, 265), "MULTIMEDIA", 40, ImageFont.load_default(32), "mm")
+    assert len(OneShotMatcher.load(far=0.05).read(image)) == 13
 
 
 def test_a_row_of_symbols_is_said() -> None:
