@@ -41,9 +41,10 @@ def rings_of(ink: Ink, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     rings = []
     likely = within.any(axis=1) & (4 * boxes[:, 2:].min(axis=1) >= _PENS * ink.parts.pens[numbers])
     for at in np.flatnonzero(likely):
-        inner = numbers[within[at]]
-        is_filled = int(union(boxes[within[at]])[2:].max()) * _FILLED >= int(boxes[at, 2:].max())
-        if is_filled and _is_around(ink, int(numbers[at]), inner):
+        inner = np.flatnonzero(within[at])
+        outermost = inner[~within[np.ix_(inner, inner)].any(axis=0)]  # of rings within rings the next: not all that are in it
+        is_filled = int(union(boxes[inner])[2:].max()) * _FILLED >= int(boxes[at, 2:].max())
+        if is_filled and _is_around(ink, int(numbers[at]), numbers[outermost]):
             rings.append(int(numbers[at]))
     return np.array(rings, np.int64)
 
@@ -80,17 +81,20 @@ def _is_around(ink: Ink, number: int, inner: NDArray[np.int64]) -> bool:
     around = ink.parts.mask(np.array([number]), (x, y, x + w, y + h)) > 0
     sides = ink.parts.boxes[inner, 2:].max(axis=1)
     for other in inner[8 * sides >= sides.max()]:
-        mask = ink.parts.mask(np.array([other]), (x, y, x + w, y + h)) > 0
-        if not (_is_beside(around, mask) and _is_beside(around.T, mask.T)):
+        left, top, width, height = (int(value) for value in ink.parts.boxes[other])
+        mask = ink.parts.mask(np.array([other]), (left, top, left + width, top + height)) > 0
+        rows, columns = around[top - y : top - y + height], around[:, left - x : left - x + width].T
+        if not (_is_beside(rows, mask, left - x) and _is_beside(columns, mask.T, top - y)):
             return False
     step = 1 + max(w, h) // _OUTLINE
     return is_convex(filled_in(around)[::step, ::step], _ROUND)
 
 
-def _is_beside(around: NDArray[np.bool_], mask: NDArray[np.bool_]) -> bool:
-    """Whether what is around a mask bool (h, w) is to the left and to the right of most of its rows, and never in between."""
+def _is_beside(around: NDArray[np.bool_], mask: NDArray[np.bool_], start: int) -> bool:
+    """Whether what is around a mask bool (h, w), which begins in its column `start`, is to the left and to the right of most of
+    the mask's rows, and never in between."""
     rows = np.flatnonzero(mask.any(axis=1))
-    first, last = mask[rows].argmax(axis=1), mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
+    first, last = start + mask[rows].argmax(axis=1), start + mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
     count = np.pad(np.cumsum(around[rows], axis=1, dtype=np.int32), ((0, 0), (1, 0)))
     at = np.arange(len(rows))
     before, within = count[at, first], count[at, last]

@@ -16,15 +16,16 @@ const FRAMED = 0.9; // share of each side of its box that a frame runs along
 export function ringsOf(ink, numbers) {
   const { boxes, pens } = ink.parts;
   return numbers.filter((number) => {
-    const [x, y, w, h] = boxes[number];
+    const [, , w, h] = boxes[number];
     if (!(4 * Math.min(w, h) >= PENS * pens[number])) return false;
-    const inner = numbers.filter((other) => {
-      const [left, top, width, height] = boxes[other];
-      return left > x && top > y && left + width < x + w && top + height < y + h;
-    });
+    const inner = numbers.filter((other) => isWithin(boxes[other], boxes[number]));
     if (!inner.length || sideOf(union(inner.map((other) => boxes[other]))) * FILLED < Math.max(w, h)) return false;
-    return isAround(ink, number, inner);
+    return isAround(ink, number, inner.filter((other) => !inner.some((outer) => isWithin(boxes[other], boxes[outer]))));
   });
+}
+
+function isWithin([left, top, width, height], [x, y, w, h]) {
+  return left > x && top > y && left + width < x + w && top + height < y + h;
 }
 
 // The rings that are hardly part of a symbol: thin ones, and those that run along all four sides of their box, and nowhere else;
