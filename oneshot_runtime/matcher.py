@@ -348,7 +348,7 @@ class OneShotMatcher:
             page: As in `match`.
 
         Returns:
-            The symbols; none of a picture without ink.
+            The symbols, the 400 largest at most; none of a picture without ink.
 
         Raises:
             ImageError: For an image that cannot be read.

@@ -24,6 +24,9 @@ _SOFT = 0.2
 _MOST_RUNS = 12_000
 """Runs of pixels that are joined to parts; a mask of more is noise."""
 
+_PRINT, _MOST_OF_PRINT = 64, 60_000
+"""On paper without noise, ink of that contrast is print, which has more runs."""
+
 _LONGEST = 0.85
 """Share of the shorter side that a part takes at most: longer things are edges of tables, and cables."""
 
@@ -54,7 +57,7 @@ def ink_by_parts(grey: NDArray[np.uint8], light: bool, window: int) -> tuple[Ink
     paper, contrast = contrast_to_paper(grey, light, window)
     usual = usual_of(contrast)
     faintest = min(_FAINTEST, floor_of(contrast))
-    while runs_from(contrast, faintest) > _MOST_RUNS:
+    while runs_from(contrast, faintest) > (_MOST_OF_PRINT if usual < _FAINTEST and faintest >= _PRINT else _MOST_RUNS):
         faintest += faintest // 4
     strongest = 0
     lined = False

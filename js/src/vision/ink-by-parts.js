@@ -9,6 +9,7 @@ const [FAINTEST, PEAK] = [12, 2]; // contrast from which a pixel may be ink; a p
 const [STRONG, STRONGEST] = [0.45, 0.8]; // of the strongest ink's contrast a part reaches so much; and how much ink is no stronger
 const SOFT = 0.2; // share of the strongest ink's contrast from which a pixel may be ink
 const MOST_RUNS = 12000; // runs of pixels that are joined to parts; a mask of more is noise
+const [PRINT, MOST_OF_PRINT] = [64, 60000]; // on paper without noise, ink of that contrast is print, which has more runs
 const LONGEST = 0.85; // share of the shorter side that a part takes at most
 
 // Each pixel with a quarter of each neighbour's level in both directions.
@@ -34,7 +35,7 @@ export function inkByParts(grey, light, window) {
   const { paper, contrast: seen } = contrastToPaper(grey, light, window);
   const usual = usualOf(seen.pixels);
   let faintest = Math.min(FAINTEST, floorOf(seen.pixels));
-  while (runsOf(seen, faintest) > MOST_RUNS) faintest += faintest >> 2;
+  while (runsOf(seen, faintest) > (usual < FAINTEST && faintest >= PRINT ? MOST_OF_PRINT : MOST_RUNS)) faintest += faintest >> 2;
   let [contrast, lined, strongest] = [seen, false, 0];
   let [limit, parts, peaks, means, mayBe] = [0];
   for (let pass = 0; pass < 2; pass++) {

@@ -8,6 +8,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from oneshot_runtime import OneShotMatcher
 from oneshot_runtime.vision.grouping import common_side, group_parts
+from oneshot_runtime.vision.page import symbols_of_page
+from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.rows import are_row, group_symbols
 
 
@@ -94,3 +96,12 @@ def test_the_common_side_is_that_of_most() -> None:
     assert common_side(np.array([20, 21, 22, 20, 24, 20, 100]), 1) == 20.5
     assert common_side(np.array([20, 21, 22]), 1) == 0
     assert common_side(np.array([], np.int64), 1) == 0
+
+
+def test_a_page_that_is_full_of_print_is_read() -> None:
+    rng = np.random.default_rng(1)
+    page = Image.new("L", (880, 880), 255)
+    for line in range(17):
+        letters = "".join(rng.choice(list("ABCDEFGHKLMNOPRSTUVXYZ"), 20))
+        ImageDraw.Draw(page).text((20, 10 + 50 * line), letters, 0, ImageFont.load_default(50))
+    assert len(symbols_of_page(Picture(np.asarray(page)))) == 340
