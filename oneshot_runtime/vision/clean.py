@@ -30,8 +30,9 @@ _MAX_SIDE = 512
 _LARGE = 8
 """The ink's longer side is one part in so many of the picture's, at least, or it is cut from the picture itself."""
 
-_FILLED = 0.5
-"""Share of its box that ink takes at most; what takes more may be a sheet, a tile, or a blot."""
+_FILLED, _TURNED, _SPANNED = 0.5, 0.4, 0.75
+"""Share of its box that ink takes at most; what takes more may be a sheet, a tile, or a blot. One that is turned takes less,
+and that share of its rows at least."""
 
 _HAZE = 4
 """How many times the ink's area its faint edges take at most."""
@@ -105,7 +106,15 @@ class EvenInk:
     def _is_filled(self) -> bool:
         left, top, right, bottom = self.box
         wide = min(right - left, bottom - top) * 5 > max(self.ink.shape)
-        return wide and self._inked > _FILLED * (right - left) * (bottom - top)
+        area = (right - left) * (bottom - top)
+        if not wide or self._inked <= _TURNED * area:
+            return False
+        if self._inked > _FILLED * area:
+            return True
+        rows = self._mask[top:bottom]
+        rows = rows[rows.any(axis=1)]
+        spanned = int((rows.shape[1] - rows[:, ::-1].argmax(axis=1) - rows.argmax(axis=1)).sum())
+        return self._inked > _SPANNED * spanned
 
     def _may_be_framed(self) -> bool:
         """Whether ink runs all along the four sides; or along most of them, with other ink in between, as in a ring."""

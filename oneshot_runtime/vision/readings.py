@@ -18,6 +18,7 @@ from oneshot_runtime.vision.morphology import connected_parts
 from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.segment import Box, Found, Scene, cut, look, scene_of
 from oneshot_runtime.vision.sheet_on_desk import View, view_of
+from oneshot_runtime.vision.tile import find_tile
 from oneshot_runtime.vision.ways import FEW_GROUPS, count_symbols, is_dot, ways_of
 from oneshot_runtime.vision.wide_ink import wider
 
@@ -83,14 +84,13 @@ def readings(picture: Picture) -> list[Reading]:
     border = border_levels(small)
     paper = even_paper(border)
     even = even_ink(small, paper) if paper is not None else None
-    is_icon = max(grey.shape) < _ICON
-    if even is not None and (is_icon or even.is_clean()) and (even.contrast >= _WEAK or picture.colours is None):
+    if even is not None and even.is_clean() and (even.contrast >= _WEAK or picture.colours is None):
         return [_whole(small, even.ink, even, grey)]
     if even is None or even.contrast < _WEAK:
         plane = None if picture.colours is None else colour_plane(picture.colours(), None if even is None else even.contrast)
         if plane is not None:
             return _scaled(readings(Picture(plane)), max(grey.shape), max(plane.shape))
-    found = [] if is_icon else _grey_readings(grey, small, even)
+    found = _grey_readings(picture, small, even)
     return found or [whole_picture(picture)]
 
 
@@ -108,7 +108,11 @@ def _scaled(found: list[Reading], to: int, of: int) -> list[Reading]:
     return [replace(one, box=box) for one, box in zip(found, boxes, strict=True)]  # type: ignore[arg-type]
 
 
-def _grey_readings(grey: NDArray[np.uint8], small: NDArray[np.uint8], even: EvenInk | None) -> list[Reading]:
+def _grey_readings(picture: Picture, small: NDArray[np.uint8], even: EvenInk | None) -> list[Reading]:
+    grey = picture.grey
+    if max(grey.shape) < _ICON:
+        whole = [] if even is None else [_whole(small, even.ink, even, grey)]
+        return [*_on_tile(picture, even is not None), *whole]
     found: list[Reading] = []
     likely = False
     if even is not None:
@@ -119,6 +123,9 @@ def _grey_readings(grey: NDArray[np.uint8], small: NDArray[np.uint8], even: Even
         found = _of_scene(grey, scene, -(-max(grey.shape) // max(small.shape)), _whole(small, even.ink, even, grey), likely)
         if found and trusted:
             return found
+    on_tile = _on_tile(picture, even is not None)
+    if on_tile:
+        return [*on_tile, *found[:1]]
     view = view_of(grey)
     strokes = next(iter(look(view.working)), None)
     wide = wider(grey, view, strokes)
@@ -132,6 +139,15 @@ def _grey_readings(grey: NDArray[np.uint8], small: NDArray[np.uint8], even: Even
         whole = [one for one in found if one.whole] or _drawings(grey)
         return [*whole, *(one for one in found if not one.whole)]
     return found
+
+
+def _on_tile(picture: Picture, even: bool) -> list[Reading]:
+    """The ways to read what is on a tile in a picture, if there is one."""
+    tile = find_tile(picture, even)
+    if tile is None:
+        return []
+    found = readings(tile.alone(picture))
+    return [replace(one, box=(one.box[0] + tile.left, one.box[1] + tile.top, *one.box[2:]), whole=False) for one in found]
 
 
 def _is_same(one: Box, other: Box, most: int) -> bool:

@@ -33,6 +33,9 @@ _LONGER, _LONGEST, _WIDER = 1.2, 3, 1.5
 """A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke when it is so many
 times as wide as strokes are."""
 
+_BAYS = 1.25
+"""The outline of a dot over that of its box, at most: bays make it longer."""
+
 FEW_GROUPS = 4
 """Groups of more than so many are several symbols."""
 
@@ -177,8 +180,10 @@ def _is_at_border(one: Found, other: Found) -> bool:
 def is_dot(found: Found) -> bool:
     """Whether it is a blob, about as wide as high, that a pen or a punch leaves."""
     width, height = (int(value) for value in found.box[2:])
-    area = int(found.ink.parts.areas[found.numbers].sum())
-    return len(found.numbers) == 1 and 5 * area >= 3 * width * height and 4 * max(width, height) <= 6 * min(width, height)
+    area, pen = int(found.ink.parts.areas[found.numbers].sum()), int(found.ink.parts.pens[found.numbers[0]])
+    if len(found.numbers) > 1 or 5 * area < 3 * width * height or 4 * max(width, height) > 6 * min(width, height):
+        return False
+    return 5 * area <= _BAYS * (width + height) * (pen + 1)  # a letter's outline is longer than that of its box
 
 
 def _together(members: list[Found]) -> Found:

@@ -8,7 +8,7 @@ const MIN_CONTRAST = 24; // grey levels between ink and paper
 const EVEN_PAPER = 8; // spread between the border's quartiles
 const MAX_SIDE = 512;
 const LARGE = 8; // the ink's longer side is one part in so many of the picture's, at least
-const FILLED = 0.5; // share of its box that ink takes at most
+const [FILLED, TURNED, SPANNED] = [0.5, 0.4, 0.75]; // share of its box that ink takes at most; where it is turned, and of its rows
 const HAZE = 4; // how many times the ink's area its faint edges take at most
 const [FRAMED, AROUND] = [0.85, 0.5]; // share of each side of its box that a frame runs along, and a ring
 const [LINES, STROKES] = [7, 3]; // lines looked at for ink within a ring, and strokes that one of them meets
@@ -47,7 +47,16 @@ class EvenInk {
   #isFilled() {
     const [left, top, right, bottom] = this.box;
     const wide = Math.min(right - left, bottom - top) * 5 > Math.max(this.ink.width, this.ink.height);
-    return wide && this.inked > FILLED * (right - left) * (bottom - top);
+    const area = (right - left) * (bottom - top);
+    if (!wide || this.inked <= TURNED * area) return false;
+    if (this.inked > FILLED * area) return true;
+    let spanned = 0;
+    for (let y = top; y < bottom; y++) {
+      const row = this.ink.pixels.subarray(y * this.ink.width, (y + 1) * this.ink.width);
+      const first = row.findIndex((level) => level > 127);
+      if (first >= 0) spanned += row.findLastIndex((level) => level > 127) + 1 - first;
+    }
+    return this.inked > SPANNED * spanned;
   }
 
   // Whether ink runs all along the four sides; or along most of them, with other ink in between both ways, as in a ring.

@@ -8,8 +8,8 @@ const SOLID = 0.9; // share of each row, between its first and last visible pixe
 
 // A grey image laid on its own paper: that of a card whose corners are cut off, or what shows ink that is alone.
 export function laidOnPaper({ pixels, width, height }, alpha) {
-  const paper = paperLevel(pixels, alpha, width, height);
   const premultiplied = isPremultiplied(pixels, alpha);
+  const paper = paperLevel(pixels, alpha, premultiplied, width, height);
   const laid = pixels.map((level, at) => {
     const ink = premultiplied ? 255 * level : level * alpha[at];
     return Math.floor((ink + paper * (255 - alpha[at]) + 127) / 255);
@@ -17,8 +17,9 @@ export function laidOnPaper({ pixels, width, height }, alpha) {
   return { pixels: laid, width, height };
 }
 
-function paperLevel(pixels, alpha, width, height) {
-  const counts = histogram(pixels.filter((_, at) => alpha[at] >= OPAQUE));
+function paperLevel(pixels, alpha, premultiplied, width, height) {
+  const own = premultiplied ? pixels.map((level, at) => Math.min(255, Math.floor((255 * level) / alpha[at]))) : pixels;
+  const counts = histogram(own.filter((_, at) => alpha[at] >= OPAQUE));
   const count = counts.reduce((sum, own) => sum + own, 0);
   if (!count || alpha.every((own) => own === 255)) return 255;
   const [low, middle, high] = [1, 10, 19].map((share) => ranked(counts, Math.floor((count * share) / 20)));

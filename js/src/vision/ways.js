@@ -130,8 +130,9 @@ function isAtBorder({ ink: { contrast: { width, height } }, box }, other) {
 
 // Whether it is a blob, about as wide as high, that a pen or a punch leaves.
 export function isDot({ ink, numbers, box: [, , width, height] }) {
-  if (numbers.length !== 1) return false;
-  return 5 * ink.parts.areas[numbers[0]] >= 3 * width * height && 4 * Math.max(width, height) <= 6 * Math.min(width, height);
+  const [area, pen] = [ink.parts.areas[numbers[0]], ink.parts.pens[numbers[0]]];
+  if (numbers.length > 1 || 5 * area < 3 * width * height || 4 * Math.max(width, height) > 6 * Math.min(width, height)) return false;
+  return 5 * area <= BAYS * (width + height) * (pen + 1); // a letter's outline is longer than that of its box
 }
 
 function together(members) {
