@@ -55,6 +55,15 @@ from benchmarks.picture_scenes import (
     uneven_light,
     vignette,
 )
+from benchmarks.picture_tiles import (
+    cropped,
+    icon_tile,
+    premultiplied_glyph,
+    same_lightness_tile,
+    sign,
+    tile_on_photograph,
+    turned_on_black,
+)
 
 __all__ = ["KINDS", "ODDITIES", "Kind", "cover", "tight"]
 
@@ -85,7 +94,12 @@ KINDS = (
     Kind("vignette", "% less in the corners", (30, 50, 70, 90), 3, vignette),
     Kind("shadow of a fold", "% less", (20, 40, 60), 3, fold),
     Kind("app-icon tile", "% of the side", (100, 80, 50, 30, 15), 4, tile),
+    Kind("tile as light as its symbol", "levels apart", (200, 120, 60), 3, same_lightness_tile),
+    Kind("file that is all tile", "pixels", (48, 32, 24, 16), 3, icon_tile),
+    Kind("tile on a photograph", "% of the side", (60, 40, 25), 3, tile_on_photograph),
+    Kind("sign on a wall", "degrees", (3, 10, 25), 3, sign),
     Kind("drawn frame", "pixels wide of 300", (2, 4, 8, 12), 3, framed),
+    Kind("crop marks", "pixels wide of 360", (2, 5, 9), 3, cropped),
     Kind("drawn circle", "pixels wide of 300", (2, 4, 8, 12), 3, circled),
     Kind("staple beside it", "pixels long of 560", (25, 40, 55), 3, stapled),
     Kind("paper clip at the edge", "pixels wide of 560", (22, 30, 40), 3, clipped),
@@ -107,8 +121,10 @@ KINDS = (
     Kind("card with transparent corners", "radius of 220", (10, 40, 80, 110), 4, card),
     Kind("window on a transparent margin", "pixels", (5, 40, 150), 3, window),
     Kind("turned page, transparent around", "degrees", (5, 20, 45), 3, rotated),
+    Kind("turned page, black around", "degrees", (10, 45, 70), 3, turned_on_black),
     Kind("ink alone on transparency", "level of 255", (0, 100, 180, 255), 4, glyph),
     Kind("premultiplied card", "radius of 220", (10, 40, 80), 3, premultiplied),
+    Kind("premultiplied ink alone", "level of 255", (0, 128, 255), 3, premultiplied_glyph),
     Kind("photograph of a sheet", "times", (0.6, 1, 1.5, 2.2), 3, photograph),
 )
 """All kinds. Those of `ODDITIES`, at the strength given, are enrolled too, to see what is then named after them."""

@@ -9,13 +9,16 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from benchmarks.bold_letters import BOLD, bold
+from benchmarks.picture_ink import image_of
 from benchmarks.picture_kinds import KINDS, cover, tight
+from benchmarks.picture_tiles import cropped, icon_tile, premultiplied_glyph, same_lightness_tile, sign, tile_on_photograph
 from benchmarks.pictures import ask, galleries, taught
 from oneshot_runtime import OneShotMatcher, OptionError
 from oneshot_runtime.cli.main import main
 from oneshot_runtime.synthetic.strokes import draw, invent_alphabet, random_writer
+from oneshot_runtime.vision.decode import decode
 from oneshot_runtime.vision.picture import Picture
-from oneshot_runtime.vision.preprocess import PreprocessSpec, preprocess
+from oneshot_runtime.vision.preprocess import PreprocessSpec, canvas_of, preprocess
 from oneshot_runtime.vision.readings import readings
 from tests.whole_symbols import face, two_strokes
 
@@ -131,6 +134,63 @@ def test_letters_of_which_a_search_for_strokes_sees_bits_are_read_whole(kind) ->
         found = preprocess(BOLD[kind].make(letter, np.random.default_rng(ord(letter))), SPEC)
         expected = preprocess(bold(letter, 0, 255), SPEC)
         assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.85, letter
+
+
+@pytest.mark.parametrize(
+    ("make", "strength"), [(tile_on_photograph, 40), (sign, 10), (icon_tile, 32), (same_lightness_tile, 120)]
+)
+def test_a_bold_letter_on_a_tile_is_read_whole(make, strength) -> None:
+    for letter in "ABDGR48":
+        clean = bold(letter, 0, 255)
+        found = preprocess(make(tight(np.asarray(clean)), strength, np.random.default_rng(ord(letter))), SPEC)
+        assert np.corrcoef(found.ravel(), preprocess(clean, SPEC).ravel())[0, 1] > 0.8, letter
+
+
+def test_what_is_filled_on_a_tile_of_another_colour_than_the_page_is_the_symbol() -> None:
+    page = Image.new("RGB", (400, 400), (150, 120, 90))
+    pen = ImageDraw.Draw(page)
+    pen.rounded_rectangle((90, 90, 309, 309), 50, fill=(20, 60, 160))
+    pen.ellipse((150, 150, 249, 249), fill=(250, 250, 250))
+    x, y, width, height = readings(decode(page))[0].box
+    assert (abs(x - 150) < 4, abs(y - 150) < 4, abs(width - 100) < 6, abs(height - 100) < 6) == (True,) * 4
+
+
+def test_a_tile_with_something_too_faint_on_it_is_read_as_it_is() -> None:
+    page = Image.new("RGB", (400, 400), "white")
+    pen = ImageDraw.Draw(page)
+    pen.rounded_rectangle((90, 90, 309, 309), 50, fill=(160, 160, 160))
+    pen.line((150, 200, 250, 200), fill=(174, 174, 174), width=14)
+    x, y, width, height = readings(decode(page))[0].box
+    assert (abs(x - 90) < 4, abs(y - 90) < 4, abs(width - 220) < 6, abs(height - 220) < 6) == (True,) * 4
+
+
+@pytest.mark.parametrize("beside", ["crop marks", "pencil"])
+def test_a_bold_letter_is_read_without_what_lies_around_it(beside) -> None:
+    for letter in "AHKRS":
+        clean = np.asarray(bold(letter, 0, 255))
+        if beside == "pencil":
+            page = image_of(240 - 205 * cover(tight(clean), (360, 640), 150, np.random.default_rng(2), middle=True))
+            ImageDraw.Draw(page).line((600, 30, 580, 330), 60, 12)
+        else:
+            page = cropped(tight(clean), 2, np.random.default_rng(2))
+        expected = preprocess(clean, SPEC)
+        found = [canvas_of(one, SPEC) for one in readings(Picture(np.asarray(page)))]
+        assert max(np.corrcoef(one.ravel(), expected.ravel())[0, 1] for one in found) > 0.9, letter
+
+
+def test_a_bold_letter_in_a_long_strip_is_no_dot() -> None:
+    for letter in "EHKM":
+        strip = Image.new("L", (1800, 90), 10)
+        strip.paste(240, (400, 20), bold(letter, 255, 0).crop((50, 50, 250, 250)).resize((50, 50)))
+        found = preprocess(strip, SPEC)
+        assert np.corrcoef(found.ravel(), preprocess(bold(letter, 0, 255), SPEC).ravel())[0, 1] > 0.8, letter
+
+
+def test_a_compact_symbol_on_premultiplied_transparency_is_no_card() -> None:
+    for letter in "HIT":
+        clean = bold(letter, 0, 255)
+        found = preprocess(premultiplied_glyph(tight(np.asarray(clean)), 255, np.random.default_rng(1)), SPEC)
+        assert np.corrcoef(found.ravel(), preprocess(clean, SPEC).ravel())[0, 1] > 0.95, letter
 
 
 def sun(ink: int | tuple[int, int, int], ground: Image.Image, middle: tuple[int, int], radius: int) -> Image.Image:

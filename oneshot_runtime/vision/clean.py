@@ -15,6 +15,7 @@ from PIL import Image
 
 from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.lazy_property import lazy_property
+from oneshot_runtime.vision.outline import is_convex
 
 __all__ = ["EvenInk", "border_levels", "even_ink", "even_paper", "reduced", "stretch"]
 
@@ -30,9 +31,9 @@ _MAX_SIDE = 512
 _LARGE = 8
 """The ink's longer side is one part in so many of the picture's, at least, or it is cut from the picture itself."""
 
-_FILLED, _TURNED, _SPANNED = 0.5, 0.4, 0.75
-"""Share of its box that ink takes at most; what takes more may be a sheet, a tile, or a blot. One that is turned takes less,
-and that share of its rows at least."""
+_FILLED, _TURNED, _CONVEX = 0.5, 0.4, 0.75
+"""Share of its box that ink takes at most; what takes more may be a sheet, a tile, or a blot. One that is turned takes less of
+its box, and that share of its hull at least."""
 
 _HAZE = 4
 """How many times the ink's area its faint edges take at most."""
@@ -99,6 +100,10 @@ class EvenInk:
             return False
         return not (self._is_filled() or self._may_be_framed())
 
+    def may_be_tile(self) -> bool:
+        """Whether a picture of few pixels may show a tile with a symbol on it: it is filled, or has cut corners."""
+        return bool(self._mask[[0, 0, -1, -1], [0, -1, 0, -1]].any()) or self._is_filled()
+
     def is_hazy(self) -> bool:
         """Whether far more of the picture is faint than ink, more than soft edges are: a tile or a shadow behind the symbol."""
         return bool(np.count_nonzero(self.ink) > _HAZE * self._inked)
@@ -111,10 +116,7 @@ class EvenInk:
             return False
         if self._inked > _FILLED * area:
             return True
-        rows = self._mask[top:bottom]
-        rows = rows[rows.any(axis=1)]
-        spanned = int((rows.shape[1] - rows[:, ::-1].argmax(axis=1) - rows.argmax(axis=1)).sum())
-        return self._inked > _SPANNED * spanned
+        return is_convex(self._mask, _CONVEX)
 
     def _may_be_framed(self) -> bool:
         """Whether ink runs all along the four sides; or along most of them, with other ink in between, as in a ring."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.vision.morphology import connected_parts
 
-__all__ = ["convex_hull", "filled_in", "is_carrier", "is_convex"]
+__all__ = ["convex_hull", "filled_in", "is_carrier", "is_convex", "is_letter"]
 
 _RECTANGLE = 0.93
 """Share of the smallest rectangle around it that a sheet or a tile covers, at least; it may be round, too."""
@@ -28,28 +28,32 @@ _HOLES = 3
 
 
 def is_carrier(mask: NDArray[np.bool_], filled: NDArray[np.bool_], box: tuple[int, int, int, int]) -> bool:
-    """Whether a thing bool (h, w) is a sheet or a tile, and no letter: holes of a letter have its own shape and fill it.
+    """Whether a thing bool (h, w) is a sheet or a tile, and no letter.
 
     filled: the thing as `filled_in` gives it. box: its left, top, right and bottom.
     """
-    if np.count_nonzero(mask) < _SOLID * np.count_nonzero(filled) or not is_convex(filled):
-        return False
+    is_solid = bool(np.count_nonzero(mask) >= _SOLID * np.count_nonzero(filled))
+    return is_solid and is_convex(filled) and not is_letter(mask, filled, box)
+
+
+def is_letter(mask: NDArray[np.bool_], filled: NDArray[np.bool_], box: tuple[int, int, int, int]) -> bool:
+    """Whether a convex thing bool (h, w) may be a letter: its holes have its own shape and fill it."""
     holes = connected_parts(filled & ~mask)
     large = np.flatnonzero(50 * holes.areas >= np.count_nonzero(filled))
     if not 0 < len(large) <= _HOLES:
-        return True
+        return False
     height, width = mask.shape
     straight = _is_rectangle(filled)
     for number in large:
         hole = filled_in(holes.mask(np.array([number]), (0, 0, width, height)) > 0)
         if 20 * holes.areas[number] < 19 * np.count_nonzero(hole) or not is_convex(hole):
-            return True
+            return False
         if straight and not _is_rectangle(hole):
-            return True
+            return False
     left, top, right, bottom = box
     x, y, w, h = holes.boxes[large].T
     margins = (int(x.min()) - left, int(y.min()) - top, right - int((x + w).max()), bottom - int((y + h).max()))
-    return max(margins) > 2 * min(margins) + 2 or 10 * max(margins) > 3 * max(right - left, bottom - top)
+    return max(margins) <= 2 * min(margins) + 2 and 10 * max(margins) <= 3 * max(right - left, bottom - top)
 
 
 def filled_in(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

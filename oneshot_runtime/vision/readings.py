@@ -17,8 +17,8 @@ from oneshot_runtime.vision.lines import count_lines
 from oneshot_runtime.vision.morphology import connected_parts
 from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.segment import Box, Found, Scene, cut, look, scene_of
-from oneshot_runtime.vision.sheet_on_desk import View, view_of
-from oneshot_runtime.vision.tile import find_tile
+from oneshot_runtime.vision.sheet_on_desk import view_of
+from oneshot_runtime.vision.tile import Tile, find_tile
 from oneshot_runtime.vision.ways import FEW_GROUPS, count_symbols, is_dot, ways_of
 from oneshot_runtime.vision.wide_ink import wider
 
@@ -52,6 +52,12 @@ _ICON = 48
 _RASTER_DOT = 4
 """Pixels of a raster's usual dot at most."""
 
+_PART_OF = 23
+"""What a tile is part of is larger: the longer side, in 1/20 of the tile's."""
+
+_MOST_TILES = 3
+"""Tiles, signs and cards that lie on each other."""
+
 _SMALL_PICTURE = 128
 """Pixels of the longer side below which a picture in doubt is a drawing, with noise or in uneven light, rather than a scene."""
 
@@ -77,20 +83,21 @@ class Reading:
     page: int | None = None
 
 
-def readings(picture: Picture) -> list[Reading]:
-    """The ways to read a picture, likeliest first. Raises `ImageError` where it shows no ink."""
+def readings(picture: Picture, tiles: int = 0) -> list[Reading]:
+    """The ways to read a picture, likeliest first; `tiles` are off it already. Raises `ImageError` where it shows no ink."""
     grey = picture.grey
     small = reduced(grey)
     border = border_levels(small)
     paper = even_paper(border)
     even = even_ink(small, paper) if paper is not None else None
-    if even is not None and even.is_clean() and (even.contrast >= _WEAK or picture.colours is None):
+    clean = even is not None and (even.is_clean() or (max(grey.shape) < _ICON and not even.may_be_tile()))
+    if even is not None and clean and (even.contrast >= _WEAK or picture.colours is None):
         return [_whole(small, even.ink, even, grey)]
     if even is None or even.contrast < _WEAK:
         plane = None if picture.colours is None else colour_plane(picture.colours(), None if even is None else even.contrast)
         if plane is not None:
             return _scaled(readings(Picture(plane)), max(grey.shape), max(plane.shape))
-    found = _grey_readings(picture, small, even)
+    found = _grey_readings(picture, small, even, tiles)
     return found or [whole_picture(picture)]
 
 
@@ -108,22 +115,22 @@ def _scaled(found: list[Reading], to: int, of: int) -> list[Reading]:
     return [replace(one, box=box) for one, box in zip(found, boxes, strict=True)]  # type: ignore[arg-type]
 
 
-def _grey_readings(picture: Picture, small: NDArray[np.uint8], even: EvenInk | None) -> list[Reading]:
+def _grey_readings(picture: Picture, small: NDArray[np.uint8], even: EvenInk | None, tiles: int) -> list[Reading]:
     grey = picture.grey
     if max(grey.shape) < _ICON:
         whole = [] if even is None else [_whole(small, even.ink, even, grey)]
-        return [*_on_tile(picture, even is not None), *whole]
+        return whole if tiles else [*_on_tile(picture, even, None, tiles), *whole]
     found: list[Reading] = []
-    likely = False
+    scene, calm, likely = None, False, False
     if even is not None:
-        scene, trusted, likely = _even_scene(small, even)
+        scene, calm, trusted, likely = _even_scene(small, even)
         if _is_raster(scene.ink) and min(small.shape) >= _ICON * 2:
             halved = np.asarray(Image.fromarray(grey).reduce(2))
             return _scaled(readings(Picture(halved)), 2, 1)
         found = _of_scene(grey, scene, -(-max(grey.shape) // max(small.shape)), _whole(small, even.ink, even, grey), likely)
         if found and trusted:
             return found
-    on_tile = _on_tile(picture, even is not None)
+    on_tile = _on_tile(picture, even, scene, tiles)
     if on_tile:
         return [*on_tile, *found[:1]]
     view = view_of(grey)
@@ -131,9 +138,18 @@ def _grey_readings(picture: Picture, small: NDArray[np.uint8], even: EvenInk | N
     wide = wider(grey, view, strokes)
     view, seen = (view, strokes) if wide is None else wide
     if seen is not None:
-        searched = _placed(_of_scene(view.grey, seen, view.factor, None, False), view)
-        if wide is not None and found and _is_same(found[0].box, searched[0].box, 2 * view.factor):
-            return found[:1]
+        searched = _moved(_of_scene(view.grey, seen, view.factor, None, False), view.left, view.top)
+        same = [at for at, one in enumerate(found) if _is_same(one.box, searched[0].box, 2 * view.factor)]
+        if same and (wide is not None or calm):
+            return found[: same[0] + 1]
+        if (
+            scene is not None
+            and wide is None
+            and calm
+            and likely
+            and not any(_holds(one, searched[0].box, grey) for one in scene.symbols)
+        ):
+            return found
         found = [*found[:1], *searched] if found and likely and wide is None else [*searched, *found[:1]]
     if max(grey.shape) < _SMALL_PICTURE and wide is None:
         whole = [one for one in found if one.whole] or _drawings(grey)
@@ -141,19 +157,46 @@ def _grey_readings(picture: Picture, small: NDArray[np.uint8], even: EvenInk | N
     return found
 
 
-def _on_tile(picture: Picture, even: bool) -> list[Reading]:
-    """The ways to read what is on a tile in a picture, if there is one."""
-    tile = find_tile(picture, even)
-    if tile is None:
+def _on_tile(picture: Picture, even: EvenInk | None, scene: Scene | None, tiles: int) -> list[Reading]:
+    """The ways to read what is on a tile in a picture, if there is one. scene: what is on even paper."""
+    central = tiles > 0 or even is not None
+    tile = find_tile(picture, central=central, alone=tiles == 0) if tiles < _MOST_TILES else None
+    if tile is None or (scene is not None and any(_has_part(one, tile, picture.grey) for one in scene.symbols)):
         return []
-    found = readings(tile.alone(picture))
-    return [replace(one, box=(one.box[0] + tile.left, one.box[1] + tile.top, *one.box[2:]), whole=False) for one in found]
+    try:
+        found = readings(tile.alone, tiles + 1)
+    except ImageError:  # what is on it is too faint
+        return []
+    placed = _moved(_scaled(found, tile.scale, 1), tile.left, tile.top)
+    return [replace(one, whole=False) for one in placed]
+
+
+def _has_part(one: Found, tile: Tile, grey: NDArray[np.uint8]) -> bool:
+    """Whether what seems a tile is part of something larger that was found, as the body of a telephone is."""
+    factor = _smaller(one, grey)
+    x, y, width, height = (int(value) * factor for value in one.box)
+    high, wide = (side * tile.scale for side in tile.alone.grey.shape)
+    within = x < tile.left + wide // 2 < x + width and y < tile.top + high // 2 < y + height
+    return bool(within and 20 * max(width, height) > _PART_OF * max(wide, high))
 
 
 def _is_same(one: Box, other: Box, most: int) -> bool:
     """Whether two boxes differ by so many pixels at most, on each side."""
     corners = ((x, y, x + w, y + h) for x, y, w, h in (one, other))
     return all(abs(here - there) <= most for here, there in zip(*corners, strict=True))
+
+
+def _holds(one: Found, box: Box, grey: NDArray[np.uint8]) -> bool:
+    """Whether a box of the picture lies within what was found in a smaller one."""
+    factor = _smaller(one, grey)
+    left, top, width, height = (int(value) * factor for value in one.box)
+    x, y, w, h = box
+    return left + factor < x and top + factor < y and x + w < left + width - factor and y + h < top + height - factor
+
+
+def _smaller(one: Found, grey: NDArray[np.uint8]) -> int:
+    """By how much the picture is smaller in which something was found."""
+    return int(-(-max(grey.shape) // max(one.ink.grey.shape)))
 
 
 def _drawings(grey: NDArray[np.uint8]) -> list[Reading]:
@@ -164,11 +207,11 @@ def _drawings(grey: NDArray[np.uint8]) -> list[Reading]:
         return []
 
 
-def _placed(found: list[Reading], view: View) -> list[Reading]:
-    """Readings of a view, with their boxes in the picture."""
-    if not view.left and not view.top:
+def _moved(found: list[Reading], left: int, top: int) -> list[Reading]:
+    """Readings of a part of the picture, with their boxes in the picture."""
+    if not left and not top:
         return found
-    boxes = [(one.box[0] + view.left, one.box[1] + view.top, *one.box[2:]) for one in found]
+    boxes = [(one.box[0] + left, one.box[1] + top, *one.box[2:]) for one in found]
     return [replace(one, box=box) for one, box in zip(found, boxes, strict=True)]
 
 
@@ -185,8 +228,9 @@ def _whole(small: NDArray[np.uint8], ink: NDArray[np.uint8], even: EvenInk, grey
     return Reading(small, ink, box, bounds=even.box)
 
 
-def _even_scene(small: NDArray[np.uint8], even: EvenInk) -> tuple[Scene, bool, bool]:
-    """The parts of ink on even paper, whether they are what they seem, and whether that is likely."""
+def _even_scene(small: NDArray[np.uint8], even: EvenInk) -> tuple[Scene, bool, bool, bool]:
+    """The parts of ink on even paper; whether none comes from the picture's edges; whether they are what they seem, as nothing
+    filled is, and whether that is likely."""
     mask = even.ink > 127
     parts = connected_parts(mask)
     levels = np.full(small.shape, even.paper, np.uint8)
@@ -198,7 +242,8 @@ def _even_scene(small: NDArray[np.uint8], even: EvenInk) -> tuple[Scene, bool, b
     crossings = _crossings(mask) if few else 0
     drawn = crossings == 0 or (crossings == 1 and thin and len(parts.areas) <= FEW_GROUPS)
     likely = few and drawn and filled < _TILE_SIDE * min(small.shape)
-    return scene_of(ink, None), few and not crossings and not filled, likely
+    calm = few and not crossings
+    return scene_of(ink, None), calm, calm and not filled, likely
 
 
 def _is_shaded(ink: Ink) -> bool:

@@ -1,4 +1,4 @@
-"""A flat region that holds the symbol: the tile of an app, a sign, a card, a sheet. Told by its outline, whatever lies around it.
+"""A flat region that holds the symbol: the tile of an app, a sign, a card. Told by its outline, whatever lies around it.
 
 Pixels that differ little from their neighbours, in each colour, make up regions. One that is convex, has another colour than
 what lies around it, and has something in it that is no hole of a letter, carries the symbol; it is then read as a picture.
@@ -8,38 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oneshot_runtime.vision.decode import Picture
 from oneshot_runtime.vision.grouping import union
 from oneshot_runtime.vision.morphology import connected_parts, spread
-from oneshot_runtime.vision.outline import filled_in, is_carrier
+from oneshot_runtime.vision.outline import filled_in, is_convex, is_letter
+from oneshot_runtime.vision.picture import Picture
 
 __all__ = ["Tile", "find_tile"]
 
 _SIDE, _ENLARGED = 192, 3
-"""Longer side of the small picture at most, and how many times pixels of one that is half as large are enlarged: there a stroke
-may be as wide as the edges around it."""
+"""Longer side of the small picture at most, and how many times the pixels of one of half that side are enlarged: a stroke may
+be as narrow there as the soft edges around it."""
+
+_WORKING_SIDE, _MOST_COLOURED = 1024, 3
+"""Longer side of the picture in which a tile is read at most, and by how much it is smaller than one whose colours are worth
+the time."""
 
 _FLAT = (12, 32)
-"""Levels that neighbours in a flat region differ by at most: as they are made, and in noise."""
+"""Levels that neighbours in a flat region differ by at most: as it was drawn, and in noise."""
 
 _REGIONS, _SHARE = 4, 0.03
 """Regions that are looked at, largest first, and the share of the picture that one takes at least."""
 
-_HELD = 8
-"""The longer side of a tile over that of what it holds, at most."""
+_SOLID, _HELD, _CENTRAL = 45, 8, 25
+"""What a tile covers of itself at least, in hundredths; its longer side over that of what it holds, at most; and twice the
+distance of that from the middle where it must be central, at most, in hundredths of the longer side."""
 
-_CENTRAL = 0.25
-"""Twice the distance of what is held from the middle, as a share of the longer side, at most, where it must be central."""
+_CONVEX = 0.99
+"""Share of its hull that a tile covers, at least, where its surroundings may show through it: a letter may be nearly convex."""
 
-_BESIDE, _STEP, _OTHER = (0.08, 0.16), 24, 0.7
-"""Where its surroundings are looked at, as shares of its longer side; levels by which they differ from it, in some colour; and
-how much of them does. Around what is only outlined there is more of the same paper."""
+_BESIDE, _STEP, _OTHER = (8, 16), 24, 70
+"""Where its surroundings are looked at, in hundredths of its longer side; levels by which they differ from it, in some colour;
+and how much of them does, in hundredths. Around what is only outlined there is more of the same paper."""
 
 _RIM = 2
 """Pixels along a tile's edge that are soft."""
@@ -47,71 +51,49 @@ _RIM = 2
 
 @dataclass(frozen=True)
 class Tile:
-    """Where a tile is. left, top: in the picture. factor: by how much `inside` is smaller. inside: bool (rows, columns), which
-    pixels of the small picture are on it. levels: uint8 (rows, columns, colours), those it has; beside it, the nearest in the
-    row."""
+    """A tile in a picture. alone: what shows it and nothing else, `scale` times smaller, and goes on where the tile ends. left,
+    top: where that is in the picture."""
 
+    alone: Picture
     left: int
     top: int
-    factor: int
-    inside: NDArray[np.bool_]
-    levels: NDArray[np.uint8]
-
-    def alone(self, picture: Picture) -> Picture:
-        """The tile as a picture, with more of it where it ends."""
-        height, width = self.inside.shape
-        scale = -(-max(picture.grey.shape) // 1024)
-        levels = self.levels if self.levels.shape[2] == 3 else np.repeat(self.levels, 3, axis=2)
-        grey = self._alone(picture.grey, self.factor, np.asarray(Image.fromarray(levels).convert("L")))
-        if picture.colours is None:
-            return Picture(grey)
-        colours = picture.colours
-        return Picture(grey, lambda: self._alone(colours(), self.factor // scale, levels))
-
-    def _alone(self, plane: NDArray[np.uint8], factor: int, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = self.inside.shape
-        scale = self.factor // factor
-        left, top = self.left // scale, self.top // scale
-        part = plane[top : top + height * factor, left : left + width * factor]
-        size = part.shape[1::-1]
-        mask = np.asarray(Image.fromarray(self.inside).resize(size, Image.Resampling.NEAREST))
-        around = np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.NEAREST))
-        return np.where(mask if part.ndim == 2 else mask[..., None], part, around)
+    scale: int
 
 
-def find_tile(picture: Picture, even: bool) -> Tile | None:
-    """The largest tile that holds something. even: whether it lies on even paper: there it may be a filled shape, unless what it
-    holds is in its middle."""
-    scale = -(-max(picture.grey.shape) // 1024)
-    full = picture.grey[..., None] if picture.colours is None else picture.colours()
-    factor = -(-max(full.shape) // _SIDE)
-    if picture.colours is None:
-        small = np.asarray(Image.fromarray(picture.grey).reduce(scale * factor))[..., None]
-    else:
-        small = full if factor == 1 else np.asarray(Image.fromarray(full).reduce(factor))
+def find_tile(picture: Picture, *, central: bool, alone: bool) -> Tile | None:
+    """The largest tile that holds something.
+
+    Filled shapes have holes, too. central: what is held must be in the middle. alone: the tile lies on no other, so that what
+    it holds may have the colour that is around it; else that shows through it.
+    """
+    scale = -(-max(picture.grey.shape) // _WORKING_SIDE)
+    grey = picture.grey if scale == 1 else np.asarray(Image.fromarray(picture.grey).reduce(scale))
+    colours = None if picture.colours is None or scale > _MOST_COLOURED else picture.colours()
+    pixels = grey if colours is None else colours
+    factor = -(-max(grey.shape) // _SIDE)
+    small = np.asarray(Image.fromarray(pixels).reduce(factor))
+    small = small.reshape(*small.shape[:2], -1)
     times = _ENLARGED if 2 * max(small.shape) <= _SIDE else 1
     large = small.repeat(times, axis=0).repeat(times, axis=1)
     for limit in _FLAT:
         for region in _regions(large, limit):
             filled = filled_in(region)
-            if _holds_something(region, filled, even) and _is_another(large, region, filled):
-                rim = 255 - spread(255 - 255 * filled.astype(np.uint8), _RIM)
-                inside = (rim > 0)[times // 2 :: times, times // 2 :: times]
+            if _is_tile(large, region, filled, central, alone):
+                inside = spread(255 - 255 * filled.astype(np.uint8), _RIM)[times // 2 :: times, times // 2 :: times] == 0
                 if inside.any():
-                    return _tile(inside, small, scale * factor)
+                    return _tile(inside, small, factor, scale, grey, colours)
     return None
 
 
 def _regions(planes: NDArray[np.uint8], limit: int) -> Iterator[NDArray[np.bool_]]:
-    """The largest regions of pixels that differ by no more from their neighbours, and end within the picture."""
-    height, width = planes.shape[:2]
-    steep = np.zeros((height, width), np.bool_)
-    for at in range(planes.shape[2]):
-        plane = np.ascontiguousarray(planes[..., at])
-        steep |= spread(plane, 1).astype(np.int16) + spread(255 - plane, 1) - 255 > limit
-    parts = connected_parts(~steep)
+    """The largest regions of pixels that differ by no more from their neighbours: within the picture, or as large as it is."""
+    height, width, colours = planes.shape
+    flat = np.ones((height, width), np.bool_)
+    for plane in (np.ascontiguousarray(planes[..., at]) for at in range(colours)):
+        flat &= spread(plane, 1).astype(np.int16) + spread(255 - plane, 1) - 255 <= limit
+    parts = connected_parts(flat)
     for number in np.argsort(-parts.areas, kind="stable")[:_REGIONS]:
-        if parts.areas[number] < _SHARE * steep.size:
+        if parts.areas[number] < _SHARE * flat.size:
             break
         x, y, w, h = (int(value) for value in parts.boxes[number])
         ends = [x > 1, y > 1, x + w < width - 1, y + h < height - 1]
@@ -119,37 +101,70 @@ def _regions(planes: NDArray[np.uint8], limit: int) -> Iterator[NDArray[np.bool_
             yield spread(parts.mask(np.array([number]), (0, 0, width, height)), 1) > 0
 
 
-def _holds_something(region: NDArray[np.bool_], filled: NDArray[np.bool_], central: bool) -> bool:
-    """Whether a region bool (h, w) is a tile, and something large enough is on it, away from its edge."""
+def _is_tile(
+    planes: NDArray[np.uint8], region: NDArray[np.bool_], filled: NDArray[np.bool_], central: bool, alone: bool
+) -> bool:
+    """Whether a region bool (h, w) of a picture is a tile, and something large enough is on it; see `find_tile`."""
     if filled[0, 0] or filled[0, -1] or filled[-1, 0] or filled[-1, -1]:
         return False
+    if 100 * np.count_nonzero(region) < _SOLID * np.count_nonzero(filled) or not is_convex(filled):
+        return False
     rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
-    box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    side = max(box[2] - box[0], box[3] - box[1])
+    left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    side = max(right - left, bottom - top)
     held = connected_parts(filled & ~region).boxes
     held = held[_HELD * held[:, 2:].max(axis=1, initial=0) >= side]
     if not len(held):
         return False
-    x, y, w, h = union(held)
-    off = max(abs(2 * int(x) + int(w) - box[0] - box[2]), abs(2 * int(y) + int(h) - box[1] - box[3]))
-    return (not central or off <= _CENTRAL * side) and is_carrier(region, filled, box)
+    x, y, w, h = (int(value) for value in union(held))
+    if central and 100 * max(abs(2 * x + w - left - right), abs(2 * y + h - top - bottom)) > _CENTRAL * side:
+        return False
+    around = _around(filled, side)
+    own = planes[region].sum(axis=0, dtype=np.int64) // np.count_nonzero(region)
+    other = np.abs(planes[around] - own).max(axis=1) >= _STEP
+    if 100 * np.count_nonzero(other) < _OTHER * len(other):
+        return False
+    on, beside = (np.sort(planes[mask], axis=0)[np.count_nonzero(mask) // 2] for mask in (filled & ~region, around))
+    if np.abs(on.astype(np.int64) - beside).max() >= _STEP:
+        return True
+    of_it = region | (filled & (np.abs(planes - own).max(axis=2) < _STEP))  # as it shows in the holes of a letter on it
+    whole = (left, top, right, bottom) == (0, 0, *filled.shape[::-1])
+    return alone and (whole or is_convex(filled, _CONVEX)) and not is_letter(of_it, filled, (left, top, right, bottom))
 
 
-def _is_another(planes: NDArray[np.uint8], region: NDArray[np.bool_], filled: NDArray[np.bool_]) -> bool:
-    """Whether what is around a region has another colour."""
-    side = max(int(np.count_nonzero(filled.any(axis=0))), int(np.count_nonzero(filled.any(axis=1))))
-    near, far = (spread(255 * filled.astype(np.uint8), max(2, round(share * side))) > 0 for share in _BESIDE)
+def _around(filled: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """What is around a region of that longer side; all else, where that is little."""
+    mask = 255 * filled.astype(np.uint8)
+    near, far = (spread(mask, max(2, share * side // 100)) > 0 for share in _BESIDE)
     around = far & ~near
-    if np.count_nonzero(around) < side // 4:
-        around = ~filled
-    own = planes[region].mean(axis=0)
-    return bool((np.abs(planes[around] - own).max(axis=1) >= _STEP).mean() >= _OTHER)
+    return around if 4 * np.count_nonzero(around) >= side else ~filled
 
 
-def _tile(inside: NDArray[np.bool_], small: NDArray[Any], factor: int) -> Tile:
+def _tile(
+    inside: NDArray[np.bool_],
+    small: NDArray[np.uint8],
+    factor: int,
+    scale: int,
+    grey: NDArray[np.uint8],
+    colours: NDArray[np.uint8] | None,
+) -> Tile:
+    """What is inside a mask bool (h, w) of the small picture; beside it, the level of the nearest of it in the row."""
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     inside, levels = inside[top:bottom, left:right], small[top:bottom, left:right]
     first, last = inside.argmax(axis=1), inside.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
     nearest = np.clip(np.arange(inside.shape[1])[None], first[:, None], last[:, None])
-    return Tile(left * factor, top * factor, factor, inside, np.take_along_axis(levels, nearest[..., None], axis=1))
+    levels = np.take_along_axis(levels, nearest[..., None], axis=1)
+
+    def alone(pixels: NDArray[np.uint8], levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        part = pixels[top * factor : bottom * factor, left * factor : right * factor]
+        size = part.shape[1::-1]
+        mask = np.asarray(Image.fromarray(inside).resize(size, Image.Resampling.NEAREST))
+        around = np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.NEAREST))
+        return np.where(mask if part.ndim == 2 else mask[..., None], part, around)
+
+    place = left * factor * scale, top * factor * scale
+    if colours is None:
+        return Tile(Picture(alone(grey, levels[..., 0])), *place, scale)
+    lightness = np.asarray(Image.fromarray(levels).convert("L"))
+    return Tile(Picture(alone(grey, lightness), lambda: alone(colours, levels)), *place, scale)

@@ -15,13 +15,14 @@ def grey_of(picture: Image.Image) -> np.ndarray:
         return np.rint(levels * (255 / levels.max())).astype(int)
     full = picture.convert("RGBA")
     grey, alpha = (np.asarray(plane).astype(int) for plane in (full.convert("RGB").convert("L"), full.getchannel("A")))
-    multiplied = ((alpha > 0) & (alpha < 255)).any() and (grey <= alpha).all()
-    return ((255 * grey if multiplied else grey * alpha) + paper_behind(grey, alpha) * (255 - alpha) + 127) // 255
+    multiplied = bool(((alpha > 0) & (alpha < 255)).any() and (grey <= alpha).all())
+    return ((255 * grey if multiplied else grey * alpha) + paper_behind(grey, alpha, multiplied) * (255 - alpha) + 127) // 255
 
 
-def paper_behind(grey: np.ndarray, alpha: np.ndarray) -> int:
+def paper_behind(grey: np.ndarray, alpha: np.ndarray, multiplied: bool) -> int:
     """The level of what lies behind a transparent picture."""
-    mask, seen = alpha >= 128, np.sort(grey[alpha >= 128])
+    mask = alpha >= 128
+    seen = np.sort(np.minimum(255, 255 * grey[mask] // alpha[mask]) if multiplied else grey[mask])
     if seen.size:
         low, middle, high = (int(seen[seen.size * share // 20]) for share in (1, 10, 19))
         spans = sum(int(np.ptp(np.flatnonzero(row))) + 1 for row in mask if row.any())
@@ -39,7 +40,9 @@ def is_clean(picture: Image.Image) -> bool:
     ink, (contrast, other) = ink_of(grey)
     if contrast < 48 and not is_grey(picture):
         return False
-    return max(grey.shape) < 48 or (2 * other <= contrast and is_plain(ink))
+    if max(grey.shape) < 48 and not is_filled(ink) and (ink[[0, 0, -1, -1], [0, -1, 0, -1]] < 128).all():
+        return True
+    return bool(2 * other <= contrast) and is_plain(ink)
 
 
 def is_grey(picture: Image.Image) -> bool:
@@ -54,10 +57,17 @@ def is_plain(ink: np.ndarray) -> bool:
     edges = (box[:band].any(0), box[-band:].any(0), box[:, :band].any(1), box[:, -band:].any(1))
     inside = min(top, left, len(ink) - bottom, len(ink[0]) - right) > 0
     large = 8 * side >= max(ink.shape) and np.count_nonzero(ink) <= 4 * area
-    filled = 5 * min(box.shape) > max(ink.shape) and 2 * area > box.size
     along = min(np.count_nonzero(edge) / edge.size for edge in edges)
     framed = along >= 0.85 or (along >= 0.5 and meets_strokes(box) and meets_strokes(box.T))
-    return bool(inside and large and not filled and not framed and all(is_whole(box.any(axis), side) for axis in (0, 1)))
+    return bool(
+        inside and large and not is_filled(ink) and not framed and all(is_whole(box.any(axis), side) for axis in (0, 1))
+    )
+
+
+def is_filled(ink: np.ndarray) -> bool:
+    top, bottom, left, right = box_of(ink)
+    box = ink[top:bottom, left:right] > 127
+    return 5 * min(box.shape) > max(ink.shape) and 5 * np.count_nonzero(box) > 2 * box.size
 
 
 def meets_strokes(mask: np.ndarray) -> bool:

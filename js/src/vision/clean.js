@@ -2,13 +2,14 @@
 
 import { ImageError } from "../errors.js";
 import { crop, histogram } from "./image.js";
+import { isConvex } from "./outline.js";
 import { reduce } from "./resample.js";
 
 const MIN_CONTRAST = 24; // grey levels between ink and paper
 const EVEN_PAPER = 8; // spread between the border's quartiles
 const MAX_SIDE = 512;
 const LARGE = 8; // the ink's longer side is one part in so many of the picture's, at least
-const [FILLED, TURNED, SPANNED] = [0.5, 0.4, 0.75]; // share of its box that ink takes at most; where it is turned, and of its rows
+const [FILLED, TURNED, CONVEX] = [0.5, 0.4, 0.75]; // share of its box that ink takes at most; where it is turned, and of its hull
 const HAZE = 4; // how many times the ink's area its faint edges take at most
 const [FRAMED, AROUND] = [0.85, 0.5]; // share of each side of its box that a frame runs along, and a ring
 const [LINES, STROKES] = [7, 3]; // lines looked at for ink within a ring, and strokes that one of them meets
@@ -39,6 +40,12 @@ class EvenInk {
     return !(this.#isFilled() || this.#mayBeFramed());
   }
 
+  // Whether a picture of few pixels may show a tile with a symbol on it: it is filled, or has cut corners.
+  mayBeTile() {
+    const { pixels, width, height } = this.ink;
+    return [0, width - 1, (height - 1) * width, height * width - 1].some((corner) => pixels[corner] > 127) || this.#isFilled();
+  }
+
   // Whether far more of the picture is faint than ink: a tile or a shadow behind the symbol.
   isHazy() {
     return this.faint > HAZE * this.inked;
@@ -50,13 +57,7 @@ class EvenInk {
     const area = (right - left) * (bottom - top);
     if (!wide || this.inked <= TURNED * area) return false;
     if (this.inked > FILLED * area) return true;
-    let spanned = 0;
-    for (let y = top; y < bottom; y++) {
-      const row = this.ink.pixels.subarray(y * this.ink.width, (y + 1) * this.ink.width);
-      const first = row.findIndex((level) => level > 127);
-      if (first >= 0) spanned += row.findLastIndex((level) => level > 127) + 1 - first;
-    }
-    return this.inked > SPANNED * spanned;
+    return isConvex({ ...this.ink, pixels: this.ink.pixels.map((level) => (level > 127 ? 255 : 0)) }, CONVEX);
   }
 
   // Whether ink runs all along the four sides; or along most of them, with other ink in between both ways, as in a ring.

@@ -10,19 +10,23 @@ const HOLES = 3; // holes that a letter has at most
 
 export const countSet = (pixels) => pixels.reduce((sum, set) => sum + (set ? 1 : 0), 0);
 
-// Whether a thing is a sheet or a tile, and no letter: holes of a letter have its own shape and fill it. filled: the thing as
-// `filledIn` gives it. box: its left, top, right and bottom.
-export function isCarrier(mask, filled, [left, top, right, bottom]) {
-  if (countSet(mask.pixels) < SOLID * countSet(filled.pixels) || !isConvex(filled)) return false;
+// Whether a thing is a sheet or a tile, and no letter. filled: the thing as `filledIn` gives it. box: its left, top, right and
+// bottom.
+export function isCarrier(mask, filled, box) {
+  return countSet(mask.pixels) >= SOLID * countSet(filled.pixels) && isConvex(filled) && !isLetter(mask, filled, box);
+}
+
+// Whether a convex thing may be a letter: its holes have its own shape and fill it.
+export function isLetter(mask, filled, [left, top, right, bottom]) {
   const holes = connectedParts({ ...mask, pixels: filled.pixels.map((set, at) => (set && !mask.pixels[at] ? 255 : 0)) }, 128);
   const area = countSet(filled.pixels);
   const large = holes.areas.map((_, hole) => hole).filter((hole) => 50 * holes.areas[hole] >= area);
-  if (!large.length || large.length > HOLES) return true;
+  if (!large.length || large.length > HOLES) return false;
   const straight = isRectangle(filled);
   for (const number of large) {
     const hole = filledIn(holes.mask([number], 0, 0, mask.width, mask.height));
-    if (20 * holes.areas[number] < 19 * countSet(hole.pixels) || !isConvex(hole)) return true;
-    if (straight && !isRectangle(hole)) return true;
+    if (20 * holes.areas[number] < 19 * countSet(hole.pixels) || !isConvex(hole)) return false;
+    if (straight && !isRectangle(hole)) return false;
   }
   const boxes = large.map((number) => holes.boxes[number]);
   const margins = [
@@ -32,7 +36,7 @@ export function isCarrier(mask, filled, [left, top, right, bottom]) {
     bottom - Math.max(...boxes.map(([, y, , h]) => y + h)),
   ];
   const most = Math.max(...margins);
-  return most > 2 * Math.min(...margins) + 2 || 10 * most > 3 * Math.max(right - left, bottom - top);
+  return most <= 2 * Math.min(...margins) + 2 && 10 * most <= 3 * Math.max(right - left, bottom - top);
 }
 
 // A mask filled between the ends of each row, where that is between the ends of the column, too.

@@ -19,7 +19,7 @@ export function pictureOf({ data, width, height }) {
     throw new ImageError(`the image has ${height}x${width} pixels, more than the ${MAX_PIXELS} that are read: scale it down`);
   }
   if (bytes === 1) return { grey: { pixels: Uint8Array.from(data), width, height }, colours: null };
-  const grey = { pixels: lightness(data, bytes, width * height), width, height };
+  const grey = { pixels: lightness([0, 1, 2].map((place) => band(data, bytes, place))), width, height };
   if (bytes === 4) {
     const alpha = band(data, 4, 3);
     if (alpha.some((own) => own !== 255)) return { grey: laidOnPaper(grey, alpha), colours: null };
@@ -29,12 +29,9 @@ export function pictureOf({ data, width, height }) {
   return { grey, colours };
 }
 
-function lightness(data, bytes, count) {
-  const pixels = new Uint8Array(count);
-  for (let at = 0, red = 0; at < count; at++, red += bytes) {
-    pixels[at] = (19595 * data[red] + 38470 * data[red + 1] + 7471 * data[red + 2] + 0x8000) >> 16;
-  }
-  return pixels;
+// The grey levels of a picture's red, green and blue levels.
+export function lightness([red, green, blue]) {
+  return red.map((level, at) => (19595 * level + 38470 * green[at] + 7471 * blue[at] + 0x8000) >> 16);
 }
 
 function band(data, bytes, place) {

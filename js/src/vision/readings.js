@@ -12,6 +12,7 @@ import { connectedParts } from "./parts.js";
 import { reduce } from "./resample.js";
 import { look, sceneOf } from "./segment.js";
 import { viewOf } from "./sheet-on-desk.js";
+import { findTile } from "./tile.js";
 import { FEW_GROUPS, countSymbols, isDot, waysOf } from "./ways.js";
 import { wider } from "./wide-ink.js";
 
@@ -24,24 +25,25 @@ const [SHADE, FULL] = [24, 0.5]; // the shorter side over the width of shadows, 
 const WEAK = 48; // grey levels of contrast below which colours may say more
 const ICON = 48; // pixels of the longer side below which a picture is all symbol
 const RASTER_DOT = 4; // pixels of a raster's usual dot at most
+const PART_OF = 23; // what a tile is part of is larger: the longer side, in 1/20 of the tile's
+const MOST_TILES = 3; // tiles, signs and cards that lie on each other
 const SMALL_PICTURE = 128; // pixels of the longer side below which a picture in doubt is a drawing rather than a scene
 
 const longer = ({ width, height }) => Math.max(width, height);
 const shorter = ({ width, height }) => Math.min(width, height);
 
-// The ways to read a picture, likeliest first. Throws ImageError where it shows no ink.
-export function readings(picture) {
+// The ways to read a picture, likeliest first; `tiles` are taken off it already. Throws ImageError where it shows no ink.
+export function readings(picture, tiles = 0) {
   const { grey, colours } = picture;
   const small = reduced(grey);
   const paper = evenPaper(borderLevels(small));
   const even = paper === null ? null : evenInk(small, paper);
-  const isIcon = longer(grey) < ICON;
-  if (even && (isIcon || even.isClean()) && (even.contrast >= WEAK || !colours)) return [wholeOf(small, even, grey)];
+  if (even && (even.isClean() || (longer(grey) < ICON && !even.mayBeTile())) && (even.contrast >= WEAK || !colours)) return [wholeOf(small, even, grey)];
   if (!even || even.contrast < WEAK) {
     const plane = colours ? colourPlane(colours(), even ? even.contrast : null) : null;
     if (plane) return scaled(readings({ grey: plane, colours: null }), longer(grey), longer(plane));
   }
-  const found = isIcon ? [] : greyReadings(grey, small, even);
+  const found = greyReadings(picture, small, even, tiles);
   return found.length ? found : [wholePicture(picture)];
 }
 
@@ -61,26 +63,31 @@ function scaled(found, to, of) {
   return found.map((one) => ({ ...one, box: one.box.map((value) => Math.floor((2 * value * to + of) / (2 * of))) }));
 }
 
-function greyReadings(grey, small, even) {
+function greyReadings(picture, small, even, tiles) {
+  const { grey } = picture;
+  if (longer(grey) < ICON) return [...(tiles ? [] : onTile(picture, even, null, tiles)), ...(even ? [wholeOf(small, even, grey)] : [])];
   let found = [];
-  let likely = false;
+  let drawn = { scene: null, calm: false, likely: false };
   if (even) {
-    const seen = evenScene(small, even);
-    likely = seen.likely;
-    if (isRaster(seen.scene.ink) && shorter(small) >= ICON * 2) {
+    drawn = evenScene(small, even);
+    if (isRaster(drawn.scene.ink) && shorter(small) >= ICON * 2) {
       return scaled(readings({ grey: reduce(grey, 2), colours: null }), 2, 1);
     }
-    const factor = Math.ceil(longer(grey) / longer(small));
-    found = ofScene(grey, seen.scene, factor, wholeOf(small, even, grey), likely);
-    if (found.length && seen.trusted) return found;
+    found = ofScene(grey, drawn.scene, Math.ceil(longer(grey) / longer(small)), wholeOf(small, even, grey), drawn.likely);
+    if (found.length && drawn.trusted) return found;
   }
+  const { calm, likely } = drawn;
+  const carried = onTile(picture, even, drawn.scene, tiles);
+  if (carried.length) return [...carried, ...found.slice(0, 1)];
   const view = viewOf(grey);
   const strokes = look(view.working)[0] ?? null;
   const wide = wider(grey, view, strokes);
   const seen = wide ?? { view, scene: strokes };
   if (seen.scene) {
     const searched = placed(ofScene(seen.view.grey, seen.scene, seen.view.factor, null, false), seen.view);
-    if (wide && found.length && isSame(found[0].box, searched[0].box, 2 * seen.view.factor)) return found.slice(0, 1);
+    const same = found.findIndex((one) => isSame(one.box, searched[0].box, 2 * seen.view.factor));
+    if (same >= 0 && (wide || calm)) return found.slice(0, same + 1);
+    if (!wide && calm && likely && !drawn.scene.symbols.some((one) => holds(one, searched[0].box, grey))) return found;
     found = found.length && likely && !wide ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
   }
   if (longer(grey) < SMALL_PICTURE && !wide) {
@@ -88,6 +95,38 @@ function greyReadings(grey, small, even) {
     return [...(whole.length ? whole : drawings(grey)), ...found.filter((one) => !one.whole)];
   }
   return found;
+}
+
+// The ways to read what is on a tile in a picture, if there is one. scene: what is on even paper.
+function onTile(picture, even, scene, tiles) {
+  const tile = tiles < MOST_TILES ? findTile(picture, tiles > 0 || even !== null, tiles === 0) : null;
+  if (!tile || scene?.symbols.some((one) => hasPart(one, tile, picture.grey))) return [];
+  try {
+    return placed(scaled(readings(tile.alone, tiles + 1), tile.scale, 1), tile).map((one) => ({ ...one, whole: false }));
+  } catch (error) {
+    if (error instanceof ImageError) return []; // what is on it is too faint
+    throw error;
+  }
+}
+
+// Whether what seems a tile is part of something larger that was found, as the body of a telephone is.
+function hasPart(one, tile, grey) {
+  const factor = smaller(one, grey);
+  const [x, y, width, height] = one.box.map((value) => value * factor);
+  const [wide, high] = [tile.alone.grey.width, tile.alone.grey.height].map((side) => side * tile.scale);
+  const [middleX, middleY] = [tile.left + (wide >> 1), tile.top + (high >> 1)];
+  const within = x < middleX && middleX < x + width && y < middleY && middleY < y + height;
+  return within && 20 * Math.max(width, height) > PART_OF * Math.max(wide, high);
+}
+
+// By how much the picture is smaller in which something was found.
+const smaller = (one, grey) => Math.ceil(longer(grey) / longer(one.ink.grey));
+
+// Whether a box of the picture lies within what was found in a smaller one.
+function holds(one, [x, y, w, h], grey) {
+  const factor = smaller(one, grey);
+  const [left, top, width, height] = one.box.map((value) => value * factor);
+  return left + factor < x && top + factor < y && x + w < left + width - factor && y + h < top + height - factor;
 }
 
 // Whether two boxes differ by so many pixels at most, on each side.
@@ -136,7 +175,8 @@ function evenScene(small, even) {
   const thin = parts.pens.reduce((most, pen) => Math.max(most, pen)) * THIN <= 4 * shorter(small);
   const drawn = crossing === 0 || (crossing === 1 && thin && parts.areas.length <= FEW_GROUPS);
   const likely = few && drawn && filled < TILE_SIDE * shorter(small);
-  return { scene: sceneOf(ink, null), trusted: few && !crossing && !filled, likely };
+  const calm = few && !crossing;
+  return { scene: sceneOf(ink, null), calm, trusted: calm && !filled, likely };
 }
 
 // Whether something wide comes in from the picture's border that is not as strong as ink: a shadow.

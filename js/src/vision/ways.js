@@ -12,6 +12,7 @@ const SHARE = 0.25; // share of the largest group's side that another has at lea
 const [BIT, FAR, CLIPPED] = [0.4, 0.6, 0.2]; // how large what lies beside a symbol is, how far what hardly is a stroke, and what is cut off
 // A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke of it when so many times as wide.
 const [LONGER, LONGEST, WIDER] = [1.2, 3, 1.5];
+const BAYS = 1.25; // the outline of a dot over that of its box, at most: bays make it longer
 export const FEW_GROUPS = 4; // groups of more than so many are several symbols
 const [MOST_RAYS, RAYS, OFF] = [16, 4, 8]; // groups around a middle that are one symbol, see _is_radial there
 
