@@ -38,8 +38,9 @@ _SOLID, _HELD, _CENTRAL = 45, 8, 25
 """What a tile covers of itself at least, in hundredths; its longer side over that of what it holds, at most; and twice the
 distance of that from the middle where it must be central, at most, in hundredths of the longer side."""
 
-_CONVEX = 0.99
-"""Share of its hull that a tile covers, at least, where its surroundings may show through it: a letter may be nearly convex."""
+_CONVEX, _FULL = 0.99, 75
+"""Share of its hull that a tile covers, at least, and hundredths of itself, where its surroundings may show through it: letters
+may be nearly convex, and thick strokes take much of what they enclose."""
 
 _BESIDE, _STEP, _OTHER = (8, 16), 24, 70
 """Where its surroundings are looked at, in hundredths of its longer side; levels by which they differ from it, in some colour;
@@ -107,7 +108,8 @@ def _is_tile(
     """Whether a region bool (h, w) of a picture is a tile, and something large enough is on it; see `find_tile`."""
     if filled[0, 0] or filled[0, -1] or filled[-1, 0] or filled[-1, -1]:
         return False
-    if 100 * np.count_nonzero(region) < _SOLID * np.count_nonzero(filled) or not is_convex(filled):
+    solid, area = int(np.count_nonzero(region)), int(np.count_nonzero(filled))
+    if 100 * solid < _SOLID * area or not is_convex(filled):
         return False
     rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
     left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
@@ -120,7 +122,7 @@ def _is_tile(
     if central and 100 * max(abs(2 * x + w - left - right), abs(2 * y + h - top - bottom)) > _CENTRAL * side:
         return False
     around = _around(filled, side)
-    own = planes[region].sum(axis=0, dtype=np.int64) // np.count_nonzero(region)
+    own = planes[region].sum(axis=0, dtype=np.int64) // solid
     other = np.abs(planes[around] - own).max(axis=1) >= _STEP
     if 100 * np.count_nonzero(other) < _OTHER * len(other):
         return False
@@ -128,8 +130,9 @@ def _is_tile(
     if np.abs(on.astype(np.int64) - beside).max() >= _STEP:
         return True
     of_it = region | (filled & (np.abs(planes - own).max(axis=2) < _STEP))  # as it shows in the holes of a letter on it
-    whole = (left, top, right, bottom) == (0, 0, *filled.shape[::-1])
-    return alone and (whole or is_convex(filled, _CONVEX)) and not is_letter(of_it, filled, (left, top, right, bottom))
+    is_whole = (left, top, right, bottom) == (0, 0, *filled.shape[::-1])
+    is_plain = is_whole or (100 * solid >= _FULL * area and is_convex(filled, _CONVEX))
+    return alone and is_plain and not is_letter(of_it, filled, (left, top, right, bottom))
 
 
 def _around(filled: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:

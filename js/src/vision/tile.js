@@ -14,7 +14,7 @@ const FLAT = [12, 32]; // levels that neighbours in a flat region differ by at m
 const [REGIONS, SHARE] = [4, 0.03]; // regions that are looked at, and share of the picture that one takes at least
 const [SOLID, HELD, CENTRAL] = [45, 8, 25]; // hundredths that are covered, size over what is held, and how far that is off
 const [BESIDE, STEP, OTHER] = [[8, 16], 24, 70]; // where its surroundings are looked at, by how much and how far they differ
-const CONVEX = 0.99; // share of its hull that a tile covers where its surroundings may show through it
+const [CONVEX, FULL] = [0.99, 75]; // share of its hull, and hundredths, that a tile covers where its surroundings may show through it
 const RIM = 2; // pixels along a tile's edge that are soft
 
 const longer = ({ width, height }) => Math.max(width, height);
@@ -69,7 +69,8 @@ function* regions(planes, limit) {
 function isTile(planes, region, filled, central, alone) {
   const { width, height, pixels } = filled;
   if ([0, width - 1, (height - 1) * width, height * width - 1].some((corner) => pixels[corner])) return false;
-  if (100 * countSet(region.pixels) < SOLID * countSet(pixels) || !isConvex(filled)) return false;
+  const [solid, area] = [countSet(region.pixels), countSet(pixels)];
+  if (100 * solid < SOLID * area || !isConvex(filled)) return false;
   const [left, top, right, bottom] = boundsOf(filled);
   const side = Math.max(right - left, bottom - top);
   const carried = pixels.map((set, at) => (set && !region.pixels[at] ? 255 : 0));
@@ -79,14 +80,14 @@ function isTile(planes, region, filled, central, alone) {
   const off = Math.max(Math.abs(2 * x + w - left - right), Math.abs(2 * y + h - top - bottom));
   if (central && 100 * off > CENTRAL * side) return false;
   const around = aroundOf(filled, side);
-  const inside = countSet(region.pixels);
-  const own = planes.map((plane) => Math.floor(plane.pixels.reduce((sum, level, at) => sum + (region.pixels[at] ? level : 0), 0) / inside));
+  const own = planes.map((plane) => Math.floor(plane.pixels.reduce((sum, level, at) => sum + (region.pixels[at] ? level : 0), 0) / solid));
   const isOther = (at) => planes.some((plane, band) => Math.abs(plane.pixels[at] - own[band]) >= STEP);
   if (100 * countSet(around.map((set, at) => set && isOther(at))) < OTHER * countSet(around)) return false;
   if (planes.some((plane) => Math.abs(usual(plane, carried) - usual(plane, around)) >= STEP)) return true;
   const ofIt = pixels.map((set, at) => (region.pixels[at] || (set && !isOther(at)) ? 255 : 0)); // in the holes of a letter, too
   const isWhole = !left && !top && right === width && bottom === height;
-  return alone && (isWhole || isConvex(filled, CONVEX)) && !isLetter({ ...region, pixels: ofIt }, filled, [left, top, right, bottom]);
+  const isPlain = isWhole || (100 * solid >= FULL * area && isConvex(filled, CONVEX));
+  return alone && isPlain && !isLetter({ ...region, pixels: ofIt }, filled, [left, top, right, bottom]);
 }
 
 // What is around a region of that longer side; all else, where that is little.
