@@ -79,6 +79,31 @@ def test_the_shadow_of_a_hand_is_no_part_of_the_symbol(knowing, drawings) -> Non
         assert knowing.match(picture).label == f"s{number}"
 
 
+def shadow(kind: str, height: int, width: int) -> np.ndarray:
+    """What is left of the light: under half a roof, beside somebody's head, behind a blind, on folded paper."""
+    y, x = np.mgrid[:height, :width] - np.array([height, width]).reshape(2, 1, 1) / 2
+    if kind == "fold":
+        steps = [np.where(at < 0, 0.8 * np.exp(at / 4), np.exp(-at / 30)) for at in (x + 12, y - 8)]
+        return 1 - 0.5 * np.minimum(1, sum(steps))
+    dark = {"half": y < x / 2 + 10, "head": np.hypot(x + 50, y - 100) < 130, "blind": (y + x / 4) % 34 < 17}[kind]
+    soft = Image.fromarray((255 * dark).astype(np.uint8)).filter(ImageFilter.GaussianBlur(1.5))
+    return 1 - 0.6 * np.asarray(soft) / 255.0
+
+
+SHADOWS = [("half", "ink"), ("half", "chalk"), ("head", "ink"), ("blind", "ink"), ("blind", "chalk"), ("fold", "ink")]
+
+
+@pytest.mark.parametrize(("kind", "drawn"), SHADOWS)
+def test_a_shadow_on_a_bold_letter_is_no_part_of_it(kind, drawn) -> None:
+    rng = np.random.default_rng(2)
+    for letter in "DEHKRS24":
+        clean = bold(letter, 0, 255)
+        ink = cover(tight(np.asarray(clean)), (320, 420), 170, rng, middle=True)
+        page = (40 + 200 * (ink if drawn == "chalk" else 1 - ink)) * shadow(kind, 320, 420) + rng.normal(0, 2, ink.shape)
+        found = preprocess(page.clip(0, 255).astype(np.uint8), SPEC).astype(int)
+        assert np.abs(found - preprocess(clean, SPEC)).mean() < 14, letter
+
+
 @pytest.mark.parametrize("count", [2, 4])
 def test_wide_pens_do_not_hide_punched_holes(knowing, drawings, count) -> None:
     for number in range(4):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oneshot_runtime.vision.morphology import connected_parts
 
-__all__ = ["convex_hull", "filled_in", "is_carrier", "is_convex", "is_letter"]
+__all__ = ["convex_hull", "filled_in", "is_carrier", "is_convex", "is_letter", "is_rectangle"]
 
 _RECTANGLE = 0.93
 """Share of the smallest rectangle around it that a sheet or a tile covers, at least; it may be round, too."""
@@ -43,12 +43,12 @@ def is_letter(mask: NDArray[np.bool_], filled: NDArray[np.bool_], box: tuple[int
     if not 0 < len(large) <= _HOLES:
         return False
     height, width = mask.shape
-    straight = _is_rectangle(filled)
+    straight = is_rectangle(filled)
     for number in large:
         hole = filled_in(holes.mask(np.array([number]), (0, 0, width, height)) > 0)
         if 20 * holes.areas[number] < 19 * np.count_nonzero(hole) or not is_convex(hole):
             return False
-        if straight and not _is_rectangle(hole):
+        if straight and not is_rectangle(hole):
             return False
     left, top, right, bottom = box
     x, y, w, h = holes.boxes[large].T
@@ -68,7 +68,7 @@ def is_convex(filled: NDArray[np.bool_], share: float = _CONVEX) -> bool:
     return bool(np.count_nonzero(filled) >= share * np.count_nonzero(convex_hull(filled)))
 
 
-def _is_rectangle(filled: NDArray[np.bool_]) -> bool:
+def is_rectangle(filled: NDArray[np.bool_]) -> bool:
     """Whether a convex region fills the smallest rectangle around it, in any direction."""
     rows = np.flatnonzero(filled.any(axis=1))
     first, last = filled[rows].argmax(axis=1), filled.shape[1] - 1 - filled[rows, ::-1].argmax(axis=1)

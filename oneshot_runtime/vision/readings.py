@@ -12,12 +12,14 @@ from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.background import flatten_paper
 from oneshot_runtime.vision.clean import EvenInk, border_levels, even_ink, even_paper, reduced, stretch
 from oneshot_runtime.vision.colours import colour_plane
+from oneshot_runtime.vision.grey_image import resized
 from oneshot_runtime.vision.ink import Ink
+from oneshot_runtime.vision.level_ink import level_scene
 from oneshot_runtime.vision.lines import count_lines
 from oneshot_runtime.vision.morphology import connected_parts
 from oneshot_runtime.vision.picture import Picture
-from oneshot_runtime.vision.segment import Box, Found, Scene, cut, look, scene_of
-from oneshot_runtime.vision.sheet_on_desk import view_of
+from oneshot_runtime.vision.segment import Box, Found, Scene, are_straight, cut, look, scene_of
+from oneshot_runtime.vision.sheet_on_desk import View, view_of
 from oneshot_runtime.vision.tile import Tile, find_tile
 from oneshot_runtime.vision.ways import FEW_GROUPS, count_symbols, is_dot, ways_of
 from oneshot_runtime.vision.wide_ink import wider
@@ -57,6 +59,10 @@ _PART_OF = 23
 
 _MOST_TILES = 3
 """Tiles, signs and cards that lie on each other."""
+
+_LIKE, _LOOK, _APART = 24, 32, 16
+"""Two readings are of the same ink where their boxes differ by one part in so many of the longer side at most, and, seen so
+many pixels wide and high, their ink by so much of 255 on average."""
 
 _SMALL_PICTURE = 128
 """Pixels of the longer side below which a picture in doubt is a drawing, with noise or in uneven light, rather than a scene."""
@@ -136,10 +142,10 @@ def _grey_readings(picture: Picture, small: NDArray[np.uint8], even: EvenInk | N
     view = view_of(grey)
     strokes = next(iter(look(view.working)), None)
     wide = wider(grey, view, strokes)
-    view, seen = (view, strokes) if wide is None else wide
+    near, seen = (view, strokes) if wide is None else wide
     if seen is not None:
-        searched = _moved(_of_scene(view.grey, seen, view.factor, None, False), view.left, view.top)
-        same = [at for at, one in enumerate(found) if _is_same(one.box, searched[0].box, 2 * view.factor)]
+        searched = _moved(_of_scene(near.grey, seen, near.factor, None, False), near.left, near.top)
+        same = [at for at, one in enumerate(found) if _is_same(one.box, searched[0].box, 2 * near.factor)]
         if same and (wide is not None or calm):
             return found[: same[0] + 1]
         if (
@@ -151,6 +157,8 @@ def _grey_readings(picture: Picture, small: NDArray[np.uint8], even: EvenInk | N
         ):
             return found
         found = [*found[:1], *searched] if found and likely and wide is None else [*searched, *found[:1]]
+    if not likely:
+        found = _with_level(grey, view, found)
     if max(grey.shape) < _SMALL_PICTURE and wide is None:
         whole = [one for one in found if one.whole] or _drawings(grey)
         return [*whole, *(one for one in found if not one.whole)]
@@ -180,6 +188,31 @@ def _has_part(one: Found, tile: Tile, grey: NDArray[np.uint8]) -> bool:
     return bool(within and 20 * max(width, height) > _PART_OF * max(wide, high))
 
 
+def _with_level(grey: NDArray[np.uint8], view: View, found: list[Reading]) -> list[Reading]:
+    """The readings of a picture, with that of the ink that one level tells from its paper, where that is another symbol.
+
+    It goes first, unless it may be a hole of what was found, or is one line: the edge of a sheet or a card.
+    """
+    level = level_scene(grey, view)
+    if level is None:
+        return found
+    near, seen = level
+    told = _moved(_of_scene(near.grey, seen, near.factor, None, False)[:1], near.left, near.top)
+    if found and ((told[0].symbols > 1 and found[0].symbols > 1) or _is_like(told[0], found[0])):
+        return found
+    is_line = len(seen.symbols[0].numbers) == 1 and bool(are_straight(seen.ink.parts, seen.symbols[0].numbers)[0])
+    if found and (is_line or _is_within(told[0].box, found[0].box)):
+        return [*found[:1], *told]
+    return [*told, *found[:1]]
+
+
+def _is_within(one: Box, other: Box) -> bool:
+    """Whether a box is clear of the other's sides, as holes of a letter are."""
+    x, y, w, h = one
+    left, top, width, height = other
+    return min(x - left, y - top, left + width - x - w, top + height - y - h) > max(width, height) // _LIKE
+
+
 def _is_same(one: Box, other: Box, most: int) -> bool:
     """Whether two boxes differ by so many pixels at most, on each side."""
     corners = ((x, y, x + w, y + h) for x, y, w, h in (one, other))
@@ -197,6 +230,17 @@ def _holds(one: Found, box: Box, grey: NDArray[np.uint8]) -> bool:
 def _smaller(one: Found, grey: NDArray[np.uint8]) -> int:
     """By how much the picture is smaller in which something was found."""
     return int(-(-max(grey.shape) // max(one.ink.grey.shape)))
+
+
+def _is_like(one: Reading, other: Reading) -> bool:
+    """Whether two readings are of the same ink: in about the same box, and the same there."""
+    most = max(*one.box[2:], *other.box[2:]) // _LIKE
+    drawn = []
+    for ink in (one.ink, other.ink):
+        box = Image.fromarray(ink).crop(Image.fromarray(ink > 127).getbbox())
+        drawn.append(np.asarray(resized(box, _LOOK, _LOOK, Image.Resampling.BILINEAR)).astype(np.int32))
+    apart = int(np.abs(drawn[0] - drawn[1]).sum())
+    return _is_same(one.box, other.box, most) and apart <= _APART * _LOOK**2
 
 
 def _drawings(grey: NDArray[np.uint8]) -> list[Reading]:

@@ -62,7 +62,7 @@ export function filledIn({ pixels, width, height }) {
 export const isConvex = (filled, share = CONVEX) => countSet(filled.pixels) >= share * countSet(convexHull(filled).pixels);
 
 // Whether a convex region fills the smallest rectangle around it, in any direction.
-function isRectangle({ pixels, width, height }) {
+export function isRectangle({ pixels, width, height }) {
   const ends = [];
   for (let y = 0; y < height; y++) {
     const row = pixels.subarray(y * width, (y + 1) * width);

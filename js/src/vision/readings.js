@@ -3,14 +3,15 @@
 
 import { ImageError } from "../errors.js";
 import { flattenPaper } from "./background.js";
-import { borderLevels, evenInk, evenPaper, reduced, stretch } from "./clean.js";
+import { borderLevels, evenInk, evenPaper, inkBox, reduced, stretch } from "./clean.js";
 import { colourPlane } from "./colours.js";
 import { cut } from "./cut.js";
-import { transposed } from "./image.js";
+import { crop, transposed } from "./image.js";
+import { levelScene } from "./level-ink.js";
 import { countLines } from "./lines.js";
 import { connectedParts } from "./parts.js";
-import { reduce } from "./resample.js";
-import { look, sceneOf } from "./segment.js";
+import { BILINEAR, reduce, resize } from "./resample.js";
+import { isStraight, look, sceneOf } from "./segment.js";
 import { viewOf } from "./sheet-on-desk.js";
 import { findTile } from "./tile.js";
 import { FEW_GROUPS, countSymbols, isDot, waysOf } from "./ways.js";
@@ -27,6 +28,7 @@ const ICON = 48; // pixels of the longer side below which a picture is all symbo
 const RASTER_DOT = 4; // pixels of a raster's usual dot at most
 const PART_OF = 23; // what a tile is part of is larger: the longer side, in 1/20 of the tile's
 const MOST_TILES = 3; // tiles, signs and cards that lie on each other
+const [LIKE, LOOK, APART] = [24, 32, 16]; // how much readings of the same ink differ: boxes by a part of the longer side, ink in small by levels
 const SMALL_PICTURE = 128; // pixels of the longer side below which a picture in doubt is a drawing rather than a scene
 
 const longer = ({ width, height }) => Math.max(width, height);
@@ -90,6 +92,7 @@ function greyReadings(picture, small, even, tiles) {
     if (!wide && calm && likely && !drawn.scene.symbols.some((one) => holds(one, searched[0].box, grey))) return found;
     found = found.length && likely && !wide ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
   }
+  if (!likely) found = withLevel(grey, view, found);
   if (longer(grey) < SMALL_PICTURE && !wide) {
     const whole = found.filter((one) => one.whole);
     return [...(whole.length ? whole : drawings(grey)), ...found.filter((one) => !one.whole)];
@@ -129,10 +132,37 @@ function holds(one, [x, y, w, h], grey) {
   return left + factor < x && top + factor < y && x + w < left + width - factor && y + h < top + height - factor;
 }
 
+// The readings of a picture, with that of the ink that one level tells from its paper, where that is another symbol: first, unless
+// it may be a hole of what was found, or is one line: the edge of a sheet or a card.
+function withLevel(grey, view, found) {
+  const level = levelScene(grey, view);
+  if (!level) return found;
+  const { view: near, scene } = level;
+  const told = placed(ofScene(near.grey, scene, near.factor, null, false).slice(0, 1), near);
+  if (found.length && ((told[0].symbols > 1 && found[0].symbols > 1) || isLike(told[0], found[0]))) return found;
+  const isLine = scene.symbols[0].numbers.length === 1 && isStraight(scene.ink.parts, scene.symbols[0].numbers[0]);
+  const isFirst = !found.length || !(isLine || isWithin(told[0].box, found[0].box));
+  return isFirst ? [...told, ...found.slice(0, 1)] : [...found.slice(0, 1), ...told];
+}
+
+// Whether a box is clear of the other's sides, as holes of a letter are.
+function isWithin([x, y, w, h], [left, top, width, height]) {
+  const clear = Math.floor(Math.max(width, height) / LIKE);
+  return Math.min(x - left, y - top, left + width - x - w, top + height - y - h) > clear;
+}
+
 // Whether two boxes differ by so many pixels at most, on each side.
 function isSame(one, other, most) {
   const corners = ([x, y, w, h]) => [x, y, x + w, y + h];
   return corners(one).every((side, at) => Math.abs(side - corners(other)[at]) <= most);
+}
+
+// Whether two readings are of the same ink: in about the same box, and the same there.
+function isLike(one, other) {
+  const most = Math.floor(Math.max(...one.box.slice(2), ...other.box.slice(2)) / LIKE);
+  const [drawn, there] = [one.ink, other.ink].map((ink) => resize(crop(ink, ...inkBox(ink)), LOOK, LOOK, BILINEAR).pixels);
+  const apart = drawn.reduce((sum, level, at) => sum + Math.abs(level - there[at]), 0);
+  return isSame(one.box, other.box, most) && apart <= APART * LOOK * LOOK;
 }
 
 // The whole picture as one, if it shows ink.
