@@ -16,6 +16,7 @@ from oneshot_runtime.vision.grey_image import resized
 from oneshot_runtime.vision.ink import Ink
 from oneshot_runtime.vision.level_ink import level_scene
 from oneshot_runtime.vision.lines import count_lines
+from oneshot_runtime.vision.loose_crop import middle_symbol
 from oneshot_runtime.vision.morphology import connected_parts
 from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.segment import Box, Found, Scene, are_straight, cut, look, scene_of
@@ -68,6 +69,10 @@ _SMALL_PICTURE = 128
 """Pixels of the longer side below which a picture in doubt is a drawing, with noise or in uneven light, rather than a scene."""
 
 
+_CUT_OFF, _DIFFERENT = "what the picture's border cuts off", 10
+"""What is left out around the symbol in the middle; it is another reading where one part in so many of its side differs."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """One way to read a picture.
@@ -103,8 +108,20 @@ def readings(picture: Picture, tiles: int = 0) -> list[Reading]:
         plane = None if picture.colours is None else colour_plane(picture.colours(), None if even is None else even.contrast)
         if plane is not None:
             return _scaled(readings(Picture(plane)), max(grey.shape), max(plane.shape))
-    found = _grey_readings(picture, small, even, tiles)
-    return found or [whole_picture(picture)]
+    found = _grey_readings(picture, small, even, tiles) or [whole_picture(picture)]
+    return found if tiles else _with_middle(grey, found, even is not None)
+
+
+def _with_middle(grey: NDArray[np.uint8], found: list[Reading], even: bool) -> list[Reading]:
+    """Readings with that of the symbol in the middle, where the picture's edges cut its neighbours off; on even paper these may
+    be strokes of it."""
+    seen = middle_symbol(grey)
+    if seen is None:
+        return found
+    one = reading_of(grey, *seen, dropped=(_CUT_OFF,), symbols=found[0].symbols)
+    if any(_is_same(one.box, other.box, max(one.box[2:]) // _DIFFERENT) for other in found if not other.whole):
+        return found
+    return [*found, one] if even else [one, *found]
 
 
 def whole_picture(picture: Picture) -> Reading:

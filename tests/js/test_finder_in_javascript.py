@@ -15,6 +15,7 @@ from benchmarks.picture_kinds import KINDS, tight
 from benchmarks.pictures import galleries
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from tests.js_engine import SYMBOLS, assert_equal, page_of, readings_of, vectors, written
+from tests.runtime.vision.test_loose_crop import PAPERS, loose_crops
 from tests.whole_symbols import face, two_strokes
 
 SPEC = PreprocessSpec(48, 48)
@@ -151,6 +152,13 @@ def test_rows_of_print_are_read_as_python_reads_them(in_node) -> None:
         assert_equal(found, readings_of(image, SPEC))
     for found, image in zip(in_node.pages(images, SPEC), images, strict=True):
         assert_equal(found, page_of(image, SPEC))
+
+
+def test_loose_crops_are_read_as_python_reads_them(in_node) -> None:
+    """Of signs, with halves of other letters at the edges."""
+    images = [np.asarray(crop) for paper in PAPERS.values() for crop in loose_crops("NIgh", *paper)]
+    for found, image in zip(in_node.readings(images, SPEC), images, strict=True):
+        assert_equal(found, readings_of(image, SPEC))
 
 
 @st.composite

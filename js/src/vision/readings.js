@@ -9,6 +9,7 @@ import { cut } from "./cut.js";
 import { crop, transposed } from "./image.js";
 import { levelScene } from "./level-ink.js";
 import { countLines } from "./lines.js";
+import { middleSymbol } from "./loose-crop.js";
 import { connectedParts } from "./parts.js";
 import { BILINEAR, reduce, resize } from "./resample.js";
 import { isStraight, look, sceneOf } from "./segment.js";
@@ -32,6 +33,7 @@ const [LIKE, LOOK, APART] = [24, 32, 16]; // how much readings of the same ink d
 const SMALL_PICTURE = 128; // pixels of the longer side below which a picture in doubt is a drawing rather than a scene
 
 const longer = ({ width, height }) => Math.max(width, height);
+const [CUT_OFF, DIFFERENT] = ["what the picture's border cuts off", 10]; // what is left out around the symbol in the middle
 const shorter = ({ width, height }) => Math.min(width, height);
 
 // The ways to read a picture, likeliest first; `tiles` are taken off it already. Throws ImageError where it shows no ink.
@@ -45,8 +47,19 @@ export function readings(picture, tiles = 0) {
     const plane = colours ? colourPlane(colours(), even ? even.contrast : null) : null;
     if (plane) return scaled(readings({ grey: plane, colours: null }), longer(grey), longer(plane));
   }
-  const found = greyReadings(picture, small, even, tiles);
-  return found.length ? found : [wholePicture(picture)];
+  let found = greyReadings(picture, small, even, tiles);
+  if (!found.length) found = [wholePicture(picture)];
+  return tiles ? found : withMiddle(grey, found, even !== null);
+}
+
+// Readings with that of the symbol in the middle, where the picture's edges cut its neighbours off.
+function withMiddle(grey, found, even) {
+  const seen = middleSymbol(grey);
+  if (!seen) return found;
+  const one = { ...readingOf(grey, ...seen), dropped: [CUT_OFF], symbols: found[0].symbols };
+  const most = Math.floor(Math.max(one.box[2], one.box[3]) / DIFFERENT);
+  if (found.some((other) => !other.whole && isSame(one.box, other.box, most))) return found;
+  return even ? [...found, one] : [one, ...found];
 }
 
 // A picture read as it is, nothing left out. Throws ImageError where it shows no ink.
