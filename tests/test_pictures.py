@@ -20,7 +20,7 @@ from oneshot_runtime.vision.decode import decode
 from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.preprocess import PreprocessSpec, canvas_of, preprocess
 from oneshot_runtime.vision.readings import readings
-from tests.whole_symbols import face, two_strokes
+from tests.whole_symbols import face, runs_out, two_strokes
 
 ASKED = 8
 SPEC = PreprocessSpec(48, 48)
@@ -557,3 +557,7 @@ def test_the_outline_of_a_face_is_part_of_it(hours) -> None:
 @pytest.mark.parametrize("apart", [150, 180])
 def test_a_symbol_keeps_its_longer_stroke(dark, apart) -> None:
     assert_whole(two_strokes(apart, dark))
+
+
+def test_a_stroke_that_runs_out_of_a_drawing_is_part_of_it() -> None:
+    assert_whole(runs_out())

@@ -29,3 +29,12 @@ def two_strokes(apart: int, dark: bool) -> Image.Image:
     pen.line((60, 60, 62, 150, 70, 250), 255, 8)
     pen.line((70 + apart, 80, 84 + apart, 120, 80 + apart, 160), 255, 8)
     return ImageChops.invert(ink) if dark else ink
+
+
+def runs_out() -> Image.Image:
+    """A drawing of two strokes, of which the smaller runs out of the picture."""
+    page = Image.new("L", (105, 105), 255)
+    pen = ImageDraw.Draw(page)
+    pen.line((40, 20, 92, 24, 60, 66), 0, 3)
+    pen.line((44, 88, 50, 104), 0, 3)
+    return page

@@ -29,6 +29,9 @@ _BIT, _FAR, _CLIPPED = 0.4, 0.6, 0.2
 """What may lie beside a symbol, as shares of its longer side: how large it is at most; how far away, hardly a stroke of it, and
 where only it is cut off by the picture's edge."""
 
+_DRAWING = 128
+"""Pixels of the longer side below which a picture is a drawing, whose strokes may run out of it."""
+
 _LONGER, _LONGEST, _WIDER = 1.2, 3, 1.5
 """A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke when it is so many
 times as wide as strokes are."""
@@ -138,7 +141,8 @@ def _is_far(one: Found, symbols: list[Found]) -> bool:
     """Whether what lies beside a symbol is far, and a pencil, wider than its strokes, or small and no dot; or a clip."""
     side = symbols[0].side
     apart = min(gap(one.box, other.box) for other in symbols)
-    if _is_cut_off(one) and not any(_is_cut_off(other) for other in symbols):
+    is_scene = max(one.ink.contrast.shape) >= _DRAWING
+    if is_scene and _is_cut_off(one) and not any(_is_cut_off(other) for other in symbols):
         return apart > _CLIPPED * side
     is_pencil = one.side > side and _pen(one) >= _WIDER * _pen(symbols[0])
     kind = is_pencil or (one.side <= _BIT * side and not is_dot(one))

@@ -16,7 +16,7 @@ from benchmarks.pictures import galleries
 from oneshot_runtime.vision.preprocess import PreprocessSpec
 from tests.js_engine import SYMBOLS, assert_equal, page_of, readings_of, vectors, written
 from tests.runtime.vision.test_loose_crop import PAPERS, loose_crops
-from tests.whole_symbols import face, two_strokes
+from tests.whole_symbols import face, runs_out, two_strokes
 
 SPEC = PreprocessSpec(48, 48)
 SIDE = 480
@@ -42,7 +42,7 @@ def test_pictures_of_every_kind_are_read_as_python_reads_them(in_node) -> None:
 
 def test_drawings_are_read_as_python_reads_them(engine) -> None:
     blank = [np.full((30, 40), 250, np.uint8), np.full((20, 20, 3), 7, np.uint8), np.zeros((1, 1), np.uint8)]
-    whole = [face(), face(4), face(12), two_strokes(150, True), two_strokes(180, False)]
+    whole = [face(), face(4), face(12), two_strokes(150, True), two_strokes(180, False), runs_out()]
     images = [*vectors(), *blank, *map(np.asarray, whole)]
     for found, image in zip(engine.readings(images, SPEC), images, strict=True):
         assert_equal(found, readings_of(image, SPEC))

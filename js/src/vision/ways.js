@@ -10,6 +10,7 @@ const [ALIGNED_GAP, ALIGNED_SHARE] = [0.2, 0.35]; // how far dots in a line are 
 const DOT_REACH = 0.5; // the same for dots
 const SHARE = 0.25; // share of the largest group's side that another has at least, to be part of the same symbol
 const [BIT, FAR, CLIPPED] = [0.4, 0.6, 0.2]; // how large what lies beside a symbol is, how far what hardly is a stroke, and what is cut off
+const DRAWING = 128; // pixels of the longer side below which a picture is a drawing, whose strokes may run out of it
 // A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke of it when so many times as wide.
 const [LONGER, LONGEST, WIDER] = [1.2, 3, 1.5];
 const BAYS = 1.25; // the outline of a dot over that of its box, at most: bays make it longer
@@ -99,7 +100,8 @@ function besideOf(symbols, even) {
 function isFar(one, symbols) {
   const { side } = symbols[0];
   const apart = Math.min(...symbols.map((other) => gap(one.box, other.box)));
-  if (isCutOff(one) && !symbols.some(isCutOff)) return apart > CLIPPED * side;
+  const { width, height } = one.ink.contrast;
+  if (Math.max(width, height) >= DRAWING && isCutOff(one) && !symbols.some(isCutOff)) return apart > CLIPPED * side;
   const isPencil = one.side > side && penOf(one) >= WIDER * penOf(symbols[0]);
   return (isPencil || (one.side <= BIT * side && !isDot(one))) && apart > FAR * side;
 }
