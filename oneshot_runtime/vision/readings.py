@@ -114,13 +114,16 @@ def readings(picture: Picture, tiles: int = 0) -> list[Reading]:
 
 def _with_middle(grey: NDArray[np.uint8], found: list[Reading], even: bool) -> list[Reading]:
     """Readings with that of the symbol in the middle, where the picture's edges cut its neighbours off; on even paper these may
-    be strokes of it."""
+    be strokes of it. What lies in a symbol that no edge cuts off is a hole of that."""
     seen = middle_symbol(grey)
     if seen is None:
         return found
     one = reading_of(grey, *seen, dropped=(_CUT_OFF,), symbols=found[0].symbols)
-    if any(_is_same(one.box, other.box, max(one.box[2:]) // _DIFFERENT) for other in found if not other.whole):
-        return found
+    frame = (0, 0, grey.shape[1], grey.shape[0])
+    for other in found:
+        is_hole = _is_within(one.box, other.box) and _is_within(other.box, frame)
+        if not other.whole and (is_hole or _is_same(one.box, other.box, max(one.box[2:]) // _DIFFERENT)):
+            return found
     return [*found, one] if even else [one, *found]
 
 

@@ -58,7 +58,8 @@ function withMiddle(grey, found, even) {
   if (!seen) return found;
   const one = { ...readingOf(grey, ...seen), dropped: [CUT_OFF], symbols: found[0].symbols };
   const most = Math.floor(Math.max(one.box[2], one.box[3]) / DIFFERENT);
-  if (found.some((other) => !other.whole && isSame(one.box, other.box, most))) return found;
+  const isHole = ({ box }) => isWithin(one.box, box) && isWithin(box, [0, 0, grey.width, grey.height]);
+  if (found.some((other) => !other.whole && (isHole(other) || isSame(one.box, other.box, most)))) return found;
   return even ? [...found, one] : [one, ...found];
 }
 
