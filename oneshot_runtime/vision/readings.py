@@ -113,8 +113,8 @@ def readings(picture: Picture, tiles: int = 0) -> list[Reading]:
 
 
 def _with_middle(grey: NDArray[np.uint8], found: list[Reading], even: bool) -> list[Reading]:
-    """Readings with that of the symbol in the middle, where the picture's edges cut its neighbours off; on even paper these may
-    be strokes of it. What lies in a symbol that no edge cuts off is a hole of that."""
+    """Readings with that of the symbol in the middle, where the picture's edges cut its neighbours off; on even paper, or in a
+    drawing, these may be strokes of it. What lies in a symbol that no edge cuts off is a hole of that."""
     seen = middle_symbol(grey)
     if seen is None:
         return found
@@ -124,7 +124,7 @@ def _with_middle(grey: NDArray[np.uint8], found: list[Reading], even: bool) -> l
         is_hole = _is_within(one.box, other.box) and _is_within(other.box, frame)
         if not other.whole and (is_hole or _is_same(one.box, other.box, max(one.box[2:]) // _DIFFERENT)):
             return found
-    return [*found, one] if even else [one, *found]
+    return [*found, one] if even or max(grey.shape) < _SMALL_PICTURE else [one, *found]
 
 
 def whole_picture(picture: Picture) -> Reading:

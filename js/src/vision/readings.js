@@ -60,7 +60,7 @@ function withMiddle(grey, found, even) {
   const most = Math.floor(Math.max(one.box[2], one.box[3]) / DIFFERENT);
   const isHole = ({ box }) => isWithin(one.box, box) && isWithin(box, [0, 0, grey.width, grey.height]);
   if (found.some((other) => !other.whole && (isHole(other) || isSame(one.box, other.box, most)))) return found;
-  return even ? [...found, one] : [one, ...found];
+  return even || longer(grey) < SMALL_PICTURE ? [...found, one] : [one, ...found];
 }
 
 // A picture read as it is, nothing left out. Throws ImageError where it shows no ink.
