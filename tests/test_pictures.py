@@ -559,5 +559,6 @@ def test_a_symbol_keeps_its_longer_stroke(dark, apart) -> None:
     assert_whole(two_strokes(apart, dark))
 
 
-def test_a_stroke_that_runs_out_of_a_drawing_is_part_of_it() -> None:
-    assert_whole(runs_out())
+@pytest.mark.parametrize("larger", [False, True])
+def test_a_stroke_that_runs_out_of_a_drawing_is_part_of_it(larger) -> None:
+    assert_whole(runs_out(larger))

@@ -31,10 +31,16 @@ def two_strokes(apart: int, dark: bool) -> Image.Image:
     return ImageChops.invert(ink) if dark else ink
 
 
-def runs_out() -> Image.Image:
-    """A drawing of two strokes, of which the smaller runs out of the picture."""
+def runs_out(larger: bool) -> Image.Image:
+    """A drawing of two strokes, of which the smaller runs out of the picture, or the larger."""
     page = Image.new("L", (105, 105), 255)
     pen = ImageDraw.Draw(page)
-    pen.line((40, 20, 92, 24, 60, 66), 0, 3)
-    pen.line((44, 88, 50, 104), 0, 3)
+    if larger:
+        pen.line((16, 62, 38, 54, 38, 38, 24, 38), 0, 7)
+        pen.line((18, 66, 48, 66), 0, 7)
+        pen.ellipse((19, 40, 33, 54), fill=0)
+        pen.line((62, 36, 62, 56, 74, 60, 78, 36, 80, 62, 104, 60, 100, 42, 92, 42), 0, 7)
+    else:
+        pen.line((40, 20, 92, 24, 60, 66), 0, 3)
+        pen.line((44, 88, 50, 104), 0, 3)
     return page

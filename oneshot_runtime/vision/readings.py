@@ -22,7 +22,7 @@ from oneshot_runtime.vision.picture import Picture
 from oneshot_runtime.vision.segment import Box, Found, Scene, are_straight, cut, look, scene_of
 from oneshot_runtime.vision.sheet_on_desk import View, view_of
 from oneshot_runtime.vision.tile import Tile, find_tile
-from oneshot_runtime.vision.ways import FEW_GROUPS, count_symbols, is_dot, ways_of
+from oneshot_runtime.vision.ways import DRAWING, FEW_GROUPS, count_symbols, edges_reached, is_dot, ways_of
 from oneshot_runtime.vision.wide_ink import wider
 
 __all__ = ["Reading", "reading_of", "readings", "whole_picture"]
@@ -64,10 +64,6 @@ _MOST_TILES = 3
 _LIKE, _LOOK, _APART = 24, 32, 16
 """Two readings are of the same ink where their boxes differ by one part in so many of the longer side at most, and, seen so
 many pixels wide and high, their ink by so much of 255 on average."""
-
-_SMALL_PICTURE = 128
-"""Pixels of the longer side below which a picture in doubt is a drawing, with noise or in uneven light, rather than a scene."""
-
 
 _CUT_OFF, _DIFFERENT = "what the picture's border cuts off", 10
 """What is left out around the symbol in the middle; it is another reading where one part in so many of its side differs."""
@@ -124,7 +120,7 @@ def _with_middle(grey: NDArray[np.uint8], found: list[Reading], even: bool) -> l
         is_hole = _is_within(one.box, other.box) and _is_within(other.box, frame)
         if not other.whole and (is_hole or _is_same(one.box, other.box, max(one.box[2:]) // _DIFFERENT)):
             return found
-    return [*found, one] if even or max(grey.shape) < _SMALL_PICTURE else [one, *found]
+    return [*found, one] if even or max(grey.shape) < DRAWING else [one, *found]
 
 
 def whole_picture(picture: Picture) -> Reading:
@@ -179,7 +175,9 @@ def _grey_readings(picture: Picture, small: NDArray[np.uint8], even: EvenInk | N
         found = [*found[:1], *searched] if found and likely and wide is None else [*searched, *found[:1]]
     if not likely:
         found = _with_level(grey, view, found)
-    if max(grey.shape) < _SMALL_PICTURE and wide is None:
+    # Wide ink is looked for clear of the edges; one of them may cut off a stroke of a drawing, but two a neighbour in a crop.
+    is_unseen = scene is not None and likely and [edges_reached(one) for one in scene.symbols[:1]] == [1]
+    if max(grey.shape) < DRAWING and (wide is None or is_unseen):
         whole = [one for one in found if one.whole] or _drawings(grey)
         return [*whole, *(one for one in found if not one.whole)]
     return found

@@ -8,7 +8,7 @@ from oneshot_runtime.vision.grouping import union
 from oneshot_runtime.vision.rows import are_row
 from oneshot_runtime.vision.segment import Found, Scene, are_straight, gap
 
-__all__ = ["FEW_GROUPS", "count_symbols", "is_dot", "ways_of"]
+__all__ = ["DRAWING", "FEW_GROUPS", "count_symbols", "edges_reached", "is_dot", "ways_of"]
 
 _REACH = 0.8
 """Strokes belong to one symbol up to this gap, as a share of the longer side of its largest group."""
@@ -29,15 +29,15 @@ _BIT, _FAR, _CLIPPED = 0.4, 0.6, 0.2
 """What may lie beside a symbol, as shares of its longer side: how large it is at most; how far away, hardly a stroke of it, and
 where only it is cut off by the picture's edge."""
 
-_DRAWING = 128
-"""Pixels of the longer side below which a picture is a drawing, whose strokes may run out of it."""
-
 _LONGER, _LONGEST, _WIDER = 1.2, 3, 1.5
 """A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke when it is so many
 times as wide as strokes are."""
 
 _BAYS = 1.25
 """The outline of a dot over that of its box, at most: bays make it longer."""
+
+DRAWING = 128
+"""Pixels of the longer side below which a picture in doubt is a drawing, whose strokes may run out of it, and no scene."""
 
 FEW_GROUPS = 4
 """Groups of more than so many are several symbols."""
@@ -141,7 +141,7 @@ def _is_far(one: Found, symbols: list[Found]) -> bool:
     """Whether what lies beside a symbol is far, and a pencil, wider than its strokes, or small and no dot; or a clip."""
     side = symbols[0].side
     apart = min(gap(one.box, other.box) for other in symbols)
-    is_scene = max(one.ink.contrast.shape) >= _DRAWING
+    is_scene = max(one.ink.contrast.shape) >= DRAWING
     if is_scene and _is_cut_off(one) and not any(_is_cut_off(other) for other in symbols):
         return apart > _CLIPPED * side
     is_pencil = one.side > side and _pen(one) >= _WIDER * _pen(symbols[0])
@@ -154,9 +154,14 @@ def _pen(one: Found) -> int:
 
 
 def _is_cut_off(one: Found) -> bool:
+    return edges_reached(one) > 0
+
+
+def edges_reached(one: Found) -> int:
+    """How many of the picture's edges it reaches."""
     height, width = one.ink.contrast.shape
     x, y, w, h = (int(value) for value in one.box)
-    return x == 0 or y == 0 or x + w == width or y + h == height
+    return [x == 0, y == 0, x + w == width, y + h == height].count(True)
 
 
 def _aligned_dots(symbols: list[Found]) -> list[Found]:

@@ -42,7 +42,7 @@ def test_pictures_of_every_kind_are_read_as_python_reads_them(in_node) -> None:
 
 def test_drawings_are_read_as_python_reads_them(engine) -> None:
     blank = [np.full((30, 40), 250, np.uint8), np.full((20, 20, 3), 7, np.uint8), np.zeros((1, 1), np.uint8)]
-    whole = [face(), face(4), face(12), two_strokes(150, True), two_strokes(180, False), runs_out()]
+    whole = [face(), face(4), face(12), two_strokes(150, True), two_strokes(180, False), runs_out(False), runs_out(True)]
     images = [*vectors(), *blank, *map(np.asarray, whole)]
     for found, image in zip(engine.readings(images, SPEC), images, strict=True):
         assert_equal(found, readings_of(image, SPEC))

@@ -15,7 +15,7 @@ import { BILINEAR, reduce, resize } from "./resample.js";
 import { isStraight, look, sceneOf } from "./segment.js";
 import { viewOf } from "./sheet-on-desk.js";
 import { findTile } from "./tile.js";
-import { FEW_GROUPS, countSymbols, isDot, waysOf } from "./ways.js";
+import { DRAWING, FEW_GROUPS, countSymbols, edgesReached, isDot, waysOf } from "./ways.js";
 import { wider } from "./wide-ink.js";
 
 const [LARGE, SMALLEST] = [8, 16]; // ink that takes less than one part in so many is cut out, if it has so many pixels
@@ -30,7 +30,6 @@ const RASTER_DOT = 4; // pixels of a raster's usual dot at most
 const PART_OF = 23; // what a tile is part of is larger: the longer side, in 1/20 of the tile's
 const MOST_TILES = 3; // tiles, signs and cards that lie on each other
 const [LIKE, LOOK, APART] = [24, 32, 16]; // how much readings of the same ink differ: boxes by a part of the longer side, ink in small by levels
-const SMALL_PICTURE = 128; // pixels of the longer side below which a picture in doubt is a drawing rather than a scene
 
 const longer = ({ width, height }) => Math.max(width, height);
 const [CUT_OFF, DIFFERENT] = ["what the picture's border cuts off", 10]; // what is left out around the symbol in the middle
@@ -60,7 +59,7 @@ function withMiddle(grey, found, even) {
   const most = Math.floor(Math.max(one.box[2], one.box[3]) / DIFFERENT);
   const isHole = ({ box }) => isWithin(one.box, box) && isWithin(box, [0, 0, grey.width, grey.height]);
   if (found.some((other) => !other.whole && (isHole(other) || isSame(one.box, other.box, most)))) return found;
-  return even || longer(grey) < SMALL_PICTURE ? [...found, one] : [one, ...found];
+  return even || longer(grey) < DRAWING ? [...found, one] : [one, ...found];
 }
 
 // A picture read as it is, nothing left out. Throws ImageError where it shows no ink.
@@ -107,7 +106,9 @@ function greyReadings(picture, small, even, tiles) {
     found = found.length && likely && !wide ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
   }
   if (!likely) found = withLevel(grey, view, found);
-  if (longer(grey) < SMALL_PICTURE && !wide) {
+  // Wide ink is looked for clear of the edges; one of them may cut off a stroke of a drawing, but two a neighbour in a crop.
+  const isUnseen = likely && drawn.scene.symbols.length > 0 && edgesReached(drawn.scene.symbols[0]) === 1;
+  if (longer(grey) < DRAWING && (!wide || isUnseen)) {
     const whole = found.filter((one) => one.whole);
     return [...(whole.length ? whole : drawings(grey)), ...found.filter((one) => !one.whole)];
   }

@@ -10,10 +10,10 @@ const [ALIGNED_GAP, ALIGNED_SHARE] = [0.2, 0.35]; // how far dots in a line are 
 const DOT_REACH = 0.5; // the same for dots
 const SHARE = 0.25; // share of the largest group's side that another has at least, to be part of the same symbol
 const [BIT, FAR, CLIPPED] = [0.4, 0.6, 0.2]; // how large what lies beside a symbol is, how far what hardly is a stroke, and what is cut off
-const DRAWING = 128; // pixels of the longer side below which a picture is a drawing, whose strokes may run out of it
 // A straight thing may be a pencil beside the symbol when it is so many times as long, and hardly a stroke of it when so many times as wide.
 const [LONGER, LONGEST, WIDER] = [1.2, 3, 1.5];
 const BAYS = 1.25; // the outline of a dot over that of its box, at most: bays make it longer
+export const DRAWING = 128; // pixels of the longer side below which a picture in doubt is a drawing, whose strokes may run out of it
 export const FEW_GROUPS = 4; // groups of more than so many are several symbols
 const [MOST_RAYS, RAYS, OFF] = [16, 4, 8]; // groups around a middle that are one symbol, see _is_radial there
 
@@ -108,8 +108,11 @@ function isFar(one, symbols) {
 
 const penOf = ({ ink, numbers }) => Math.max(...numbers.map((number) => ink.parts.pens[number]));
 
-function isCutOff({ ink: { contrast: { width, height } }, box: [x, y, w, h] }) {
-  return x === 0 || y === 0 || x + w === width || y + h === height;
+const isCutOff = (one) => edgesReached(one) > 0;
+
+// How many of the picture's edges it reaches.
+export function edgesReached({ ink: { contrast: { width, height } }, box: [x, y, w, h] }) {
+  return [x === 0, y === 0, x + w === width, y + h === height].filter(Boolean).length;
 }
 
 // Dots of one size in a row or a column beside the largest symbol, some way off: punched holes.
