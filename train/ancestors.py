@@ -21,6 +21,10 @@ from train.unfold import unfolded
 __all__ = ["Ancestor", "Teachers", "load_ancestor", "network_of"]
 
 
+_VIEWS = ((), (-2, -1), (-1,), (-2,))
+"""As it is, turned by half, and mirrored either way: the axes along which an image is flipped."""
+
+
 @dataclass(frozen=True)
 class Ancestor:
     """A run's averaged weights, and its record: JSON-ready, with the command that repeats it and a digest of the weights.
@@ -79,7 +83,8 @@ def _read_bundle(path: Path) -> tuple[str, dict[str, Any], ModelConfig, dict[str
 class Teachers:
     """An ensemble of earlier runs, whose mean logits a student learns to give (Hinton, Vinyals, Dean 2015).
 
-    records: `Ancestor.record` of each.
+    With `config.views` above 1 each sees the images turned and mirrored, too: two that both are show the same symbol as before,
+    and a network that judges them anew errs elsewhere. records: `Ancestor.record` of each.
     """
 
     def __init__(self, paths: Sequence[Path], config: TrainConfig, holdout: Sequence[str]) -> None:
@@ -91,14 +96,16 @@ class Teachers:
                                       f"this run on {config.model.spec}")  # fmt: skip
         self.records = [ancestor.record for ancestor in ancestors]
         self._models = [_frozen(ancestor, config.device) for ancestor in ancestors]
+        self._views = _VIEWS[: config.views]
 
     @torch.no_grad()
     def logits(self, ink: Tensor) -> Tensor:
         """Mean logits of each image against each: ink float32 (B, 1, H, W) -> float32 (B, B)."""
         found = []
         for model in self._models:
-            embeddings = model.embed_ink(ink)
-            found.append(model.head(embeddings, embeddings))
+            for dims in self._views:
+                embeddings = model.embed_ink(ink.flip(dims))
+                found.append(model.head(embeddings, embeddings))
         return torch.stack(found).mean(dim=0)
 
 

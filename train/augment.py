@@ -12,13 +12,18 @@ from torch import Tensor
 __all__ = ["AugmentConfig", "augment"]
 
 
+_TURN, _SLANT, _STRETCH, _BEND, _ROOM = 20.0, 0.4, 0.6, 0.05, 1.2
+"""How far `AugmentConfig.alphabet` goes: half-widths in degrees, slope and natural-log units; share of the canvas."""
+
+
 @dataclass(frozen=True)
 class AugmentConfig:
     """Strengths, each the half-width of a uniform distribution unless said otherwise.
 
     rotation: degrees. scale, aspect: natural-log units. shear: slope. shift, elastic: share of the canvas (elastic: standard
     deviation of a coarse displacement field). pen: probability that a drawing's strokes are thinned or thickened. symmetry:
-    probability that an alphabet is shown in one of the seven other symmetries of the square.
+    probability that an alphabet is shown in one of the seven other symmetries of the square. alphabet: probability that an
+    alphabet becomes another one: all its drawings are stretched, slanted, turned and bent alike.
     """
 
     rotation: float = 15.0
@@ -29,17 +34,24 @@ class AugmentConfig:
     elastic: float = 0.02
     pen: float = 0.5
     symmetry: float = 0.5
+    alphabet: float = 0.0
 
 
-def augment(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, config: AugmentConfig, generator: torch.Generator, alphabets: Tensor | None = None) -> Tensor:
     """Redraw a batch by other writers.
 
-    images: uint8 (B, H, W). Returns float32 (B, 1, H, W) in [0, 1]. All randomness comes from `generator`, on the CPU, so a
-    run repeats on any device.
+    images: uint8 (B, H, W). alphabets: int64 (B,), the alphabet of each; without, they are of one. Returns float32 (B, 1, H, W)
+    in [0, 1]. All randomness comes from `generator`, on the CPU, so a run repeats on any device.
     """
     ink = images.unsqueeze(1).float() / 255
     ink = _symmetry(ink, config.symmetry, generator)
-    grid = _affine_grid(ink, config, generator) + _elastic_field(ink, config.elastic, generator)
+    theta = _affine(ink, config, generator)
+    if config.alphabet > 0:
+        places = _alphabet_places(ink, config.alphabet, alphabets, generator)
+        grid = torch.einsum("bhwk,bjk->bhwj", places, theta[..., :2]) + theta[:, None, None, :, 2]
+    else:
+        grid = F.affine_grid(theta, list(ink.shape), align_corners=False)
+    grid = grid + _elastic_field(ink, config.elastic, generator)
     ink = F.grid_sample(ink, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return _pen(ink, config.pen, generator)
 
@@ -63,7 +75,8 @@ def _symmetry(ink: Tensor, probability: float, generator: torch.Generator) -> Te
     return ink.contiguous()
 
 
-def _affine_grid(ink: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def _affine(ink: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """A writer's slant, size and place. Shape (B, 2, 3), from places in the result to places in the drawing."""
     count = len(ink)
     angle = _uniform(count, math.radians(config.rotation), generator, ink)
     scale = _uniform(count, config.scale, generator, ink)
@@ -71,14 +84,35 @@ def _affine_grid(ink: Tensor, config: AugmentConfig, generator: torch.Generator)
     shear = _uniform(count, config.shear, generator, ink)
     wide, high = (scale + aspect / 2).exp(), (scale - aspect / 2).exp()
     cos, sin = angle.cos(), angle.sin()
-    theta = torch.stack(
+    return torch.stack(
         (
             torch.stack((cos * wide, (shear * cos - sin) * high, 2 * _uniform(count, config.shift, generator, ink)), -1),
             torch.stack((sin * wide, (shear * sin + cos) * high, 2 * _uniform(count, config.shift, generator, ink)), -1),
         ),
         1,
     )
-    return F.affine_grid(theta, list(ink.shape), align_corners=False)
+
+
+def _alphabet_places(ink: Tensor, probability: float, alphabets: Tensor | None, generator: torch.Generator) -> Tensor:
+    """Where each place of the result lies in the alphabet as it was drawn, (B, H, W, 2): one map for all of an alphabet.
+
+    The whole of what was drawn stays on the canvas.
+    """
+    alphabets = torch.zeros(len(ink), dtype=torch.int64) if alphabets is None else alphabets
+    names, which = alphabets.unique(return_inverse=True)
+    count = len(names)
+    chosen = (torch.rand(count, generator=generator) < probability).float().to(ink.device)
+    angle, shear = (_uniform(count, width, generator, ink) * chosen for width in (math.radians(_TURN), _SLANT))
+    wide = (_uniform(count, _STRETCH / 2, generator, ink) * chosen).exp()
+    cos, sin = angle.cos(), angle.sin()
+    to = torch.stack((torch.stack((cos * wide, (shear * cos - sin) / wide), -1),
+                      torch.stack((sin * wide, (shear * sin + cos) / wide), -1)), 1)  # fmt: skip
+    # The box that holds the ink may grow into the canvas's margin, and no further.
+    growth = torch.linalg.inv(to).abs().sum(-1).amax(-1)
+    to = to * (growth / _ROOM).clamp(min=1)[:, None, None]
+    bend = _elastic_field(ink[:count], _BEND, generator) * chosen[:, None, None, None]
+    flat = F.affine_grid(F.pad(to, (0, 1)), [count, *ink.shape[1:]], align_corners=False)
+    return (flat + bend)[which.to(ink.device)]
 
 
 def _elastic_field(ink: Tensor, strength: float, generator: torch.Generator) -> Tensor:

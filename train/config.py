@@ -17,9 +17,11 @@ _RANGES = {
     "steps": (0, _MOST), "minutes": (0, _MOST), "seed": (0, 2**63 - 1), "classes": (2, _MOST), "shots": (2, _MOST),
     "per_group": (1, _MOST), "learning_rate": (0, 1e3), "weight_decay": (0, 1e3), "warmup": (0, _MOST), "ema": (0, 1),
     "validations": (1, _MOST), "redrawn": (0, 1), "shares": (0, 1), "composed": (0, _MOST), "invented": (0, _MOST),
+    "views": (1, 4),
     "model.channels": (1, 1 << 14), "model.kernels": (1, 99), "model.dim": (1, 65_535), "model.pooled": (0, 99),
     "augment.rotation": (0, 180), "augment.scale": (0, 2), "augment.aspect": (0, 2), "augment.shear": (0, 10),
     "augment.shift": (0, 1), "augment.elastic": (0, 1), "augment.pen": (0, 1), "augment.symmetry": (0, 1),
+    "augment.alphabet": (0, 1),
     "paper.rates": (0, 1e3), "paper.momenta": (0, 1), "paper.decays": (0, 1e3), "paper.ramp": (0, _MOST),
     "paper.epoch": (1, _MOST), "paper.drawers": (1, _MOST), "paper.validation_drawers": (2, _MOST),
     "paper.patience": (1, _MOST), "paper.validate": (1, _MOST),
@@ -37,8 +39,9 @@ class TrainConfig:
     "fp32" for the convolutions. validations: how often what was held out is looked at. redrawn: share of the drawings shown as
     another pen drew them, where such versions were made. shares: of the alphabets in a batch, those from other
     sources than the split's drawings, by the source: "synthetic" (`composed` and `invented` alphabets), and the kinds
-    of `train.glyphs`; shares of sources that a run does not have count as drawings. paper: the paper's optimiser, schedule,
-    initialisation and distortions in place of AdamW, the cosine, `augment` and the average.
+    of `train.glyphs`; shares of sources that a run does not have count as drawings. views: in how many of the square's
+    symmetries teachers see a batch. paper: the paper's optimiser, schedule, initialisation and distortions in place of AdamW,
+    the cosine, `augment` and the average.
     """
 
     model: ModelConfig
@@ -61,6 +64,7 @@ class TrainConfig:
     shares: dict[str, float] = field(default_factory=lambda: {"synthetic": 0.3})
     composed: int = 60
     invented: int = 30
+    views: int = 1
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     paper: PaperConfig | None = None
 

@@ -78,6 +78,7 @@ class Trainer:
         self._images = torch.from_numpy(everything.images).to(config.device)
         self._pens = torch.from_numpy(everything.pens).to(config.device)
         self._classes = torch.from_numpy(everything.classes).to(config.device)
+        self._alphabets = _alphabets(everything)
         weights = _weights(canvases, sources, config.shares)
         self._sampler = BatchSampler(everything, weights, config.classes, config.shots, config.per_group, self.rng)
 
@@ -244,13 +245,13 @@ class Trainer:
     def _all_pairs_step(self) -> tuple[Tensor, int]:
         index = torch.from_numpy(self._sampler.draw())
         images, state = self._by_any_pen(index), self.generator.get_state()
-        embeddings = self._augmented_embeddings(images)
+        embeddings = self._augmented_embeddings(index, images)
         logits = self.model.head(embeddings, embeddings)
         self._parts = all_pairs_parts(logits, self._classes[index].to(logits.device))
         loss = all_pairs_loss(self._parts)
         if self._teachers is not None:
             # Teachers see each drawing as it was drawn, moved like the student's, so that it learns what no pen changes.
-            ink = augment(self._images[index], self.config.augment, _generator(state))
+            ink = augment(self._images[index], self.config.augment, _generator(state), self._alphabets[index])
             with self._autocast():
                 taught = self._teachers.logits(ink)
             self._parts["teachers"] = distillation_loss(logits, taught)
@@ -261,13 +262,16 @@ class Trainer:
         pairs, published = self.config.classes * self.config.shots // 2, self.config.paper is not None
         batch = sample_pairs(self._real, pairs, self.rng, within_group=published, evenly=published)
         index = torch.from_numpy(np.concatenate((batch.left, batch.right)))
-        left, right = self._augmented_embeddings(self._by_any_pen(index)).chunk(2)
+        left, right = self._augmented_embeddings(index, self._by_any_pen(index)).chunk(2)
         logits = self.model.head.paired(left, right)
         return pairs_loss(logits, torch.from_numpy(batch.targets).to(logits.device)), len(index)
 
-    def _augmented_embeddings(self, images: Tensor) -> Tensor:
-        published = self.config.paper is not None
-        ink = distort(images, self.generator) if published else augment(images, self.config.augment, self.generator)
+    def _augmented_embeddings(self, index: Tensor, images: Tensor) -> Tensor:
+        config = self.config
+        if config.paper is not None:
+            ink = distort(images, self.generator)
+        else:
+            ink = augment(images, config.augment, self.generator, self._alphabets[index])
         with self._autocast():
             return self.model.embed_ink(ink)
 
@@ -319,6 +323,14 @@ def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _digest(canvases: Canvases) -> str:
     return hashlib.blake2b(np.ascontiguousarray(canvases.images).data, digest_size=16).hexdigest()
+
+
+def _alphabets(canvases: Canvases) -> Tensor:
+    """The number of each image's alphabet, int64 (N,)."""
+    of_class = np.zeros(int(canvases.classes.max()) + 1, np.int64)
+    for number, members in enumerate(canvases.groups.values()):
+        of_class[members] = number
+    return torch.from_numpy(of_class[canvases.classes])
 
 
 def _weights(canvases: Canvases, sources: Mapping[str, Canvases], shares: Mapping[str, float]) -> dict[str, float]:

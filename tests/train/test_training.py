@@ -141,6 +141,20 @@ def test_augmentation_redraws_within_the_canvas(canvases) -> None:
     torch.testing.assert_close(found, augment(images, AugmentConfig(), torch.Generator().manual_seed(0)))
 
 
+def test_an_alphabet_is_warped_as_a_whole(canvases) -> None:
+    images = torch.from_numpy(canvases.images[:1]).repeat(12, 1, 1)
+    alphabets = torch.tensor([3, 7, 9]).repeat_interleave(4)
+    alike = AugmentConfig(rotation=0, scale=0, aspect=0, shear=0, shift=0, elastic=0, pen=0, symmetry=0, alphabet=1)
+    found = augment(images, alike, torch.Generator().manual_seed(0), alphabets)[:, 0].view(3, 4, 48, 48)
+    for alphabet in found:
+        assert all(torch.equal(alphabet[0], other) for other in alphabet)
+        assert float(alphabet[0].sum()) > 5
+        assert float((alphabet[0] - images[0] / 255).abs().sum()) > 5
+    assert all(float((found[one, 0] - found[other, 0]).abs().sum()) > 5 for one, other in ((0, 1), (0, 2), (1, 2)))
+    apart = augment(images, AugmentConfig(alphabet=1), torch.Generator().manual_seed(0), alphabets)
+    assert not torch.equal(apart[0], apart[1])  # writers of one alphabet still differ
+
+
 def test_augmentation_turned_off_is_the_identity(canvases) -> None:
     nothing = AugmentConfig(rotation=0, scale=0, aspect=0, shear=0, shift=0, elastic=0, pen=0, symmetry=0)
     wide = torch.from_numpy(np.ascontiguousarray(canvases.images[:4, :40]))  # not square
@@ -444,6 +458,13 @@ def test_teachers_give_the_mean_logits_of_their_averages(config, canvases, tmp_p
     found = Teachers(paths, config, []).logits(torch.from_numpy(canvases.images[:6]).unsqueeze(1).float() / 255)
     embedded = [trainer.embed_average(canvases.images[:6]) for trainer in students]
     expected = [trainer.compare_average(e, e) for trainer, e in zip(students, embedded, strict=True)]
+    np.testing.assert_allclose(found.numpy(), np.mean(expected, axis=0), atol=1e-4)
+
+    viewed = Teachers(paths[:1], dataclasses.replace(config, views=4), [])
+    found = viewed.logits(torch.from_numpy(canvases.images[:6]).unsqueeze(1).float() / 255)
+    views = [canvases.images[:6, ::down, ::right] for down in (1, -1) for right in (1, -1)]
+    embedded = [students[0].embed_average(np.ascontiguousarray(view)) for view in views]
+    expected = [students[0].compare_average(e, e) for e in embedded]
     np.testing.assert_allclose(found.numpy(), np.mean(expected, axis=0), atol=1e-4)
 
 
