@@ -142,6 +142,28 @@ def test_the_holes_of_bold_letters_are_not_the_symbol(side) -> None:
         assert y + height >= bottom - 2, letter
 
 
+@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (19, [[(30, 20), (75, 20), (75, 85)], [(30, 20), (30, 60), (55, 85), (75, 60)]]),
+        (22, [[(30, 20), (75, 20), (75, 85)], [(30, 20), (30, 60), (55, 85), (75, 60)]]),
+        (17, [[(74, 48), (58, 83), (30, 30), (68, 37), (74, 48)], [(30, 30), (74, 48), (77, 48), (68, 37)]]),
+    ],
+)
+def test_a_letter_drawn_with_a_wide_pen_is_the_symbol_and_not_its_holes(width, lines, light) -> None:
+    drawing = Image.new("L", (105, 105), 255)
+    pen = ImageDraw.Draw(drawing)
+    for line in lines:
+        pen.line(line, fill=0, width=width, joint="curve")
+        for x, y in line:
+            pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=0)
+    first = readings(Picture(np.asarray(drawing) ^ (255 * light)))[0]
+    assert first.whole
+    ink = drawing.point(lambda level: 255 - level).getbbox()
+    assert first.box == (ink[0], ink[1], ink[2] - ink[0], ink[3] - ink[1])
+
+
 @pytest.mark.parametrize("kind", BOLD)
 def test_a_bold_letter_is_the_symbol_and_not_its_holes(kind) -> None:
     clean = {

@@ -9,10 +9,11 @@ from oneshot_runtime.vision.clean import EvenInk
 from oneshot_runtime.vision.ink import Ink
 from oneshot_runtime.vision.lines import count_lines
 from oneshot_runtime.vision.morphology import connected_parts
+from oneshot_runtime.vision.outline import is_rectangle
 from oneshot_runtime.vision.segment import Scene, scene_of
 from oneshot_runtime.vision.ways import FEW_GROUPS
 
-__all__ = ["even_scene", "is_raster"]
+__all__ = ["carries", "even_scene", "is_raster"]
 
 _THIN = 10
 """The shorter side of a picture over the width of pens that may write across all of it."""
@@ -50,6 +51,18 @@ def even_scene(small: NDArray[np.uint8], even: EvenInk) -> tuple[Scene, bool, bo
     likely = few and drawn and filled < _TILE_SIDE * min(small.shape)
     calm = few and not crossings
     return scene_of(ink, None), calm, calm and not filled, likely
+
+
+def carries(scene: Scene) -> bool:
+    """Whether the largest thing in a scene may be a sheet, by its outline."""
+    parts = scene.ink.parts
+    largest = int(parts.areas.argmax())
+    x, y, width, height = (int(value) for value in parts.boxes[largest])
+    mask = parts.mask(np.array([largest]), (x, y, x + width, y + height)) > 0
+    gaps = connected_parts(~mask)
+    left, top, across, down = gaps.boxes.T
+    outside = (left == 0) | (top == 0) | (left + across == width) | (top + down == height)
+    return is_rectangle(gaps.mask(np.flatnonzero(outside), (0, 0, width, height)) == 0)
 
 
 def is_raster(ink: Ink) -> bool:

@@ -12,7 +12,7 @@ from oneshot_runtime.errors import ImageError
 from oneshot_runtime.vision.background import flatten_paper
 from oneshot_runtime.vision.clean import EvenInk, border_levels, even_ink, even_paper, reduced, stretch
 from oneshot_runtime.vision.colours import colour_plane
-from oneshot_runtime.vision.even_scene import even_scene, is_raster
+from oneshot_runtime.vision.even_scene import carries, even_scene, is_raster
 from oneshot_runtime.vision.grey_image import resized
 from oneshot_runtime.vision.level_ink import level_scene
 from oneshot_runtime.vision.loose_crop import middle_symbol
@@ -151,7 +151,10 @@ def _grey_readings(picture: Picture, small: NDArray[np.uint8], even: EvenInk | N
             and not any(_holds(one, searched[0].box, grey) for one in scene.symbols)
         ):
             return found
-        found = [*found[:1], *searched] if found and likely and wide is None else [*searched, *found[:1]]
+        # Wide ink of the paper's kind is on a sheet or a tile, or it is the holes of a bold letter.
+        is_hole = wide is not None and calm and scene is not None and seen.ink.light != scene.ink.light and not carries(scene)
+        is_second = found and (is_hole or (likely and wide is None))
+        found = [*found[:1], *searched] if is_second else [*searched, *found[:1]]
     if not likely:
         found = _with_level(grey, view, found)
     # Wide ink is looked for clear of the edges; one of them may cut off a stroke of a drawing, but two a neighbour in a crop.

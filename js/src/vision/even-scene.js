@@ -2,6 +2,7 @@
 
 import { transposed } from "./image.js";
 import { countLines } from "./lines.js";
+import { isRectangle } from "./outline.js";
 import { connectedParts } from "./parts.js";
 import { sceneOf } from "./segment.js";
 import { FEW_GROUPS } from "./ways.js";
@@ -29,6 +30,19 @@ export function evenScene(small, even) {
   const likely = few && drawn && filled < TILE_SIDE * shorter(small);
   const calm = few && !crossing;
   return { scene: sceneOf(ink, null), calm, trusted: calm && !filled, likely };
+}
+
+// Whether the largest thing in a scene may be a sheet, by its outline.
+export function carries({ ink: { parts } }) {
+  const largest = parts.areas.indexOf(parts.areas.reduce((most, area) => Math.max(most, area)));
+  const [x, y, width, height] = parts.boxes[largest];
+  const mask = parts.mask([largest], x, y, x + width, y + height);
+  const gaps = connectedParts({ ...mask, pixels: mask.pixels.map((set) => 255 - set) }, 128);
+  const outside = gaps.boxes.flatMap(([left, top, w, h], gap) =>
+    left === 0 || top === 0 || left + w === width || top + h === height ? [gap] : [],
+  );
+  const out = gaps.mask(outside, 0, 0, width, height);
+  return isRectangle({ ...out, pixels: out.pixels.map((set) => 255 - set) });
 }
 
 // Whether the ink is mostly dots: of a raster, or of noise.

@@ -6,7 +6,7 @@ import { flattenPaper } from "./background.js";
 import { borderLevels, evenInk, evenPaper, inkBox, reduced, stretch } from "./clean.js";
 import { colourPlane } from "./colours.js";
 import { cut } from "./cut.js";
-import { evenScene, isRaster } from "./even-scene.js";
+import { carries, evenScene, isRaster } from "./even-scene.js";
 import { crop } from "./image.js";
 import { levelScene } from "./level-ink.js";
 import { middleSymbol } from "./loose-crop.js";
@@ -96,7 +96,10 @@ function greyReadings(picture, small, even, tiles) {
     const same = found.findIndex((one) => isSame(one.box, searched[0].box, 2 * seen.view.factor));
     if (same >= 0 && (wide || calm)) return found.slice(0, same + 1);
     if (!wide && calm && likely && !drawn.scene.symbols.some((one) => holds(one, searched[0].box, grey))) return found;
-    found = found.length && likely && !wide ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
+    // Wide ink of the paper's kind is on a sheet or a tile, or it is the holes of a bold letter.
+    const isHole = wide && calm && seen.scene.ink.light !== drawn.scene.ink.light && !carries(drawn.scene);
+    const isSecond = found.length && (isHole || (likely && !wide));
+    found = isSecond ? [...found.slice(0, 1), ...searched] : [...searched, ...found.slice(0, 1)];
   }
   if (!likely) found = withLevel(grey, view, found);
   // Wide ink is looked for clear of the edges; one of them may cut off a stroke of a drawing, but two a neighbour in a crop.
