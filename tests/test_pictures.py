@@ -164,6 +164,13 @@ def test_a_letter_drawn_with_a_wide_pen_is_the_symbol_and_not_its_holes(width, l
     assert first.box == (ink[0], ink[1], ink[2] - ink[0], ink[3] - ink[1])
 
 
+def test_blocks_are_read() -> None:
+    drawing = np.full((71, 71), 255, np.uint8)
+    for left, top, right, bottom in ((11, 9, 27, 39), (57, 25, 70, 54), (52, 44, 70, 52), (49, 51, 70, 52)):
+        drawing[top:bottom, left:right] = 0
+    assert readings(Picture(drawing))
+
+
 @pytest.mark.parametrize("kind", BOLD)
 def test_a_bold_letter_is_the_symbol_and_not_its_holes(kind) -> None:
     clean = {
