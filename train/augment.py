@@ -13,7 +13,8 @@ __all__ = ["AugmentConfig", "augment"]
 
 
 _TURN, _SLANT, _STRETCH, _BEND, _ROOM = 20.0, 0.4, 0.6, 0.05, 1.2
-"""How far `AugmentConfig.alphabet` goes: half-widths in degrees, slope and natural-log units; share of the canvas."""
+"""How far `AugmentConfig.alphabet` goes: half-widths in degrees, slope and natural-log units; share of the canvas;
+and by how much the ink's box may grow, of which it leaves a tenth of the canvas free on each side."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,13 @@ class Canvases:
         order = np.argsort(self.classes, kind="stable")
         return np.split(order, np.cumsum(np.bincount(self.classes))[:-1])
 
+    def alphabets(self) -> NDArray[np.int64]:
+        """The number of each image's group, int64 (N,); 0 for an image of none."""
+        of_class = np.zeros(int(self.classes.max()) + 1, np.int64)
+        for number, members in enumerate(self.groups.values()):
+            of_class[members] = number
+        return of_class[self.classes]
+
 
 def joined(first: Canvases, *others: Canvases) -> Canvases:
     """All of them, the classes of each numbered on from those before it. Only `first` keeps its pens."""

@@ -12,12 +12,15 @@ read -r -a fonts <<< "${FONTS:-/usr/share/fonts}"
 train() { # NAME STEPS OPTIONS...
     local name=$1 steps=$(($2 / shorter))
     shift 2
-    if [ -e "$runs/$name/finished" ]; then return; fi
+    if [ "$(cat "$runs/$name/finished" 2>/dev/null)" = "$steps" ]; then
+        echo "== $name: finished"
+        return
+    fi
     if [ -e "$runs/$name/last.pt" ]; then set -- "$@" --resume; fi
     echo "== $name"
     python -m train --split koch --holdout Avesta Mongolian Oriya Sylheti --data "$data" \
         --steps "$((steps > 0 ? steps : 1))" --out "$runs/$name" "$@"
-    touch "$runs/$name/finished"
+    echo "$steps" > "$runs/$name/finished"
 }
 
 # `omniglot`: Omniglot, alphabets composed of it, and invented symbols; what published results are compared with.

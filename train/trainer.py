@@ -78,7 +78,7 @@ class Trainer:
         self._images = torch.from_numpy(everything.images).to(config.device)
         self._pens = torch.from_numpy(everything.pens).to(config.device)
         self._classes = torch.from_numpy(everything.classes).to(config.device)
-        self._alphabets = _alphabets(everything)
+        self._alphabets = torch.from_numpy(everything.alphabets())
         weights = _weights(canvases, sources, config.shares)
         self._sampler = BatchSampler(everything, weights, config.classes, config.shots, config.per_group, self.rng)
 
@@ -323,14 +323,6 @@ def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _digest(canvases: Canvases) -> str:
     return hashlib.blake2b(np.ascontiguousarray(canvases.images).data, digest_size=16).hexdigest()
-
-
-def _alphabets(canvases: Canvases) -> Tensor:
-    """The number of each image's alphabet, int64 (N,)."""
-    of_class = np.zeros(int(canvases.classes.max()) + 1, np.int64)
-    for number, members in enumerate(canvases.groups.values()):
-        of_class[members] = number
-    return torch.from_numpy(of_class[canvases.classes])
 
 
 def _weights(canvases: Canvases, sources: Mapping[str, Canvases], shares: Mapping[str, float]) -> dict[str, float]:

@@ -108,7 +108,7 @@ class Parts:
 
     def runs(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """The runs of these parts."""
-        return np.concatenate([self._runs_of[number] for number in numbers])
+        return np.concatenate([np.empty(0, np.int64), *(self._runs_of[number] for number in numbers)])
 
     def mask(self, numbers: NDArray[np.int64], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         """255 where one of these parts is, within left, top, right, bottom: uint8 (bottom - top, right - left)."""
